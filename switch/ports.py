@@ -1,0 +1,377 @@
+"""The sockets of the house: what the shell asks of the outside, and what plugins get from it.
+
+A plugin imports this module, ``switch.model``, ``switch.net`` and ``switch.observe`` and nothing
+else of the switch. Every method that talks is ``async`` (a coroutine over Twisted Deferreds).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from switch.model.answer import Answer
+from switch.model.outcome import Millis, Reply, Verb
+from switch.model.payment import Leg, LegKind, LegPolicy, Payment, RungKind
+from switch.model.secret import Secret
+
+
+class Cancellable(Protocol):
+    """A pending call of the time line."""
+
+    def cancel(self) -> None: ...
+
+
+class Timeline(Protocol):
+    """The one clock of the shell (I14): wall time at start plus monotonic time since.
+
+    A step of the wall clock never moves a timer. Tests put Twisted's Clock behind it.
+    """
+
+    def now_ms(self) -> Millis: ...
+
+    def call_at(self, at: Millis, what: Callable[[], object]) -> Cancellable: ...
+
+    def wall_clock(self) -> tuple[str, str]:
+        """Local date ``YYYYMMDD`` and time ``hhmmss`` for fields 12 and 13 (never for keys)."""
+        ...
+
+
+class CardSecrets(Struct, kw_only=True):
+    """What a card payment needs once and nothing may keep: lives in memory for one payment.
+
+    ``pin_block`` is the pad's cryptogram (16 hex) under the terminal's key ``pin_key`` (key under
+    LMK). ``pan`` and ``track2`` leave only in fields 2 and 35.
+    """
+
+    pan: Secret[str]
+    track2: Secret[str] | None = None
+    pin_block: Secret[str] | None = None
+    pin_key: str = ""
+    expiry: str = ""
+    card_sequence: str = ""
+    entry_mode: str = "021"
+    """Field 22."""
+    chip: Secret[bytes] | None = None
+    """Field 55, TLV."""
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """One exchange to be made for one leg."""
+
+    payment: Payment
+    leg_index: int
+    verb: Verb
+    rung: RungKind | None = None
+    unvoiding: bool = False
+
+    @property
+    def leg(self) -> Leg:
+        """The leg it is for, as committed."""
+        return self.payment.legs[self.leg_index]
+
+
+class Counterparty(Protocol):
+    """Whoever does legs: a bank channel, a hospital, the terminal itself."""
+
+    name: str
+
+    def policy(self, kind: LegKind, clearing: str) -> LegPolicy:
+        """How a leg of this kind behaves here, from the channel's or profile's data."""
+        ...
+
+    def ready(self, clearing: str) -> bool:
+        """False while new money legs must not start (link down, breaker open, keys too old)."""
+        ...
+
+    def business_date(self) -> str:
+        """YYYYMMDD of a payment born now: the configured calendar (cutover time), later the
+        bank's cutover message; never plain *today* (I14)."""
+        ...
+
+    async def prepare(self, order: Order, secrets: CardSecrets | None) -> "Prepared | None":
+        """Before the commit that starts a ``do``: what to journal with it. None = cannot (no free
+        terminal in time, HSM away …): the leg ends NotSent. Raises nothing."""
+        ...
+
+    async def exchange(self, order: Order, secrets: CardSecrets | None) -> Reply:
+        """After the commit: make the exchange. Raises nothing: every failure is an Outcome.
+        ``secrets`` is None after a restart and for every UNDO and ASK."""
+        ...
+
+    def release(self, order: Order) -> None:
+        """The leg needs its logical terminal no longer (definite, or its reversal is stored)."""
+        ...
+
+
+class LateReplies(Protocol):
+    """Where a counterparty hands in an answer that came after its exchange had ended."""
+
+    def late(self, payment_key: str, leg_index: int, attempt: int, reply: Reply) -> None: ...
+
+
+class Inquirer(Protocol):
+    """Answers inquiries: no money, one bounded exchange (patient, bills, card balance)."""
+
+    async def inquire(self, function: str, request: Struct) -> "InquiryReply": ...
+
+
+class InquiryReply(Struct, frozen=True, kw_only=True):
+    """``ok`` with ``body`` (typed values of model.hospital as built-ins), or a sentence why not."""
+
+    ok: bool
+    code: str = ""
+    text: str = ""
+    body: Any = None
+
+
+class Identity(Struct, frozen=True, kw_only=True):
+    """What makes a message unique at a bank for ever (I8); a database constraint guards it."""
+
+    bank: str
+    merchant: str
+    terminal: str
+    batch: str
+    stan: str
+    business_date: str
+
+
+class Prepared(Struct, frozen=True, kw_only=True):
+    """What a ``do`` needs in the journal before its first byte leaves (I4, PAYMENT rule 18)."""
+
+    facts: dict[str, str] = {}
+    identity: Identity | None = None
+
+
+# ---- the journal -------------------------------------------------------------------------------
+
+
+class Write(Struct, frozen=True, kw_only=True):
+    """One compare-and-set of one payment, committed with others in one batch.
+
+    ``payment.version`` is the new version; the row must be at ``payment.version - 1`` under our
+    fence, or absent when the version is 1. ``event`` and ``effects`` are kept as its history.
+    """
+
+    payment: Payment
+    event: bytes
+    """JSON of the event that led here (for version 1: the request's safe digest)."""
+    identities: tuple[Identity, ...] = ()
+
+
+class CommitResult(Struct, frozen=True, kw_only=True):
+    """``existing`` is what the row holds when the write lost (same key, or another driver)."""
+
+    committed: bool
+    existing: Payment | None = None
+    reason: str = ""
+    """``exists`` (I8 key), ``bill`` (one live payment per bill), ``fence`` (I13), ``identity``."""
+
+
+class JournalDown(Exception):  # noqa: N818 - a state of the world, told as one
+    """The database cannot take the write now; nothing was committed and nothing may be sent."""
+
+
+class Journal(Protocol):
+    """The only store of truth. One writer; a returned result is durable."""
+
+    async def commit(self, write: Write) -> CommitResult:
+        """Group commit. Resolves a *commit result unknown* itself by reading the row (K19).
+        Raises JournalDown when a **new** payment (version 1) finds the queue full or the database
+        away; for later versions it keeps trying: an answer is never given up for a database."""
+        ...
+
+    async def load(self, key: str) -> Payment | None: ...
+
+    async def unfinished(self, limit: int) -> Sequence[Payment]:
+        """Claim payments that are not at rest and whose driver's lease has run out (or that were
+        this node's before its restart): fence raised, ours now. Oldest first."""
+        ...
+
+    def lease_left_ms(self) -> int:
+        """What is left of this node's lease on the monotonic clock; 0 = it is gone (I13)."""
+        ...
+
+    async def record_late(self, key: str, what: bytes) -> None:
+        """Append to the unfenced exchange log and wake the owner (PAYMENT rule 13)."""
+        ...
+
+
+# ---- numbers and keys of logical terminals ------------------------------------------------------
+
+
+class LogicalTerminal(Struct, frozen=True, kw_only=True):
+    """(bank, F42, F41): the owner of a key set, a batch and a STAN counter (PAYMENT rule 15)."""
+
+    bank: str
+    merchant: str
+    terminal: str
+
+
+class StanBlock(Struct, frozen=True, kw_only=True):
+    """STANs ``first … last`` of ``batch``, reserved in the database for this process alone."""
+
+    batch: str
+    first: int
+    last: int
+
+
+class Numbers(Protocol):
+    """STAN and batch per logical terminal, from the database; a number once given never returns."""
+
+    async def reserve(self, terminal: LogicalTerminal, count: int) -> StanBlock: ...
+
+    async def adopt_batch(self, terminal: LogicalTerminal, batch: str) -> None:
+        """The bank named a new batch at sign-on: STANs start again at 1 under it."""
+        ...
+
+
+class WorkingKeys(Struct, frozen=True, kw_only=True):
+    """A key set under the LMK. ``generation`` 0 = none yet."""
+
+    generation: int
+    pik: str
+    mak: str
+    pik_kcv: str
+    mak_kcv: str
+    installed_at: int
+
+
+class Keys(Protocol):
+    """Working keys of logical terminals; installing is a compare-and-set on the generation."""
+
+    async def load(self, terminal: LogicalTerminal) -> WorkingKeys | None: ...
+
+    async def install(self, terminal: LogicalTerminal, keys: WorkingKeys) -> bool:
+        """False when another node installed this generation first: load again."""
+        ...
+
+
+# ---- the key service (HSM) -----------------------------------------------------------------------
+
+
+class KeyServiceError(Exception):
+    """The HSM could not do it. ``code`` is the two-character error, or ``timeout`` / ``down``."""
+
+    def __init__(self, command: str, code: str, text: str) -> None:
+        super().__init__(f"{command}: {code} {text}")
+        self.command = command
+        self.code = code
+        self.text = text
+
+
+class KeyService(Protocol):
+    """Host commands by what they do. Keys are cryptograms under the LMK (``U…``), never clear."""
+
+    async def translate_pin(
+        self, source_tpk: str, target_zpk: str, pin_block: Secret[str], account12: Secret[str]
+    ) -> Secret[str]:
+        """CA: from the pad's key to the bank's PIK, ISO format 0 both (16 hex)."""
+        ...
+
+    async def make_mac(self, mak: str, text16: bytes) -> bytes:
+        """M6, algorithm 1, padding 1, type TAK, over 16 characters → 8 upper-case hex (F64)."""
+        ...
+
+    async def check_mac(self, mak: str, text16: bytes, mac: bytes) -> bool:
+        """M8. False is *verification failed*; anything else wrong raises KeyServiceError."""
+        ...
+
+    async def import_key(self, key_type: str, zmk: str, cryptogram: str) -> tuple[str, str]:
+        """A6: (key under LMK, check value of 6 hex). ``cryptogram`` is ``X``/``U``/``Z`` + hex or
+        16 hex for a single-length key."""
+        ...
+
+    async def check_value(self, key_type: str, key: str) -> str:
+        """BU: 16 hex."""
+        ...
+
+    async def protect(self, clear: Secret[str]) -> str:
+        """M0 under the vault's DEK: text → ``v1:…`` for the journal (PAN)."""
+        ...
+
+    async def reveal(self, protected: str) -> Secret[str]:
+        """M2: what :meth:`protect` made."""
+        ...
+
+
+# ---- plugins -------------------------------------------------------------------------------------
+
+
+class Context(Protocol):
+    """What the composition root hands a plugin's ``build``."""
+
+    timeline: Timeline
+    reactor: Any
+    """Twisted's reactor, or the simulator's: connectTCP, listenTCP, callLater."""
+    key_service: KeyService
+    numbers: Numbers
+    keys: Keys
+    late: LateReplies
+    random: Callable[[], float]
+    """0 ≤ x < 1, for jitter; seeded in the simulator."""
+
+
+class Plugin(Protocol):
+    """A door in the bus (总线 + 插件): found by entry point, built-ins alike."""
+
+    name: str
+    api_version: int
+    config_schema: type[Struct]
+    capabilities: frozenset[str]
+    """``purchase``, ``reversal``, ``query``, ``balance`` … for channels; ``hold``, ``confirm``,
+    ``cancel``, ``order_query``, ``patient_query``, ``bill_query`` for hospitals."""
+
+    def build(self, name: str, config: Any, context: Context) -> "Service": ...
+
+
+class Service(Counterparty, Inquirer, Protocol):
+    """A built plugin: does legs, answers inquiries, is started and stopped."""
+
+    def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def health(self) -> Mapping[str, str]:
+        """For ``/health``: name → ``up`` or a reason."""
+        ...
+
+
+class Front(Protocol):
+    """What serves terminals needs of the engine."""
+
+    async def start(self, request: "PaymentRequest", secrets: CardSecrets | None) -> Answer:
+        """Take a payment (or answer a repeat, I7). Returns at rest, or PENDING after the wait."""
+        ...
+
+    async def query(self, hospital: str, terminal: str, key: str) -> Answer:
+        """The answer for a key; an unknown key becomes a tombstone (PAYMENT rule 12)."""
+        ...
+
+    async def inquire(self, hospital: str, function: str, body: Mapping[str, Any]) -> InquiryReply:
+        """Patient, bills: by name, body as JSON built-ins."""
+        ...
+
+    async def balance(self, hospital: str, business: str, secrets: CardSecrets) -> InquiryReply:
+        """Balance of a bank card (0200, 310000); ``body`` = {"balance_fen": n}."""
+        ...
+
+    def watch(self, terminal: str, tell: Callable[[Answer], None]) -> Callable[[], None]:
+        """Call ``tell`` on every new answer for this terminal's payments; returns *unwatch*."""
+        ...
+
+
+class PaymentRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a terminal asks for, checked; the hash over it tells a repeat from a conflict (I8)."""
+
+    key: str
+    hospital: str
+    business: str
+    terminal: str
+    amount_fen: int
+    patient: str
+    bill: str
+    medium: str = "bank_card"
+    retry_of: str = ""
+    card_digest: str = ""
+    """Keyed or absent: never an unkeyed hash of a PAN."""
+    details: dict[str, str] = {}
