@@ -147,8 +147,9 @@ class Leg(Struct, frozen=True, kw_only=True, omit_defaults=True):
     rung: int = 0
     unvoiding: bool = False
     """The void of this rung is Unknown and is itself being reversed."""
-    late: bool = False
-    """A do-answer came after the door to BACKWARD; recorded, never applied (I5)."""
+    took_effect: bool = False
+    """An authentic answer or query said that it happened, whenever that came. While going back
+    this is recorded and never applied (I5); it only makes a 25 worthless as an end."""
     sent_at: int = 0
     wake_at: int = 0
     code: str = ""
@@ -218,6 +219,9 @@ class EventKind(StrEnum):
     """Evidence: the leg's effect does not stand: never did, or was undone."""
     DEADLINE = "deadline"
     BATCH_CLOSING = "batch_closing"
+    """The batch closes soon: a reversal that waits after 25 goes out once more."""
+    BATCH_DEADLINE = "batch_deadline"
+    """The batch must settle now: what is still Unknown becomes an exception (rule 19)."""
     ORIGIN_REVERSES = "origin_reverses"
 
 

@@ -1,0 +1,103 @@
+"""``decide(payment, event) -> (payment, effects)``: the pure heart of the switch.
+
+The shell does, for every event and in this order: decide, commit to the journal, act (I4).
+"""
+
+from msgspec.structs import replace
+
+from switch.model.outcome import Millis
+from switch.model.payment import (
+    Effect,
+    EffectKind,
+    Event,
+    EventKind,
+    Leg,
+    LegState,
+    Payment,
+    Stage,
+)
+from switch.payment import moves, steps
+from switch.payment.table import RULES
+
+_PAYMENT_EVENTS = frozenset({EventKind.DEADLINE, EventKind.ORIGIN_REVERSES})
+_OF_ONE_ATTEMPT = frozenset(
+    {
+        EventKind.DO_DONE,
+        EventKind.DO_REFUSED,
+        EventKind.DO_AGAIN,
+        EventKind.DO_NOT_SENT,
+        EventKind.DO_UNKNOWN,
+    }
+)
+
+_RECOVERED = {
+    LegState.DOING: EventKind.DO_UNKNOWN,
+    LegState.ASKING: EventKind.ASK_UNKNOWN,
+    LegState.UNDOING: EventKind.UNDO_UNKNOWN,
+}
+
+
+def begin(payment: Payment, event: Event) -> steps.Step:
+    """Start the first leg of a new payment. ``event.at`` is its birth."""
+    assert payment.version == 0, "a payment begins once"
+    payment, effects = steps.start(payment, 0, event)
+    return replace(payment, version=1), effects
+
+
+def decide(payment: Payment, event: Event) -> steps.Step:
+    """What ``event`` changes. An ignored event returns the very same payment and no effects."""
+    i = _focus(payment) if event.kind in _PAYMENT_EVENTS else event.leg
+    leg = payment.legs[i]
+    if _of_another_attempt(leg, event):
+        return (
+            moves.contradiction(payment, i, event)
+            if event.kind is EventKind.DO_DONE
+            else (
+                payment,
+                (),
+            )
+        )
+    move = RULES[payment.phase, leg.state, event.kind].move
+    if move is None:
+        return payment, ()
+    after, effects = move(payment, i, event)
+    assert not (payment.stage is Stage.BACKWARD and after.stage is Stage.FORWARD), "I5"
+    if after is not payment:
+        after = replace(after, version=payment.version + 1)
+    return after, effects
+
+
+def recover(payment: Payment, at: Millis) -> tuple[tuple[Event, ...], tuple[Effect, ...]]:
+    """After a restart or a take-over: what was out without an answer is Unknown, and waits go on.
+
+    The events are decided in order like any other; the effects only re-arm timers.
+    """
+    events = tuple(
+        Event(kind=_RECOVERED[leg.state], at=at, leg=i, attempt=_attempt(leg))
+        for i, leg in enumerate(payment.legs)
+        if leg.state in _RECOVERED
+    )
+    waits = tuple(
+        Effect(kind=EffectKind.WAKE, leg=i, at=leg.wake_at)
+        for i, leg in enumerate(payment.legs)
+        if leg.state in (LegState.DO_WAIT, LegState.ASK_WAIT, LegState.UNDO_WAIT)
+    )
+    return events, waits
+
+
+def _attempt(leg: Leg) -> int:
+    return leg.attempt if leg.state is LegState.DOING else 0
+
+
+def _focus(payment: Payment) -> int:
+    """The leg that a payment-level event is about: the last one begun."""
+    begun = [i for i, leg in enumerate(payment.legs) if leg.state is not LegState.IDLE]
+    return begun[-1] if begun else 0
+
+
+def _of_another_attempt(leg: Leg, event: Event) -> bool:
+    """An answer to an attempt that was definitely refused (A0) says nothing of the one after it.
+    Attempts under one key (``attempts`` 1) are the same thing said again."""
+    if event.kind not in _OF_ONE_ATTEMPT or not event.attempt or event.attempt == leg.attempt:
+        return False
+    return leg.policy.attempts > 1 or event.kind is not EventKind.DO_DONE

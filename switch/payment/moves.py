@@ -1,0 +1,321 @@
+"""What the rows of the table do: each move takes a payment, a leg and an event, and decides."""
+
+from msgspec.structs import replace
+
+from switch.model.outcome import Verb
+from switch.model.payment import (
+    Effect,
+    EffectKind,
+    Event,
+    EventKind,
+    GiveUp,
+    LegKind,
+    LegState,
+    OnUnknown,
+    Payment,
+    Rest,
+    Stage,
+)
+from switch.payment.steps import (
+    Step,
+    advance,
+    alarm,
+    backoff,
+    give_up,
+    learn,
+    send_do,
+    send_undo,
+    set_leg,
+    settle_by_undo,
+    stick,
+    tell,
+    turn_back,
+    unwind,
+    wait,
+)
+
+RETRY_NOT_SENT = frozenset({LegKind.BOOK, LegKind.FINISH, LegKind.CREDIT})
+"""Rule 2: an unsent debit turns back at once, an unsent booking is tried until the deadline."""
+
+
+# ---- moves of the do -----------------------------------------------------------------------------
+
+
+def done(payment: Payment, i: int, event: Event) -> Step:
+    """It happened: go on, or, when the origin has taken the payment back meanwhile, undo it."""
+    payment = learn(payment, i, event, state=LegState.DONE, took_effect=True, wake_at=0)
+    if payment.stage is Stage.BACKWARD:
+        return unwind(payment)
+    return advance(replace(payment, rest=None), i, event)
+
+
+def refused(payment: Payment, i: int, event: Event) -> Step:
+    """A definite no, unless an earlier attempt is Unknown: Unknown is sticky (§3)."""
+    payment = learn(payment, i, event)
+    if payment.legs[i].unknown_seen:
+        return _still_unknown(payment, i, event)
+    return turn_back(set_leg(payment, i, state=LegState.REFUSED, wake_at=0), i)
+
+
+def again(payment: Payment, i: int, event: Event) -> Step:
+    """Refused for want of fresh keys (A0, 77): one more attempt under a new STAN (rule 17)."""
+    leg = payment.legs[i]
+    exhausted = leg.unknown_seen or leg.attempt >= leg.policy.attempts
+    if exhausted or payment.stage is Stage.BACKWARD:
+        return refused(payment, i, event)
+    return send_do(learn(payment, i, event), i, event)
+
+
+def not_sent(payment: Payment, i: int, event: Event) -> Step:
+    """No byte left: a debit turns back, a booking waits for its next try (rule 2)."""
+    payment = learn(payment, i, event)
+    leg = payment.legs[i]
+    if leg.unknown_seen:
+        return _still_unknown(payment, i, event)
+    if leg.kind in RETRY_NOT_SENT and not payment.overdue and payment.stage is Stage.FORWARD:
+        return wait(payment, i, LegState.DO_WAIT, event.at + backoff(leg, leg.attempt))
+    return turn_back(set_leg(payment, i, state=LegState.REFUSED), i)
+
+
+def unknown(payment: Payment, i: int, event: Event) -> Step:
+    """Unknown is not failed: the leg's policy says how the truth is found."""
+    payment = learn(payment, i, event, unknown_seen=True)
+    leg = payment.legs[i]
+    if leg.policy.on_unknown is OnUnknown.UNDO:
+        return settle_by_undo(payment, i, event)
+    if payment.stage is Stage.BACKWARD:
+        return _settle_backward(payment, i, event)
+    if leg.policy.on_unknown is OnUnknown.STOP:
+        return stick(payment, i, "one attempt only, and its outcome is unknown")
+    if leg.policy.on_unknown is OnUnknown.ASK:
+        return _ask_later(payment, i, event, leg.policy.ask_wait_ms)
+    if payment.overdue:
+        return give_up(payment, i, event)
+    return wait(payment, i, LegState.DO_WAIT, event.at + backoff(leg, leg.attempt))
+
+
+def _still_unknown(payment: Payment, i: int, event: Event) -> Step:
+    """A later Refused or NotSent settles nothing after an Unknown: ask, or give up."""
+    leg = payment.legs[i]
+    if payment.stage is Stage.BACKWARD:
+        return _settle_backward(payment, i, event)
+    if leg.policy.ask_times > leg.asks and not payment.overdue:
+        return _ask_later(payment, i, event, leg.policy.ask_wait_ms)
+    unsent_booking = event.kind is EventKind.DO_NOT_SENT and leg.kind in RETRY_NOT_SENT
+    if unsent_booking and not payment.overdue:
+        return wait(payment, i, LegState.DO_WAIT, event.at + backoff(leg, leg.attempt))
+    return give_up(payment, i, event)
+
+
+def _settle_backward(payment: Payment, i: int, event: Event) -> Step:
+    leg = payment.legs[i]
+    if not leg.policy.ladder and leg.policy.ask_times > leg.asks:
+        return _ask_later(payment, i, event, leg.policy.ask_wait_ms)
+    return settle_by_undo(payment, i, event)
+
+
+def wake(payment: Payment, i: int, event: Event) -> Step:
+    """The wait is over: do, ask or undo (again)."""
+    state = payment.legs[i].state
+    if state is LegState.UNDO_WAIT:
+        return send_undo(payment, i)
+    if state is LegState.DO_WAIT:
+        return send_do(payment, i, event)
+    asks = payment.legs[i].asks + 1
+    payment = set_leg(payment, i, state=LegState.ASKING, asks=asks, wake_at=0)
+    return payment, (Effect(kind=EffectKind.SEND, leg=i, verb=Verb.ASK, attempt=asks),)
+
+
+# ---- moves of the ask ----------------------------------------------------------------------------
+
+
+def _ask_later(payment: Payment, i: int, event: Event, wait_ms: int) -> Step:
+    leg = payment.legs[i]
+    if leg.asks >= leg.policy.ask_times or (payment.overdue and leg.asks > 0):
+        return give_up(payment, i, event)
+    return wait(payment, i, LegState.ASK_WAIT, event.at + wait_ms)
+
+
+def absent(payment: Payment, i: int, event: Event) -> Step:
+    """It did not happen and cannot any more (tombstoned, or proven by evidence)."""
+    payment = learn(payment, i, event, state=LegState.REFUSED, wake_at=0, unknown_seen=False)
+    return turn_back(replace(payment, rest=None), i)
+
+
+def ask_not_found(payment: Payment, i: int, event: Event) -> Step:
+    """Not known *yet*: it counts only when said often enough, far enough apart (rule 5)."""
+    leg = payment.legs[i]
+    absents = leg.absents + 1
+    payment = learn(payment, i, event, absents=absents)
+    if absents < leg.policy.absent_times:
+        return _ask_later(payment, i, event, leg.policy.absent_wait_ms)
+    if leg.policy.resend_absent and payment.stage is Stage.FORWARD and not payment.overdue:
+        return send_do(payment, i, event, absents=0, asks=0, unknown_seen=False)
+    if leg.policy.give_up is GiveUp.UNDO:  # a keyed undo also bars what may still be under way
+        return settle_by_undo(payment, i, event)
+    return absent(payment, i, event)
+
+
+def ask_failed(payment: Payment, i: int, event: Event) -> Step:
+    """The query itself came to nothing. What was not found before must be said anew."""
+    payment = learn(payment, i, event, absents=0)
+    return _ask_later(payment, i, event, payment.legs[i].policy.ask_wait_ms)
+
+
+# ---- moves of the undo ---------------------------------------------------------------------------
+
+
+def undone(payment: Payment, i: int, event: Event) -> Step:
+    """Undone and acknowledged; an acknowledged reversal of a void frees the way for the next."""
+    leg = payment.legs[i]
+    if leg.unvoiding:
+        payment = set_leg(payment, i, unvoiding=False)
+        return wait(payment, i, LegState.UNDO_WAIT, event.at + backoff(leg, leg.undos))
+    payment = learn(payment, i, event, state=LegState.UNDONE, wake_at=0)
+    return unwind(_out_of_exception(payment))
+
+
+def undo_refused(payment: Payment, i: int, event: Event) -> Step:
+    """Down the ladder, on a definite Refused only: never on Unknown, never on 25 (rule 8)."""
+    payment = learn(payment, i, event)
+    leg = payment.legs[i]
+    if leg.unvoiding or leg.rung + 1 >= len(leg.policy.ladder):
+        return stick(payment, i, "its undo was refused")
+    payment = set_leg(payment, i, rung=leg.rung + 1, not_founds=0)
+    return wait(payment, i, LegState.UNDO_WAIT, event.at)
+
+
+def undo_not_found(payment: Payment, i: int, event: Event) -> Step:
+    """25 proves nothing: say it again later. Known to have happened, it can never end in 25."""
+    leg = payment.legs[i]
+    waits = leg.policy.not_found_waits_ms
+    payment = learn(payment, i, event, not_founds=leg.not_founds + 1)
+    if leg.not_founds < len(waits):
+        return wait(payment, i, LegState.UNDO_WAIT, event.at + waits[leg.not_founds])
+    if leg.took_effect or leg.unvoiding:
+        return stick(payment, i, "it happened, and its original is not found for undoing")
+    return unwind(set_leg(payment, i, state=LegState.UNPROVEN, wake_at=0))
+
+
+def undo_unknown(payment: Payment, i: int, event: Event) -> Step:
+    """Undos repeat with back-off and are never dropped (I3); a void is itself reversed, a plain
+    refund waits for evidence (rule 8)."""
+    payment = learn(payment, i, event)
+    leg = payment.legs[i]
+    rung = leg.policy.ladder[leg.rung]
+    if rung.repeats or leg.unvoiding:
+        return wait(payment, i, LegState.UNDO_WAIT, event.at + backoff(leg, leg.undos))
+    if rung.reversible:
+        payment = set_leg(payment, i, unvoiding=True)
+        return wait(payment, i, LegState.UNDO_WAIT, event.at + leg.policy.timeout_ms)
+    return stick(payment, i, f"its {rung.kind} may be sent once only and is unknown")
+
+
+# ---- going back, doors and evidence ---------------------------------------------------------
+
+
+def record_late(payment: Payment, i: int, event: Event) -> Step:
+    """I5: a late approval is recorded; the undo that is under way answers it."""
+    return learn(payment, i, event, took_effect=True), ()
+
+
+def undo_again(payment: Payment, i: int, event: Event) -> Step:
+    """A late approval, or evidence, after every undo had been answered 25: undo it now.
+
+    This is the door out of UNDONE-unproven (§3)."""
+    payment = learn(payment, i, event, took_effect=True, not_founds=0)
+    if payment.rest is Rest.UNDONE:
+        payment = replace(payment, rest=None)
+    payment, effects = wait(payment, i, LegState.UNDO_WAIT, event.at)
+    return payment, (*effects, alarm("I5", "it took effect after its reversal", i))
+
+
+def proven_absent(payment: Payment, i: int, event: Event) -> Step:
+    """Evidence that nothing stands: undone, and proven."""
+    payment = learn(payment, i, event, state=LegState.UNDONE, wake_at=0)
+    if payment.rest is Rest.UNDONE:
+        return payment, ()
+    return unwind(_out_of_exception(payment))
+
+
+def stuck_stands(payment: Payment, i: int, event: Event) -> Step:
+    """A stuck leg took effect after all: go on, or undo it once more."""
+    if payment.stage is Stage.FORWARD:
+        return done(replace(payment, rest=None), i, event)
+    if not payment.legs[i].policy.ladder:
+        return record_late(payment, i, event)
+    payment = learn(payment, i, event, took_effect=True, not_founds=0)
+    return wait(_out_of_exception(payment, but=i), i, LegState.UNDO_WAIT, event.at)
+
+
+def stuck_absent(payment: Payment, i: int, event: Event) -> Step:
+    """A stuck leg did not take effect, or no longer: a refund's credit is made again, anything
+    else goes back."""
+    if payment.stage is Stage.BACKWARD:
+        return proven_absent(payment, i, event)
+    if any(leg.policy.pivot and leg.state is LegState.DONE for leg in payment.legs):
+        payment = learn(payment, i, event, unknown_seen=False)
+        return send_do(replace(payment, rest=None), i, event)
+    return absent(payment, i, event)
+
+
+def _out_of_exception(payment: Payment, but: int = -1) -> Payment:
+    """The rest EXCEPTION lasts while any (other) leg is stuck."""
+    if payment.rest is not Rest.EXCEPTION:
+        return payment
+    stuck = (leg.state is LegState.STUCK for i, leg in enumerate(payment.legs) if i != but)
+    return payment if any(stuck) else replace(payment, rest=None)
+
+
+def mark_overdue(payment: Payment, i: int, event: Event) -> Step:
+    """The deadline passed while an exchange is out: its answer decides, no resend follows."""
+    return replace(payment, overdue=True), ()
+
+
+def deadline(payment: Payment, i: int, event: Event) -> Step:
+    """The deadline passed while waiting: what was never Unknown is not done, the rest gives up."""
+    payment = replace(payment, overdue=True)
+    if payment.legs[i].unknown_seen:
+        return give_up(payment, i, event)
+    return turn_back(set_leg(payment, i, state=LegState.REFUSED, wake_at=0), i)
+
+
+def batch_deadline(payment: Payment, i: int, event: Event) -> Step:
+    """Rule 19: the batch settles now; what is open becomes an exception."""
+    return stick(payment, i, "still open when its batch settled")
+
+
+def origin_reverses_in_flight(payment: Payment, i: int, event: Event) -> Step:
+    """The origin takes the payment back while an exchange is out: its answer comes first."""
+    if _past_pivot(payment):
+        return payment, (alarm("I5", "a refund behind its pivot is not taken back", i),)
+    return tell(replace(payment, stage=Stage.BACKWARD, code="origin"))
+
+
+def origin_reverses_waiting(payment: Payment, i: int, event: Event) -> Step:
+    """As in flight, but nothing is out: settle the leg now."""
+    if _past_pivot(payment):
+        return payment, (alarm("I5", "a refund behind its pivot is not taken back", i),)
+    payment = replace(payment, stage=Stage.BACKWARD, code="origin")
+    if payment.legs[i].unknown_seen:
+        return _settle_backward(payment, i, event)
+    return turn_back(set_leg(payment, i, state=LegState.REFUSED, wake_at=0), i)
+
+
+def origin_reverses_done(payment: Payment, i: int, event: Event) -> Step:
+    """The door out of DONE: un-book first, then the debit (§3)."""
+    if _past_pivot(payment):
+        return payment, (alarm("I5", "a finished refund is not taken back", i),)
+    payment = replace(payment, stage=Stage.BACKWARD, rest=None, code="origin")
+    payment, effects = unwind(payment)
+    return payment, (*effects, Effect(kind=EffectKind.TELL))
+
+
+def _past_pivot(payment: Payment) -> bool:
+    return any(leg.policy.pivot and leg.state is LegState.DONE for leg in payment.legs)
+
+
+def contradiction(payment: Payment, i: int, event: Event) -> Step:
+    """The counterparty contradicts what it said definitely before: recorded and alarmed."""
+    leg = payment.legs[i]
+    return payment, (alarm("I9", f"{leg.kind}: {event.kind} after {leg.state}", i),)
