@@ -1,0 +1,115 @@
+"""What must fit together between sections: names, capabilities, and who waits for whom.
+
+A plugin's settings may offer ``longest_ms() -> int``, the sum of the timeouts of the exchanges it
+makes for one payment; a front's may offer ``terminal_timeout_ms``, how long its terminals wait.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from switch.plugins import Group, PluginError, find, require
+from switch.settings.document import Mapping, Node, Place, Problem, Sequence
+from switch.settings.schema import Route, Settings
+
+CHANNEL_NEEDS = frozenset({"purchase"})
+HOSPITAL_NEEDS = frozenset({"confirm"})
+"""What any route needs: money can be taken, and booked. How each is undone is the policy of the
+leg that the plugin states itself."""
+
+
+def crosscheck(settings: Settings, root: Mapping) -> list[Problem]:
+    """The first mistake of every section that is right by itself but does not fit the others."""
+    checks: dict[str, Iterator[Problem]] = {
+        "hospitals": _twice(root, "hospitals", [entry.id for entry in settings.hospitals]),
+        "channels": _twice(
+            root, "channels", [entry.name for entry in settings.channels], names_taken(settings)
+        ),
+        "routes": _routes(settings, root),
+        "fronts": _fronts(settings, root),
+    }
+    return [problem for found in checks.values() if (problem := next(found, None)) is not None]
+
+
+def names_taken(settings: Settings) -> frozenset[str]:
+    """Names of counterparties other than channels; a leg names its counterparty by name alone."""
+    return frozenset({"terminal", *(hospital.id for hospital in settings.hospitals)})
+
+
+def _twice(
+    root: Mapping, section: str, given: Iterable[str], taken: frozenset[str] = frozenset()
+) -> Iterator[Problem]:
+    seen = set(taken)
+    for index, name in enumerate(given):
+        if name in seen:
+            yield _problem(root, section, index, f"the name {name!r} is taken already")
+        seen.add(name)
+
+
+def _routes(settings: Settings, root: Mapping) -> Iterator[Problem]:
+    hospitals = {entry.id: entry for entry in settings.hospitals}
+    channels = {entry.name: entry for entry in settings.channels}
+    for index, route in enumerate(settings.routes):
+        hospital, channel = hospitals.get(route.hospital), channels.get(route.channel)
+        if hospital is None:
+            yield _problem(root, "routes", index, f"no hospital {route.hospital!r}", "hospital")
+        elif channel is None:
+            yield _problem(root, "routes", index, f"no channel {route.channel!r}", "channel")
+        else:
+            yield from _capabilities(root, index, channel.plugin, hospital.plugin, route)
+
+
+def _capabilities(
+    root: Mapping, index: int, channel_plugin: str, his_plugin: str, route: Route
+) -> Iterator[Problem]:
+    try:
+        require(find(Group.CHANNELS, channel_plugin), CHANNEL_NEEDS, route.business)
+        require(find(Group.HIS, his_plugin), HOSPITAL_NEEDS, route.business)
+    except PluginError as error:
+        yield _problem(root, "routes", index, str(error))
+
+
+def _fronts(settings: Settings, root: Mapping) -> Iterator[Problem]:
+    yield from _twice(root, "fronts", [entry.name for entry in settings.fronts])
+    longest_ms, route_text = _longest_route(settings)
+    for index, front in enumerate(settings.fronts):
+        waits_ms = getattr(front.settings, "terminal_timeout_ms", None)
+        if waits_ms is not None and waits_ms < longest_ms:
+            text = (
+                f"{waits_ms} is shorter than the exchanges of one payment may take together: "
+                f"{longest_ms} ({route_text})"
+            )
+            yield _problem(root, "fronts", index, text, "settings", "terminal_timeout_ms")
+
+
+def _longest_route(settings: Settings) -> tuple[int, str]:
+    """The route whose exchanges may take longest in all, and how its sum is made."""
+    hospitals = {entry.id: _longest_ms(entry.settings) for entry in settings.hospitals}
+    channels = {entry.name: _longest_ms(entry.settings) for entry in settings.channels}
+    sums = (
+        (
+            channels.get(route.channel, 0) + hospitals.get(route.hospital, 0),
+            f"{route.channel} {channels.get(route.channel, 0)}"
+            f" + {route.hospital} {hospitals.get(route.hospital, 0)}",
+        )
+        for route in settings.routes
+    )
+    return max(sums)
+
+
+def _longest_ms(plugin_settings: Any) -> int:
+    hook = getattr(plugin_settings, "longest_ms", None)
+    return hook() if hook is not None else 0
+
+
+def _problem(root: Mapping, section: str, index: int, text: str, *path: str) -> Problem:
+    """A problem at the given key of the entry, or at the entry where the key is not written."""
+    entries = root.items[section]
+    assert isinstance(entries, Sequence)
+    node: Node = entries.items[index]
+    place: Place = node.place
+    for key in path:
+        if not isinstance(node, Mapping) or key not in node.items:
+            break
+        node = node.items[key]
+        place = node.place
+    return Problem(place.file, place.line, place.path, text)
