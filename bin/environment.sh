@@ -1,0 +1,76 @@
+# Sourced by bin/yyt, bin/demo and bin/test: makes .venv when it is missing, renews it when
+# setup.cfg changed. All three share it; `prepare test` only adds to what `prepare run` installs.
+# Everything said here goes to stderr: stdout belongs to the program itself.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+me="bin/$(basename "$0")"
+
+say() { printf '%s: %s\n' "$me" "$*" >&2; }
+fail() { say "$*"; exit 1; }
+
+# The kind is `run` (run-time packages only, no compiler) or `test` (and the tools of the gate).
+prepare() {
+    local kind=$1 want
+    want=$(cd "$root" && { sha256sum setup.cfg pyproject.toml; echo "$root"; } | sha256sum)
+    is_fresh "$kind" "$want" && return
+    mkdir -p "$root/var"
+    exec 9>"$root/var/.venv.lock" # two launchers at once: the second waits and finds it done
+    flock -n 9 || { say "waiting for another set-up to finish"; flock 9; }
+    if ! is_fresh "$kind" "$want"; then
+        install_debian_packages
+        make_venv
+        install_packages "$kind"
+        echo "$want" >"$root/.venv/.stamp-$kind"
+    fi
+    exec 9>&-
+}
+
+is_fresh() {
+    local stamp
+    for stamp in "$root/.venv/.stamp-$1" "$root/.venv/.stamp-test"; do
+        [ -r "$stamp" ] && [ "$(cat "$stamp")" = "$2" ] && "$root/.venv/bin/python" -c '' && return
+    done 2>/dev/null
+    return 1
+}
+
+# Python can make environments, and unshare lets root start PostgreSQL as nobody.
+install_debian_packages() {
+    local missing=()
+    python3 -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+        missing+=(python3 python3-venv)
+    command -v unshare >/dev/null || missing+=(util-linux)
+    [ ${#missing[@]} -eq 0 ] && return
+    [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null ||
+        fail "please install first: ${missing[*]} (Debian's names; Python 3.11 or newer)"
+    say "installing Debian packages: ${missing[*]}"
+    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install \
+        --no-install-recommends "${missing[@]}"; } >"$root/var/apt.log" 2>&1 ||
+        { tail -n 20 "$root/var/apt.log" >&2; fail "apt-get failed (var/apt.log)"; }
+    python3 -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' ||
+        fail "python3 is older than 3.11"
+}
+
+make_venv() {
+    "$root/.venv/bin/python" -m pip --version >/dev/null 2>&1 && return
+    say "making .venv with $(python3 --version)"
+    rm -rf "$root/.venv"
+    python3 -m venv "$root/.venv" || fail "python3 -m venv failed"
+}
+
+install_packages() {
+    local kind=$1 target="$root" began=$SECONDS log="$root/var/pip-$1.log"
+    [ "$kind" = test ] && target="$root[test]"
+    say "installing packages for $kind (first time: downloads, a minute or so)"
+    # Binary packages only: no compiler is needed, and none is tried behind the user's back.
+    PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore \
+        "$root/.venv/bin/python" -m pip install --only-binary=:all: --progress-bar off \
+        --editable "$target" 2>&1 | tee "$log" | show_progress ||
+        { tail -n 20 "$log" >&2; fail "pip failed ($log)"; }
+    say "packages are ready ($((SECONDS - began)) s)"
+}
+
+# pip's own lines, thinned to the names of what it fetches and the last long step.
+show_progress() {
+    sed -un -e 's/^Collecting \([A-Za-z0-9_.-]*\).*/  \1/p' \
+        -e 's/^Installing collected packages.*/  unpacking .../p' >&2
+}
