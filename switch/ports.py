@@ -18,7 +18,9 @@ from switch.model.secret import Secret
 class Cancellable(Protocol):
     """A pending call of the time line."""
 
-    def cancel(self) -> None: ...
+    def cancel(self) -> None:
+        """Not to be called any more; after it was called, nothing."""
+        ...
 
 
 class Timeline(Protocol):
@@ -53,6 +55,13 @@ class CardSecrets(Struct, kw_only=True):
     """Field 22."""
     chip: Secret[bytes] | None = None
     """Field 55, TLV."""
+
+
+class BalanceQuery(Struct, frozen=True, kw_only=True):
+    """What a channel's ``inquire("balance", …)`` takes."""
+
+    clearing: str
+    secrets: CardSecrets
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -185,6 +194,12 @@ class Journal(Protocol):
     async def unfinished(self, limit: int) -> Sequence[Payment]:
         """Claim payments that are not at rest and whose driver's lease has run out (or that were
         this node's before its restart): fence raised, ours now. Oldest first."""
+        ...
+
+    async def claim(self, key: str) -> Payment | None:
+        """Take over one payment, at rest or not, to drive it from here (a late approval, evidence
+        at its door): fence raised, ours now. None when it does not exist or another living node
+        drives it. Our own is returned as it is."""
         ...
 
     def lease_left_ms(self) -> int:

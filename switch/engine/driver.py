@@ -1,0 +1,318 @@
+"""Drives one payment: for every event, in this order: decide, commit, act (I4).
+
+One driver is one payment on this node (I13). Events wait in a queue and are taken one by one, so a
+decision is always made on what is committed.
+"""
+
+from collections import deque
+from typing import Protocol
+
+import msgspec
+from msgspec.structs import replace
+from twisted.internet.defer import Deferred
+
+from switch import payment as machine
+from switch.engine.events import event_of
+from switch.model.outcome import Millis, Outcome, Reply, Verb
+from switch.model.payment import (
+    Effect,
+    EffectKind,
+    Event,
+    EventKind,
+    LegKind,
+    LegState,
+    Payment,
+    Stage,
+)
+from switch.observe import metrics
+from switch.observe.crash import crash_point
+from switch.observe.logs import get_logger
+from switch.ports import (
+    Cancellable,
+    CardSecrets,
+    CommitResult,
+    Counterparty,
+    Identity,
+    Journal,
+    Order,
+    Timeline,
+    Write,
+)
+
+log = get_logger("engine")
+
+SETTLED = frozenset(
+    {LegState.DONE, LegState.REFUSED, LegState.UNDONE, LegState.UNPROVEN, LegState.STUCK}
+)
+IDENTITY_TRIES_MAX = 3
+"""A STAN that the database has seen is given up for the next; three in a row are a defect."""
+
+_unsent = Reply(outcome=Outcome.NOT_SENT, code="unprepared")
+
+
+class House(Protocol):
+    """What a driver needs of the engine."""
+
+    journal: Journal
+    timeline: Timeline
+
+    def counterparty(self, name: str) -> Counterparty: ...
+
+    def told(self, driver: "Driver") -> None:
+        """The answer may have changed."""
+        ...
+
+    def finished(self, driver: "Driver") -> None:
+        """The payment rests and nothing of it is open here."""
+        ...
+
+    def lost(self, driver: "Driver") -> None:
+        """Another node drives it now."""
+        ...
+
+
+class Driver:
+    """One payment on its way. ``payment`` is always what the journal holds."""
+
+    def __init__(self, house: House, payment: Payment, secrets: CardSecrets | None) -> None:
+        self.payment = payment
+        self.waiters: list[Deferred[Payment]] = []
+        self.path: list[str] = []
+        self.outside_ms = 0
+        self._house = house
+        self._secrets = secrets
+        self._queue: deque[Event] = deque()
+        self._running = False
+        self._alive = True
+        self._wakes: dict[int, Cancellable] = {}
+        self._deadline: Cancellable | None = None
+        self._exchanges = 0
+
+    # ---- life ------------------------------------------------------------------------------------
+
+    async def begin(self) -> CommitResult:
+        """Commit the birth of the payment and act on it. Raises JournalDown: nothing happened."""
+        crash_point("K1")
+        at = self._house.timeline.now_ms()
+        after, effects = machine.begin(self.payment, Event(kind=EventKind.TIMER, at=at))
+        result = await self._commit({"kind": "born", "at": at}, after, effects)
+        if result.committed:
+            self._arm_deadline()
+        return result
+
+    def adopt(self) -> None:
+        """Go on after a restart or a take-over: what was out is Unknown, waits are re-armed."""
+        crash_point("K14")
+        events, effects = machine.recover(self.payment, self._house.timeline.now_ms())
+        self._arm_deadline()
+        self._act(effects)
+        for event in events:
+            self.feed(event)
+
+    def stop(self) -> None:
+        """Let go of it: no event is decided and nothing is sent from here any more."""
+        self._alive = False
+        self._queue.clear()
+        self._secrets = None
+        for call in (*self._wakes.values(), *((self._deadline,) if self._deadline else ())):
+            call.cancel()
+        self._wakes.clear()
+        self._deadline = None
+
+    @property
+    def open(self) -> bool:
+        """Something is still to come: an event, an answer, a timer."""
+        return bool(self._running or self._queue or self._exchanges or self._wakes)
+
+    def feed(self, event: Event) -> None:
+        """Take an event; it is decided when those before it are committed."""
+        if not self._alive:
+            return
+        self._queue.append(event)
+        if not self._running:
+            self._running = True
+            Deferred.fromCoroutine(self._run()).addErrback(self._broken)
+
+    async def _run(self) -> None:
+        while self._queue and self._alive:
+            event = self._queue.popleft()
+            after, effects = machine.decide(self.payment, event)
+            if after is self.payment:
+                self._act(effects)
+                continue
+            self._crash_before_commit(event)
+            await self._commit(event, after, effects)
+        self._running = False
+        if self._alive and self.payment.rest and not self.open:
+            self._house.finished(self)
+
+    def _broken(self, failure: object) -> None:
+        """A defect of ours: leave the payment to recovery, loudly. The daemon lives on."""
+        log.error("driver_failed", key=self.payment.key, invariant="I15", error=str(failure))
+        self._house.lost(self)
+        self.stop()
+
+    # ---- commit ----------------------------------------------------------------------------------
+
+    async def _commit(
+        self, event: Event | dict[str, object], after: Payment, effects: tuple[Effect, ...]
+    ) -> CommitResult:
+        """Prepare what is to be sent, commit it all, and only then act."""
+        entry = msgspec.json.encode({"event": event, "effects": effects})
+        for _ in range(IDENTITY_TRIES_MAX):
+            prepared, identities, unprepared = await self._prepare(after, effects)
+            result = await self._house.journal.commit(
+                Write(payment=prepared, event=entry, identities=identities)
+            )
+            if result.reason != "identity":
+                break
+            log.error("identity_seen_before", key=after.key, invariant="I8")
+        if not result.committed:
+            self._lost(result)
+            return result
+        self._settle(self.payment, prepared)
+        self.payment = prepared
+        self._act(effects, unprepared)
+        return result
+
+    async def _prepare(
+        self, after: Payment, effects: tuple[Effect, ...]
+    ) -> tuple[Payment, tuple[Identity, ...], frozenset[int]]:
+        identities: list[Identity] = []
+        unprepared: set[int] = set()
+        for effect in effects:
+            if effect.kind is not EffectKind.SEND or effect.verb is not Verb.DO:
+                continue
+            leg = after.legs[effect.leg]
+            order = Order(payment=after, leg_index=effect.leg, verb=Verb.DO)
+            prepared = await self._house.counterparty(leg.counterparty).prepare(
+                order, self._secrets
+            )
+            if prepared is None:
+                unprepared.add(effect.leg)
+                continue
+            if prepared.identity is not None:
+                identities.append(prepared.identity)
+            if prepared.facts:
+                legs = list(after.legs)
+                legs[effect.leg] = replace(leg, facts={**leg.facts, **prepared.facts})
+                after = replace(after, legs=tuple(legs))
+        return after, tuple(identities), frozenset(unprepared)
+
+    def _lost(self, result: CommitResult) -> None:
+        if self.payment.version:
+            log.warning("driver_lost", key=self.payment.key, invariant="I13", why=result.reason)
+            self._house.lost(self)
+        self.stop()
+
+    def _settle(self, before: Payment, after: Payment) -> None:
+        """Free what settled legs held: logical terminals, and the card's secrets."""
+        for i, (was, now) in enumerate(zip(before.legs, after.legs, strict=True)):
+            if was.wake_at and not now.wake_at:
+                self._disarm(i)
+            if now.state in SETTLED and was.state is not now.state:
+                self.path.append(f"{now.kind}:{now.state}")
+                self._house.counterparty(now.counterparty).release(
+                    Order(payment=after, leg_index=i, verb=Verb.DO)
+                )
+        needed = (LegState.IDLE, LegState.DOING)
+        if self._secrets is not None and not any(
+            leg.kind is LegKind.DEBIT and leg.state in needed for leg in after.legs
+        ):
+            self._secrets = None
+
+    def _crash_before_commit(self, event: Event) -> None:
+        kind = self.payment.legs[event.leg].kind
+        if event.kind is EventKind.DO_DONE and kind is LegKind.DEBIT:
+            crash_point("K5")
+        if event.kind is EventKind.DO_DONE and kind is LegKind.BOOK:
+            crash_point("K8")
+        if event.kind is EventKind.UNDO_DONE:
+            crash_point("K13")
+
+    # ---- act -------------------------------------------------------------------------------------
+
+    def _act(self, effects: tuple[Effect, ...], unprepared: frozenset[int] = frozenset()) -> None:
+        for effect in effects:
+            if effect.kind is EffectKind.SEND:
+                self._send(effect, unprepared)
+            elif effect.kind is EffectKind.WAKE:
+                self._arm(effect)
+            elif effect.kind is EffectKind.ALARM:
+                log.error(
+                    "alarm", key=self.payment.key, invariant=effect.invariant, text=effect.text
+                )
+            elif effect.kind is EffectKind.TELL:
+                if self.payment.rest is not None:
+                    crash_point("K9")
+                self._house.told(self)
+
+    def _send(self, effect: Effect, unprepared: frozenset[int]) -> None:
+        if self._house.journal.lease_left_ms() <= 0:
+            # I13: someone else may drive it by now, so nothing more is sent from here
+            log.error("lease_gone", key=self.payment.key, invariant="I13")
+            self._house.lost(self)
+            self.stop()
+            return
+        if effect.verb is Verb.UNDO:
+            crash_point("K11")
+        self._exchanges += 1
+        Deferred.fromCoroutine(self._exchange(effect, effect.leg in unprepared)).addErrback(
+            self._broken
+        )
+
+    async def _exchange(self, effect: Effect, unprepared: bool) -> None:
+        payment, i = self.payment, effect.leg
+        leg = payment.legs[i]
+        started = self._house.timeline.now_ms()
+        reply = _unsent
+        if not unprepared:
+            order = Order(
+                payment=payment,
+                leg_index=i,
+                verb=effect.verb,
+                rung=leg.policy.ladder[leg.rung].kind if effect.verb is Verb.UNDO else None,
+                unvoiding=leg.unvoiding,
+            )
+            reply = await self._house.counterparty(leg.counterparty).exchange(
+                order, self._secrets if effect.verb is Verb.DO else None
+            )
+        self._exchanges -= 1
+        now = self._house.timeline.now_ms()
+        self.outside_ms += now - started
+        metrics.LEG_SECONDS.labels(leg.kind, reply.outcome).observe((now - started) / 1000)
+        self.feed(
+            event_of(
+                effect.verb,
+                reply,
+                i,
+                effect.attempt,
+                now,
+                fresh_attempt=self._secrets is not None,
+            )
+        )
+
+    def _arm(self, effect: Effect) -> None:
+        self._disarm(effect.leg)
+        self._wakes[effect.leg] = self._house.timeline.call_at(
+            Millis(effect.at), lambda: self._wake(effect.leg)
+        )
+
+    def _disarm(self, leg: int) -> None:
+        call = self._wakes.pop(leg, None)
+        if call is not None:
+            call.cancel()
+
+    def _wake(self, leg: int) -> None:
+        self._wakes.pop(leg, None)
+        self.feed(Event(kind=EventKind.TIMER, at=self._house.timeline.now_ms(), leg=leg))
+
+    def _arm_deadline(self) -> None:
+        if self.payment.deadline_at and self.payment.stage is Stage.FORWARD:
+            self._deadline = self._house.timeline.call_at(
+                Millis(self.payment.deadline_at), self._overdue
+            )
+
+    def _overdue(self) -> None:
+        self._deadline = None
+        self.feed(Event(kind=EventKind.DEADLINE, at=self._house.timeline.now_ms()))

@@ -1,0 +1,389 @@
+"""The engine: takes payments, drives them, answers for them (ports.Front and ports.LateReplies).
+
+It holds the payments that are on their way on this node, and nothing that the journal does not.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+
+from switch.catalogue import BUSINESSES, CHANNEL_KINDS, Birth, Business, new_payment
+from switch.engine.driver import Driver
+from switch.engine.events import event_of
+from switch.engine.finish import finish_line, observe_end
+from switch.model.answer import Answer, AnswerState
+from switch.model.hospital import BillQuery, PatientQuery
+from switch.model.outcome import Millis, Reply, Verb
+from switch.model.payment import LegKind, LegPolicy, Payment, Rest
+from switch.observe import metrics
+from switch.observe.logs import get_logger
+from switch.payment import answer_of
+from switch.ports import (
+    BalanceQuery,
+    CardSecrets,
+    Counterparty,
+    InquiryReply,
+    Journal,
+    JournalDown,
+    PaymentRequest,
+    Service,
+    Timeline,
+    Write,
+)
+
+log = get_logger("engine")
+
+TOMBSTONE = "tombstone"
+"""The request hash of a key that was asked for before it was ever used (rule 12)."""
+
+_INQUIRIES: dict[str, type[Struct]] = {"patient_query": PatientQuery, "bill_query": BillQuery}
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """The engine's bounds (I11)."""
+
+    payments_in_flight: int
+    """New payments beyond this are refused as out of service; nothing is sent for them."""
+    answer_wait_ms: int
+    """How long a terminal's call waits for the end before it is answered PENDING."""
+    payment_deadline_ms: int
+    """After this no booking is resent: only definite ends (rule 2)."""
+    recovery_every_ms: int
+    recovery_batch: int
+    """Payments adopted per sweep: recovery goes at a stated rate."""
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """(hospital, business, medium) → channel."""
+
+    hospital: str
+    business: str
+    medium: str
+    channel: str
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, not a fault
+    """Not taken: nothing was journaled and nothing sent. ``reason`` is a metric label."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.text = text
+
+
+class Engine:
+    """See the module. Built by the composition root; the simulator builds the same one."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        timeline: Timeline,
+        services: Mapping[str, Service],
+        hospitals: Mapping[str, str],
+        routes: Sequence[Route],
+        limits: Limits,
+        profile_version: str = "",
+    ) -> None:
+        """``services`` by name (channels and HIS plugins); ``hospitals``: id → service name."""
+        self.journal = journal
+        self.timeline = timeline
+        self._services = services
+        self._hospitals = hospitals
+        self._routes = {(r.hospital, r.business, r.medium): r.channel for r in routes}
+        self._limits = limits
+        self._profile_version = profile_version
+        self._live: dict[str, Driver] = {}
+        self._watchers: dict[str, list[Callable[[Answer], None]]] = {}
+        self._taking = True
+
+    # ---- Front -----------------------------------------------------------------------------------
+
+    async def start(self, request: PaymentRequest, secrets: CardSecrets | None) -> Answer:
+        """Take a payment, or answer a repeat of it (I7)."""
+        digest = request_digest(request)
+        live = self._live.get(request.key)
+        if live is not None:
+            return await self._answer_same(live.payment, digest)
+        try:
+            payment = self._plan(request, digest)
+        except Refusal as refusal:
+            return await self._refuse_unless_known(request, digest, refusal)
+        driver = Driver(self, payment, secrets)
+        self._live[request.key] = driver
+        metrics.PAYMENTS_IN_FLIGHT.set(len(self._live))
+        try:
+            result = await driver.begin()
+        except JournalDown:
+            self._drop(driver)
+            return _refused(request.key, "journal", "系统故障,请稍后再试")
+        if not result.committed:
+            self._drop(driver)
+            return await self._lost_race(request, digest, result.existing, result.reason)
+        return await self._wait_for(driver)
+
+    async def query(self, hospital: str, terminal: str, key: str) -> Answer:
+        """The answer for ``key``; one never seen becomes a tombstone that bars the late request."""
+        live = self._live.get(key)
+        payment = live.payment if live is not None else await self.journal.load(key)
+        if payment is None:
+            payment = await self._bury(hospital, terminal, key)
+        if (payment.hospital, payment.terminal) != (hospital, terminal):
+            return _refused(key, "foreign_key", "该支付键不属于本终端")
+        return answer_of(payment)
+
+    async def inquire(self, hospital: str, function: str, body: Mapping[str, Any]) -> InquiryReply:
+        """One bounded exchange with the hospital; no money moves."""
+        shape = _INQUIRIES.get(function)
+        service = self._services.get(self._hospitals.get(hospital, ""))
+        if shape is None or service is None:
+            return InquiryReply(ok=False, code="unknown_function", text="不支持的查询")
+        try:
+            request = msgspec.convert(body, shape)
+        except msgspec.ValidationError as error:
+            return InquiryReply(ok=False, code="bad_request", text=str(error))
+        return await service.inquire(function, request)
+
+    async def balance(self, hospital: str, business: str, secrets: CardSecrets) -> InquiryReply:
+        """Balance of a bank card on the channel that the business would be paid by."""
+        channel = self._routes.get((hospital, business, "bank_card"))
+        if channel is None or business not in BUSINESSES:
+            return InquiryReply(ok=False, code="no_route", text="暂不支持")
+        return await self._services[channel].inquire(
+            "balance", BalanceQuery(clearing=BUSINESSES[business].clearing, secrets=secrets)
+        )
+
+    def watch(self, terminal: str, tell: Callable[[Answer], None]) -> Callable[[], None]:
+        """New answers for this terminal's payments go to ``tell`` until the returned call."""
+        self._watchers.setdefault(terminal, []).append(tell)
+
+        def unwatch() -> None:
+            watchers = self._watchers.get(terminal, [])
+            if tell in watchers:
+                watchers.remove(tell)
+            if not watchers:
+                self._watchers.pop(terminal, None)
+
+        return unwatch
+
+    # ---- LateReplies -----------------------------------------------------------------------------
+
+    def late(self, payment_key: str, leg_index: int, attempt: int, reply: Reply) -> None:
+        """An authentic answer after its exchange had ended: an event like any other."""
+        metrics.LATE_REPLIES.labels("bank").inc()
+        log.warning("late_reply", key=payment_key, leg=leg_index, code=reply.code, invariant="I5")
+        Deferred.fromCoroutine(self._late(payment_key, leg_index, attempt, reply))
+
+    async def _late(self, key: str, leg: int, attempt: int, reply: Reply) -> None:
+        entry = msgspec.json.encode({"leg": leg, "attempt": attempt, "reply": reply})
+        await self.journal.record_late(key, entry)
+        driver = self._live.get(key) or await self._claim(key)
+        if driver is None:
+            return
+        event = event_of(Verb.DO, reply, leg, attempt, self.timeline.now_ms(), fresh_attempt=False)
+        driver.feed(event)
+
+    # ---- House (for drivers) ---------------------------------------------------------------------
+
+    def counterparty(self, name: str) -> Counterparty:
+        """The service that does a leg."""
+        return self._services[name]
+
+    def told(self, driver: Driver) -> None:
+        """Tell whoever waits or watches; the end is told to the caller that waits."""
+        answer = answer_of(driver.payment)
+        if driver.payment.rest is not None:
+            waiters, driver.waiters = driver.waiters, []
+            for waiter in waiters:
+                waiter.callback(driver.payment)
+        for tell in tuple(self._watchers.get(driver.payment.terminal, ())):
+            tell(answer)
+
+    def finished(self, driver: Driver) -> None:
+        """At rest with nothing open: one log line, and it leaves the memory."""
+        observe_end(driver, self.timeline.now_ms())
+        log.info("payment", **finish_line(driver, self.timeline.now_ms()))
+        self._drop(driver)
+
+    def lost(self, driver: Driver) -> None:
+        """Let go here; if it is still ours later (a defect, not a take-over), go on with it."""
+        self._drop(driver)
+        key = driver.payment.key
+        at = Millis(self.timeline.now_ms() + self._limits.recovery_every_ms)
+        self.timeline.call_at(at, lambda: self._reclaim(key))
+
+    def _reclaim(self, key: str) -> None:
+        if self._taking and key not in self._live:
+            Deferred.fromCoroutine(self._claim(key))
+
+    # ---- recovery --------------------------------------------------------------------------------
+
+    async def recover(self) -> int:
+        """Adopt unfinished payments of this node's past and of nodes whose lease ran out."""
+        payments = await self.journal.unfinished(self._limits.recovery_batch)
+        for payment in payments:
+            self._adopt(payment)
+        if payments:
+            log.warning("recovered", payments=len(payments))
+        return len(payments)
+
+    def live(self) -> tuple[Driver, ...]:
+        """The payments on their way here (for the gauges and for a clean stop)."""
+        return tuple(self._live.values())
+
+    def close(self) -> None:
+        """Take no more payments."""
+        self._taking = False
+
+    def _adopt(self, payment: Payment) -> Driver:
+        driver = Driver(self, payment, None)
+        self._live[payment.key] = driver
+        driver.adopt()
+        return driver
+
+    async def _claim(self, key: str) -> Driver | None:
+        payment = await self.journal.claim(key)
+        if payment is None or not payment.legs:
+            return None
+        return self._live.get(key) or self._adopt(payment)
+
+    # ---- taking a payment ------------------------------------------------------------------------
+
+    def _plan(self, request: PaymentRequest, digest: str) -> Payment:
+        """The payment that ``request`` would become, or a Refusal that names the rule."""
+        business = BUSINESSES.get(request.business)
+        if business is None:
+            raise Refusal("unknown_business", "不支持的业务")
+        channel = self._routes.get((request.hospital, request.business, request.medium))
+        hospital = self._hospitals.get(request.hospital)
+        if channel is None or hospital is None:
+            raise Refusal("no_route", "暂不支持该支付方式")
+        if not self._taking or len(self._live) >= self._limits.payments_in_flight:
+            raise Refusal("busy", "系统繁忙,请稍后再试")
+        if not self._services[hospital].ready(business.clearing):
+            raise Refusal("hospital_down", "医院系统暂停服务,请稍后再试")
+        if not self._services[channel].ready(business.clearing):
+            raise Refusal("channel_down", "银行通道暂停服务,请稍后再试")
+        return self._payment(request, digest, business, channel, hospital)
+
+    def _payment(
+        self, request: PaymentRequest, digest: str, business: Business, channel: str, hospital: str
+    ) -> Payment:
+        def assign(kind: LegKind) -> tuple[str, LegPolicy]:
+            name = channel if kind in CHANNEL_KINDS else hospital
+            return name, self._services[name].policy(kind, business.clearing)
+
+        birth = Birth(
+            at=self.timeline.now_ms(),
+            business_date=self._services[channel].business_date(),
+            deadline_ms=self._limits.payment_deadline_ms,
+            request_hash=digest,
+            profile_version=self._profile_version,
+        )
+        return new_payment(business, _asked(request), birth, assign)
+
+    async def _refuse_unless_known(
+        self, request: PaymentRequest, digest: str, refusal: Refusal
+    ) -> Answer:
+        """A key that the journal knows is answered from it even when we take nothing new."""
+        known = await self.journal.load(request.key)
+        if known is not None:
+            return await self._answer_same(known, digest)
+        return _refused(request.key, refusal.reason, refusal.text)
+
+    async def _lost_race(
+        self, request: PaymentRequest, digest: str, existing: Payment | None, reason: str
+    ) -> Answer:
+        if reason == "exists" and existing is not None:
+            return await self._answer_same(existing, digest)
+        if reason == "bill":
+            return _refused(request.key, "bill", "该账单正在支付或已支付")
+        return _refused(request.key, reason, "系统故障,请稍后再试")
+
+    async def _answer_same(self, payment: Payment, digest: str) -> Answer:
+        """Same key, same content → same answer; other content → refused and alarmed (I8)."""
+        if payment.request_hash == TOMBSTONE:
+            return answer_of(payment)
+        if payment.request_hash != digest:
+            log.error("key_reused", key=payment.key, invariant="I8")
+            return _refused(payment.key, "key_reused", "支付键重复且内容不一致")
+        driver = self._live.get(payment.key)
+        return answer_of(payment) if driver is None else await self._wait_for(driver)
+
+    async def _wait_for(self, driver: Driver) -> Answer:
+        """The end, or what is known when the wait is over."""
+        if driver.payment.rest is not None:
+            return answer_of(driver.payment)
+        waiter: Deferred[Payment] = Deferred()
+        driver.waiters.append(waiter)
+        at = Millis(self.timeline.now_ms() + self._limits.answer_wait_ms)
+        timer = self.timeline.call_at(at, lambda: _give_back(waiter, driver))
+        payment = await waiter
+        timer.cancel()
+        if not payment.version:  # its birth was not committed
+            return _refused(payment.key, "journal", "系统故障,请稍后再试")
+        return answer_of(payment)
+
+    async def _bury(self, hospital: str, terminal: str, key: str) -> Payment:
+        """Commit the tombstone of a key never seen."""
+        grave = Payment(
+            key=key,
+            hospital=hospital,
+            business="",
+            terminal=terminal,
+            amount_fen=0,
+            request_hash=TOMBSTONE,
+            born_at=self.timeline.now_ms(),
+            business_date="",
+            rest=Rest.DECLINED,
+            version=1,
+        )
+        entry = msgspec.json.encode({"event": {"kind": "buried", "at": grave.born_at}})
+        result = await self.journal.commit(Write(payment=grave, event=entry))
+        return result.existing or grave
+
+    def _drop(self, driver: Driver) -> None:
+        driver.stop()
+        if self._live.get(driver.payment.key) is driver:
+            del self._live[driver.payment.key]
+        metrics.PAYMENTS_IN_FLIGHT.set(len(self._live))
+        waiters, driver.waiters = driver.waiters, []
+        for waiter in waiters:
+            waiter.callback(driver.payment)
+
+
+def request_digest(request: PaymentRequest) -> str:
+    """SHA-256 over what was asked, without card data (I8: tells a repeat from a conflict)."""
+    return hashlib.sha256(msgspec.json.encode(request)).hexdigest()
+
+
+def _asked(request: PaymentRequest) -> Payment:
+    return Payment(
+        key=request.key,
+        hospital=request.hospital,
+        business=request.business,
+        terminal=request.terminal,
+        amount_fen=request.amount_fen,
+        request_hash="",
+        born_at=0,
+        business_date="",
+        bill=request.bill,
+        patient=request.patient,
+        retry_of=request.retry_of,
+        details=request.details,
+    )
+
+
+def _refused(key: str, reason: str, text: str) -> Answer:
+    metrics.REFUSED_REQUESTS.labels(reason).inc()
+    return Answer(key=key, state=AnswerState.REFUSED, code=reason, text=text)
+
+
+def _give_back(waiter: "Deferred[Payment]", driver: Driver) -> None:
+    if waiter in driver.waiters:
+        driver.waiters.remove(waiter)
+        waiter.callback(driver.payment)
