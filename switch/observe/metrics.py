@@ -102,6 +102,9 @@ JOURNAL_COMMIT_SECONDS = _histogram(
 
 # ---- terminals -----------------------------------------------------------------------------------
 TERMINALS_CONNECTED = _gauge("yyt_terminals_connected", "在线终端 terminals connected", "front")
+TERMINALS_REFUSED = _counter(
+    "yyt_terminals_refused_total", "拒绝的终端连接或请求 links and requests refused", "reason"
+)
 
 _CODE = re.compile(r"[0-9A-Z]{2}")
 

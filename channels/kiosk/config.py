@@ -1,0 +1,45 @@
+"""The kiosk front's section of the configuration. Every limit is stated, none has a default."""
+
+from msgspec import Struct
+
+
+class Offer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A business that terminals may ask for."""
+
+    title: str
+    clearing: str
+    """``outpatient`` or ``inpatient``: a terminal's record may be limited to some."""
+
+
+class KioskConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where terminals connect, and how much each may ask."""
+
+    bind: str
+    """Address to listen on."""
+    port: int
+    """WebSocket over mutual TLS; 0 = any free port."""
+    enrol_port: int
+    """Enrolment over TLS; 0 = any free port."""
+    pki: str
+    """Folder of the authority, the server's certificate and the terminals' registry."""
+    businesses: dict[str, Offer]
+    connections_max: int
+    handshake_timeout_ms: int
+    """TLS and the WebSocket upgrade together."""
+    silence_timeout_ms: int
+    """No message for so long: the link is cut. At least twice ``heartbeat_ms``."""
+    heartbeat_ms: int
+    """Told to the terminal at boot."""
+    message_bytes_max: int
+    """A larger message closes the link (1009)."""
+    in_flight_max: int
+    """Open requests of one terminal; one more is answered ``busy``."""
+    outgoing_bytes_max: int
+    """Waiting for a terminal that does not read; more cuts the link."""
+    registry_check_ms: int
+    """How soon a revoked or disabled terminal is cut off."""
+    enrol_connections_max: int
+    enrol_timeout_ms: int
+    """A whole enrolment exchange."""
+    enrol_tries_per_minute: int
+    """Codes tried, over all terminals; more are answered 429."""

@@ -1,0 +1,71 @@
+"""From a terminal's request to the switch's own values. Every refusal names field and rule."""
+
+from collections.abc import Mapping
+
+from channels.kiosk.config import Offer
+from channels.kiosk.registry import Terminal
+from switch.model.secret import Secret
+from switch.ports import CardSecrets, PaymentRequest
+from terminal_agent import protocol
+
+
+def offers(businesses: Mapping[str, Offer], record: Terminal) -> dict[str, str]:
+    """The businesses this terminal may ask for, code → title."""
+    return {
+        code: offer.title
+        for code, offer in businesses.items()
+        if not record.clearing or offer.clearing in record.clearing
+    }
+
+
+def payment_request(
+    envelope: protocol.Envelope,
+    body: protocol.PaymentStart,
+    record: Terminal,
+    offered: Mapping[str, str],
+) -> PaymentRequest:
+    """What the engine is asked. Raises ProtocolError."""
+    check_business(body.business, offered, envelope.id)
+    if body.retry_of and not body.retry_of.startswith(record.terminal + "-"):
+        raise protocol.ProtocolError(
+            "bad_field", "must be a key of this terminal", "retry_of", envelope.id
+        )
+    return PaymentRequest(
+        key=envelope.idem,
+        hospital=record.hospital,
+        business=body.business,
+        terminal=record.terminal,
+        amount_fen=body.amount_fen,
+        patient=body.patient,
+        bill=body.bill,
+        medium=body.medium,
+        retry_of=body.retry_of,
+        details=body.details,
+    )
+
+
+def check_business(business: str, offered: Mapping[str, str], request_id: str) -> None:
+    """Raises ProtocolError for a business that this terminal is not served."""
+    if business not in offered:
+        raise protocol.ProtocolError(
+            "unknown_business", "not a business served here", "business", request_id
+        )
+
+
+def card_secrets(card: protocol.Card | None, record: Terminal, request_id: str) -> CardSecrets:
+    """The card's data, wrapped. Raises ProtocolError when it cannot be used here."""
+    if card is None:
+        raise protocol.ProtocolError("bad_field", "a card is required", "card", request_id)
+    if card.pin_block is not None and not record.tpk:
+        rule = "this terminal has no PIN key"
+        raise protocol.ProtocolError("bad_field", rule, "card.pin_block", request_id)
+    return CardSecrets(
+        pan=Secret(card.pan.reveal()),
+        track2=Secret(card.track2.reveal()) if card.track2 else None,
+        pin_block=Secret(card.pin_block.reveal()) if card.pin_block else None,
+        pin_key=record.tpk,
+        expiry=card.expiry,
+        card_sequence=card.card_sequence,
+        entry_mode=card.entry_mode,
+        chip=Secret(bytes.fromhex(card.chip.reveal())) if card.chip else None,
+    )

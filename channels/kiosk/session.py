@@ -1,0 +1,315 @@
+"""One terminal's link: requests in, answers and events out.
+
+Rules
+- The certificate says who speaks; an envelope naming another terminal ends the link.
+- A request is checked whole before the engine hears of it. A refusal names field and rule (I12).
+- A payment's answer goes out once: with the ``res`` while its request is open, as an event after
+  that. A lost event is no loss: the terminal asks again by its key (I7).
+- Bounded (I11): open requests, message bytes (the guard), bytes waiting for a slow reader.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPushProducer
+from twisted.python.failure import Failure
+from twisted.web.websocket import WebSocketTransport
+from zope.interface import implementer
+
+from channels.kiosk.config import KioskConfig
+from channels.kiosk.guard import Guard
+from channels.kiosk.registry import Terminal
+from channels.kiosk.requests import card_secrets, check_business, offers, payment_request
+from switch.model.answer import Answer
+from switch.model.outcome import Millis
+from switch.observe import metrics
+from switch.observe.logs import get_logger
+from switch.ports import Cancellable, Front, InquiryReply, JournalDown, Timeline
+from terminal_agent import protocol
+
+_log = get_logger("kiosk")
+
+CLOSE_POLICY = 1008
+CLOSE_UNSUPPORTED = 1003
+CLOSE_TOO_BIG = 1009
+CLOSE_REPLACED = 4001
+"""The same terminal connected anew; the newer link is the live one."""
+
+Handler = Callable[[protocol.Envelope, Any], Awaitable[object]]
+
+
+@implementer(IPushProducer)
+class Session:
+    """One WebSocket; conforms to Twisted's WebSocketProtocol."""
+
+    _transport: WebSocketTransport
+
+    def __init__(
+        self,
+        record: Terminal,
+        serial: str,
+        guard: Guard,
+        *,
+        config: KioskConfig,
+        front: Front,
+        timeline: Timeline,
+        gone: Callable[["Session"], None],
+    ) -> None:
+        self.record = record
+        self.serial = serial
+        self._guard = guard
+        self._config = config
+        self._front = front
+        self._timeline = timeline
+        self._gone = gone
+        self._offered = offers(config.businesses, record)
+        self._open = 0
+        self._starting: dict[str, Answer | None] = {}
+        self._waiting: deque[str] = deque()
+        self._waiting_bytes = 0
+        self._paused = False
+        self._closed = False
+        self._heard_at = timeline.now_ms()
+        self._silence: Cancellable | None = None
+        self._unwatch: Callable[[], None] | None = None
+        self._handlers: Mapping[str, Handler] = {
+            protocol.BOOT: self._boot,
+            protocol.HEARTBEAT: self._heartbeat,
+            protocol.SERVICES: self._services,
+            protocol.PATIENT_QUERY: self._patient_query,
+            protocol.BILL_QUERY: self._bill_query,
+            protocol.BALANCE_QUERY: self._balance_query,
+            protocol.PAYMENT_START: self._payment_start,
+            protocol.PAYMENT_QUERY: self._payment_query,
+        }
+
+    # ---- Twisted's WebSocketProtocol -------------------------------------------------------------
+
+    def negotiationStarted(self, transport: WebSocketTransport) -> None:
+        """The upgrade was accepted; take over the transport's flow control from HTTP."""
+        self._transport = transport
+
+    def negotiationFinished(self) -> None:
+        """The link stands."""
+        self._guard.established(self)
+        self._transport.detachProducer()
+        self._transport.attachProducer(self)
+        self._unwatch = self._front.watch(self.record.terminal, self._tell)
+        self._watch_silence()
+
+    def textMessageReceived(self, message: str) -> None:
+        """One envelope."""
+        if self._closed:
+            return
+        self._guard.message_ended()
+        if len(message) > self._config.message_bytes_max:
+            self.oversize()
+            return
+        self._heard_at = self._timeline.now_ms()
+        try:
+            envelope = protocol.decode_envelope(message, self._config.message_bytes_max)
+            body = protocol.decode_request(envelope, self.record.terminal)
+        except protocol.ProtocolError as error:
+            self._fault(error.request_id, error.fault)
+            if error.fault.code == "terminal":
+                self.close(CLOSE_POLICY)
+            return
+        if self._open >= self._config.in_flight_max:
+            text = f"more than {self._config.in_flight_max} requests open"
+            self._fault(envelope.id, protocol.Fault(code="busy", text=text))
+            return
+        self._open += 1
+        Deferred.fromCoroutine(self._serve(envelope, body)).addErrback(self._broken, envelope)
+
+    def bytesMessageReceived(self, data: bytes | bytearray) -> None:
+        """Binary messages are no part of the protocol."""
+        self.close(CLOSE_UNSUPPORTED)
+
+    def pongReceived(self, payload: bytes) -> None:
+        """We send no pings: the terminal's heartbeat is the sign of life."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The link is gone; payments go on, and the terminal asks when it is back."""
+        self._closed = True
+        if self._silence is not None:
+            self._silence.cancel()
+        if self._unwatch is not None:
+            self._unwatch()
+        self._waiting.clear()
+        self._gone(self)
+
+    # ---- the guard and the front -----------------------------------------------------------------
+
+    def oversize(self) -> None:
+        """A message above the limit: nothing of it is read."""
+        metrics.TERMINALS_REFUSED.labels("oversize").inc()
+        self.close(CLOSE_TOO_BIG)
+
+    def close(self, code: int) -> None:
+        """Say why and go."""
+        if self._closed:
+            return
+        self._closed = True
+        _log.info("terminal_closed", terminal=self.record.terminal, code=code)
+        self._guard.closing()
+        cast(Any, self._transport).loseConnection(code)
+
+    # ---- flow control (IPushProducer) ------------------------------------------------------------
+
+    def pauseProducing(self) -> None:
+        """The terminal does not read fast enough: keep what comes, within the limit."""
+        self._paused = True
+
+    def resumeProducing(self) -> None:
+        """It reads again."""
+        self._paused = False
+        while self._waiting and not self._paused:
+            message = self._waiting.popleft()
+            self._waiting_bytes -= len(message)
+            self._transport.sendTextMessage(message)
+
+    def stopProducing(self) -> None:
+        """The transport is gone; connectionLost follows."""
+        self._paused = True
+
+    # ---- requests --------------------------------------------------------------------------------
+
+    async def _serve(self, envelope: protocol.Envelope, body: Struct) -> None:
+        try:
+            reply = await self._handlers[envelope.name](envelope, body)
+        except protocol.ProtocolError as error:
+            self._fault(envelope.id, error.fault)
+            return
+        except JournalDown:
+            text = "the switch cannot take it now; send the same again"
+            self._fault(envelope.id, protocol.Fault(code="unavailable", text=text))
+            return
+        finally:
+            self._open -= 1
+        self._send("res", envelope.name, envelope.id, envelope.idem, reply)
+
+    async def _boot(self, _envelope: protocol.Envelope, body: protocol.Boot) -> object:
+        _log.info("terminal_boot", terminal=self.record.terminal, software=body.software)
+        return protocol.BootReply(
+            heartbeat_ms=self._config.heartbeat_ms,
+            server_ms=self._timeline.now_ms(),
+            versions=(protocol.OLDEST_VERSION, protocol.VERSION),
+        )
+
+    async def _heartbeat(self, _envelope: protocol.Envelope, _body: Struct) -> object:
+        return protocol.HeartbeatReply(server_ms=self._timeline.now_ms())
+
+    async def _services(self, _envelope: protocol.Envelope, _body: Struct) -> object:
+        return protocol.ServicesReply(hospital=self.record.hospital, businesses=self._offered)
+
+    async def _patient_query(
+        self, _envelope: protocol.Envelope, body: protocol.PatientQuery
+    ) -> object:
+        asked = {"card_no": body.card_no, "card_type": body.card_type}
+        reply = await self._front.inquire(self.record.hospital, "patient_query", asked)
+        return _inquired(reply, "patient")
+
+    async def _bill_query(self, _envelope: protocol.Envelope, body: protocol.BillQuery) -> object:
+        asked = {"patient_id": body.patient_id}
+        reply = await self._front.inquire(self.record.hospital, "bill_query", asked)
+        return _inquired(reply, "bills")
+
+    async def _balance_query(
+        self, envelope: protocol.Envelope, body: protocol.BalanceQuery
+    ) -> object:
+        check_business(body.business, self._offered, envelope.id)
+        secrets = card_secrets(body.card, self.record, envelope.id)
+        reply = await self._front.balance(self.record.hospital, body.business, secrets)
+        balance = reply.body.get("balance_fen", 0) if reply.ok else 0
+        return protocol.BalanceReply(
+            ok=reply.ok, code=reply.code, text=reply.text, balance_fen=balance
+        )
+
+    async def _payment_start(
+        self, envelope: protocol.Envelope, body: protocol.PaymentStart
+    ) -> Answer:
+        request = payment_request(envelope, body, self.record, self._offered)
+        secrets = None
+        if body.medium == "bank_card" or body.card is not None:
+            secrets = card_secrets(body.card, self.record, envelope.id)
+        self._starting[request.key] = None
+        try:
+            answer = await self._front.start(request, secrets)
+        finally:
+            newer = self._starting.pop(request.key, None)
+        if newer is not None and newer.version > answer.version:
+            answer = newer
+        return answer
+
+    async def _payment_query(self, envelope: protocol.Envelope, _body: Struct) -> Answer:
+        record = self.record
+        return await self._front.query(record.hospital, record.terminal, envelope.idem)
+
+    # ---- answers ---------------------------------------------------------------------------------
+
+    def _tell(self, answer: Answer) -> None:
+        """A new answer of a payment of this terminal: pushed unless its ``res`` will say it."""
+        if answer.key in self._starting:
+            self._starting[answer.key] = answer
+            return
+        self._send("event", protocol.PAYMENT_ANSWER, "", answer.key, answer)
+
+    def _fault(self, request_id: str, fault: protocol.Fault) -> None:
+        metrics.TERMINALS_REFUSED.labels(fault.code).inc()
+        self._send("res", protocol.ERROR, request_id, "", fault)
+
+    def _broken(self, failure: Failure, envelope: protocol.Envelope) -> None:
+        """Named boundary: a fault of ours must not cost the terminal its link. What became of a
+        payment stands in the journal; the terminal sends the same again."""
+        _log.error("request_failed", name=envelope.name, exc_info=failure.value)
+        self._fault(envelope.id, protocol.Fault(code="unavailable", text="send the same again"))
+
+    def _send(self, kind: str, name: str, request_id: str, idem: str, body: object) -> None:
+        if self._closed:
+            return
+        now_ms = self._timeline.now_ms()
+        message = protocol.encode(
+            protocol.Outgoing(
+                v=protocol.VERSION,
+                id=request_id or "-",
+                type=kind,
+                name=name,
+                ts=now_ms,
+                terminal=self.record.terminal,
+                idem=idem,
+                body=body,
+            )
+        )
+        if not self._paused:
+            self._transport.sendTextMessage(message)
+            return
+        self._waiting.append(message)
+        self._waiting_bytes += len(message)
+        if self._waiting_bytes > self._config.outgoing_bytes_max:
+            _log.warning("terminal_does_not_read", terminal=self.record.terminal)
+            metrics.TERMINALS_REFUSED.labels("slow_reader").inc()
+            self._closed = True
+            self._guard.abort()
+
+    def _watch_silence(self) -> None:
+        due = Millis(self._heard_at + self._config.silence_timeout_ms)
+        self._silence = self._timeline.call_at(due, self._maybe_silent)
+
+    def _maybe_silent(self) -> None:
+        self._silence = None
+        if self._heard_at + self._config.silence_timeout_ms > self._timeline.now_ms():
+            self._watch_silence()
+            return
+        _log.info("terminal_silent", terminal=self.record.terminal)
+        self._closed = True
+        self._guard.abort()
+
+
+def _inquired(reply: InquiryReply, field: str) -> dict[str, object]:
+    answer: dict[str, object] = {"ok": reply.ok, "code": reply.code, "text": reply.text}
+    if reply.ok:
+        answer[field] = reply.body
+    return answer
