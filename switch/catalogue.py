@@ -74,6 +74,7 @@ def new_payment(
         request_hash=birth.request_hash,
         born_at=birth.at,
         business_date=birth.business_date,
+        clearing=business.clearing,
         bill=request.bill,
         patient=request.patient,
         retry_of=request.retry_of,

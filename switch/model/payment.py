@@ -172,6 +172,8 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     born_at: int
     business_date: str
     """YYYYMMDD, the bank's business date at birth (I14); it never changes afterwards."""
+    clearing: str = ""
+    """Whose money it is (``outpatient``, ``inpatient``): picks merchant number and key set."""
     bill: str = ""
     patient: str = ""
     retry_of: str = ""

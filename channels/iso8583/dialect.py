@@ -1,0 +1,224 @@
+"""A bank's message dialect as data: what a dialect file may say, and nothing else.
+
+A dialect is framing, headers, four choices per field (encoding × length prefix × padding × type),
+a MAC rule, message templates, the sign-on shape and the response codes. All of it is read from
+YAML by :mod:`channels.iso8583.load`; the next bank is a new file (docs/bank-link.md).
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from switch.net.frames import LengthPrefix
+
+
+class Strict(Struct, frozen=True, forbid_unknown_fields=True):
+    """Base: an unknown word in a dialect file is a mistake, not an extension."""
+
+
+class Content(StrEnum):
+    """What a decoded field may hold: the semantic check behind the codec."""
+
+    DIGITS = "digits"
+    TRACK = "track"
+    """Digits and the separator ``D``."""
+    ASCII = "ascii"
+    TEXT = "text"
+    BINARY = "binary"
+
+
+class Encoding(Strict, frozen=True, kw_only=True):
+    """One row of the four axes, in pyiso8583's terms."""
+
+    content: Content
+    data_enc: str
+    """``b`` for BCD and binary, else a Python codec name (``ascii``, ``gbk``)."""
+    len_enc: str = "bcd"
+    len_type: int
+    """Bytes of the length prefix; 0 = fixed."""
+    len_count: str = "bytes"
+    """``nibbles`` for BCD digits."""
+    left_pad: str = ""
+    right_pad: str = ""
+
+
+class Field(Strict, frozen=True, kw_only=True):
+    """One field: its encoding by name, its largest (or fixed) length, its name for people."""
+
+    like: str
+    max: int
+    name: str
+    secret: bool = False
+    """Never shown, logged or journaled in clear (2, 35, 36, 52, 55)."""
+
+
+class Tpdu(Strict, frozen=True, kw_only=True):
+    """``60`` + destination + source, BCD. An answer swaps the two addresses."""
+
+    protocol: str
+    destination: str
+    source: str
+
+
+class PosHeader(Strict, frozen=True, kw_only=True):
+    """The 6-byte header of POS-style messages, 12 BCD digits."""
+
+    application: str
+    """应用类别 n2: 60 magnetic stripe, 61 IC."""
+    version: str
+    """软件总版本号 n2."""
+    terminal_state: str
+    """终端状态 n1."""
+    demand: str
+    """处理要求 n1: in an answer, what the bank wants of us (see ``header_demands``)."""
+    minor_version: str
+    """软件分版本号 n6."""
+
+
+class MacRule(StrEnum):
+    """MAC rules by name."""
+
+    CUP_ECB = "cup_ecb"
+    """UnionPay ECB: fold without a key, then CBC-MAC over 16 hexadecimal characters."""
+
+
+class Mac(Strict, frozen=True, kw_only=True):
+    """Which field carries the MAC and how it is made."""
+
+    rule: MacRule
+    field: str
+    unmaced: frozenset[str]
+    """Codes believed as a refusal without a MAC (the peer may have no key): never an approval."""
+
+
+class Mti(Strict, frozen=True, kw_only=True):
+    """One message type: how its answer is found and what must be in it."""
+
+    answer: str = ""
+    """MTI of the answer; empty for types that are answers themselves."""
+    match: tuple[str, ...] = ()
+    """Fields that tell answers of this type apart, besides the MTI (the MUX key)."""
+    maced: bool = False
+    mandatory: tuple[str, ...] = ()
+    approved: tuple[str, ...] = ()
+    """Answers: also mandatory when field 39 approves."""
+    echoes: tuple[str, ...] = ()
+    """Answers: must equal the request's; must be there too when field 39 approves."""
+
+
+class Choice(Strict, frozen=True, kw_only=True):
+    """A template that depends on whether a value is there."""
+
+    when: str
+    then: str
+    otherwise: str = ""
+
+
+class Template(Strict, frozen=True, kw_only=True):
+    """A message to be made: field → text with ``{names}``. Empty results are left out."""
+
+    mti: str
+    fields: dict[str, str | Choice]
+
+
+class Span(Strict, frozen=True, kw_only=True):
+    """Bytes ``at … at + size`` of a key block."""
+
+    at: int
+    size: int
+
+
+class KeyLayout(Strict, frozen=True, kw_only=True):
+    """A key block of one length: where its keys and check values (KCV) lie."""
+
+    length: int
+    pik: Span
+    pik_kcv: Span
+    mak: Span
+    mak_kcv: Span
+
+
+class Part(Strict, frozen=True, kw_only=True):
+    """Characters ``at … at + size`` of a field."""
+
+    field: str
+    at: int
+    size: int
+
+
+class SignOn(Strict, frozen=True, kw_only=True):
+    """签到: the request and how its answer is read."""
+
+    request: Template
+    keys_field: str
+    layouts: tuple[KeyLayout, ...]
+    batch: Part
+    date_field: str
+    time_field: str
+
+
+class Action(StrEnum):
+    """What the switch does on a response code (field 39)."""
+
+    APPROVE = "approve"
+    DECLINE = "decline"
+    ALARM = "alarm"
+    """Decline, and somebody must look: a configuration or a program is wrong."""
+    CAPTURE = "capture"
+    """Decline; the card is to be kept if the reader can."""
+    BUSY = "busy"
+    """Decline for now; a new payment later may work."""
+    SIGN_ON = "sign_on"
+    """Decline and sign on again."""
+    AGAIN = "again"
+    """Sign on again; one fresh attempt of the same payment is allowed."""
+    UNKNOWN = "unknown"
+    """Proves nothing: reverse."""
+
+
+class Code(Strict, frozen=True, kw_only=True):
+    """One response code: its action and the sentence for the patient."""
+
+    action: Action
+    text: str
+
+
+class ReversalCodes(Strict, frozen=True, kw_only=True):
+    """How the answers to a reversal are read: sets of codes. A code in none is Unknown."""
+
+    done: frozenset[str]
+    not_found: frozenset[str]
+    """No original: proves nothing, the sale may still arrive."""
+    refused: frozenset[str]
+    reason_timeout: str
+    reason_mac: str
+    reason_cancel: str
+
+
+class Dialect(Strict, frozen=True, kw_only=True):
+    """A whole dialect file."""
+
+    name: str
+    title: str
+    length_prefix: LengthPrefix
+    tpdu: Tpdu | None = None
+    header: PosHeader | None = None
+    header_demands_sign_on: frozenset[str] = frozenset()
+    mti_encoding: str
+    """``b`` (BCD, 2 bytes) or ``ascii`` (4 bytes)."""
+    bitmap_encoding: str
+    currency: str
+    encodings: dict[str, Encoding]
+    fields: dict[str, Field]
+    mac: Mac
+    mtis: dict[str, Mti]
+    sign_on: SignOn
+    echo: Template
+    sale: Template
+    balance: Template
+    balance_field: str
+    reversal: Template
+    reversal_codes: ReversalCodes
+    codes: dict[str, Code]
+    unmapped_text: str
+    """Sentence for a code that the table does not have; ``{code}`` is replaced."""

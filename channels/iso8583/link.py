@@ -1,0 +1,153 @@
+"""One link (链路): a TCP connection with frames, an idle watch and a slow-frame watch.
+
+The same class serves a connection we dialled and one the bank dialled. It knows nothing of
+messages: whole frames go to its hub.
+"""
+
+from typing import Protocol as Interface
+
+from twisted.internet.protocol import Protocol
+from twisted.python.failure import Failure
+
+from switch.net.frames import FrameError, FrameReader, LengthPrefix, framed
+from switch.model.outcome import Millis
+from switch.observe.logs import get_logger
+from switch.ports import Cancellable, Timeline
+
+_log = get_logger("iso8583.link")
+
+
+class LinkTimes(Interface):
+    """What a link needs of the channel's configuration."""
+
+    @property
+    def frame_limit_bytes(self) -> int: ...
+
+    @property
+    def frame_timeout_ms(self) -> int: ...
+
+    @property
+    def echo_idle_ms(self) -> int: ...
+
+
+class LinkOwner(Interface):
+    """Whom a link reports to."""
+
+    def link_up(self, link: "Link") -> None: ...
+    def link_down(self, link: "Link") -> None: ...
+    def frame(self, link: "Link", frame: bytes) -> None: ...
+    def idle(self, link: "Link") -> None: ...
+
+
+class Link(Protocol):
+    """A connected link. ``name`` is for logs and metrics."""
+
+    def __init__(
+        self,
+        name: str,
+        owner: LinkOwner,
+        timeline: Timeline,
+        times: LinkTimes,
+        prefix: LengthPrefix,
+    ) -> None:
+        self.name = name
+        self.wrong_macs = 0
+        self.in_flight = 0
+        self.received_at = 0
+        self.up = False
+        self._owner = owner
+        self._timeline = timeline
+        self._times = times
+        self._prefix = prefix
+        self._reader = FrameReader(prefix, times.frame_limit_bytes)
+        self._frame_timer: Cancellable | None = None
+        self._idle_timer: Cancellable | None = None
+
+    def send(self, message: bytes) -> None:
+        """Write one message. It is *sent* from here on: the wire tells us nothing more."""
+        assert self.transport is not None
+        self.transport.write(framed(message, self._prefix))
+
+    def send_half(self, message: bytes) -> None:
+        """For the crash matrix (K3): half of a frame, on the wire now."""
+        assert self.transport is not None
+        data = framed(message, self._prefix)
+        self.transport.write(data[: len(data) // 2])
+        self.flush()
+
+    def flush(self) -> None:
+        """For the crash matrix: Twisted writes at the end of its turn, which is after our death."""
+        write_now = getattr(self.transport, "doWrite", None)
+        if write_now is not None:
+            write_now()
+
+    def drop(self, why: str) -> None:
+        """Close at once: the peer is gone, hostile or out of step."""
+        if self.up:
+            _log.warning("link_dropped", link=self.name, why=why)
+        if self.transport is not None:
+            self.transport.abortConnection()
+
+    def connectionMade(self) -> None:
+        self.up = True
+        self.received_at = self._timeline.now_ms()
+        self._tune()
+        self._watch_idle()
+        self._owner.link_up(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received_at = self._timeline.now_ms()
+        try:
+            for frame in self._reader.receive(data):
+                self._stop_frame_timer()
+                self._owner.frame(self, frame)
+        except FrameError as error:
+            self.drop(str(error))
+            return
+        if not self._reader.partial:
+            self._stop_frame_timer()
+        elif self._frame_timer is None:
+            self._frame_timer = self._timeline.call_at(
+                self._later(self._times.frame_timeout_ms), self._frame_too_slow
+            )
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        self.up = False
+        self._stop_frame_timer()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
+            self._idle_timer = None
+        self._owner.link_down(self)
+
+    def _later(self, wait_ms: int) -> Millis:
+        return Millis(self._timeline.now_ms() + wait_ms)
+
+    def _tune(self) -> None:
+        """Small messages leave at once; a dead peer is noticed by the kernel too."""
+        for option, value in (("setTcpNoDelay", True), ("setTcpKeepAlive", True)):
+            setter = getattr(self.transport, option, None)
+            if setter is not None:
+                setter(value)
+
+    def _frame_too_slow(self) -> None:
+        self._frame_timer = None
+        self.drop("a frame did not end in time")
+
+    def _stop_frame_timer(self) -> None:
+        if self._frame_timer is not None:
+            self._frame_timer.cancel()
+            self._frame_timer = None
+
+    def _watch_idle(self) -> None:
+        due = Millis(self.received_at + self._times.echo_idle_ms)
+        self._idle_timer = self._timeline.call_at(due, self._maybe_idle)
+
+    def _maybe_idle(self) -> None:
+        self._idle_timer = None
+        if self._timeline.now_ms() - self.received_at >= self._times.echo_idle_ms:
+            self._owner.idle(self)
+            self._idle_timer = self._timeline.call_at(
+                self._later(self._times.echo_idle_ms), self._maybe_idle
+            )
+        else:
+            self._watch_idle()

@@ -1,0 +1,41 @@
+"""The semantic validator: what a message that decoded must still satisfy.
+
+Pure: a message (and the request it answers) in, RemoteError or nothing out.
+"""
+
+from collections.abc import Mapping
+
+from channels.iso8583.dialect import Action, Dialect
+from channels.iso8583.errors import RemoteError
+from channels.iso8583.message import Message
+
+
+def approves(dialect: Dialect, code: str) -> bool:
+    """Whether field 39 says that it happened."""
+    row = dialect.codes.get(code)
+    return row is not None and row.action is Action.APPROVE
+
+
+def check_complete(dialect: Dialect, message: Message) -> None:
+    """Every mandatory field is there. Raises RemoteError naming the first that is not."""
+    rule = dialect.mtis[message.mti]
+    for number in rule.mandatory:
+        if number not in message.fields:
+            raise RemoteError(number, f"mandatory in {message.mti}")
+    if approves(dialect, message.code):
+        for number in rule.approved:
+            if number not in message.fields:
+                raise RemoteError(number, f"mandatory in an approving {message.mti}")
+
+
+def check_echo(dialect: Dialect, request: Mapping[str, str], answer: Message) -> None:
+    """The answer speaks of our request: amount, trace and terminal are ours.
+
+    A refusal may leave echoes out; an approval may not. Raises RemoteError.
+    """
+    approved = approves(dialect, answer.code)
+    for number in dialect.mtis[answer.mti].echoes:
+        sent = request.get(number, "")
+        came = answer.fields.get(number, "")
+        if came != sent and (came or approved):
+            raise RemoteError(number, "is not what the request said")
