@@ -57,6 +57,8 @@ class Confirm(Struct, frozen=True, kw_only=True):
     amount_fen: int
     trade_mode: str = "DB"
     bank: dict[str, str] = {}
+    facts: dict[str, str] = {}
+    """What this HIS answered before for this payment (pre-settlement number, flow number)."""
 
 
 class Cancel(Struct, frozen=True, kw_only=True):
@@ -66,6 +68,8 @@ class Cancel(Struct, frozen=True, kw_only=True):
     patient_id: str
     bill_id: str
     amount_fen: int
+    facts: dict[str, str] = {}
+    """As for Confirm; some HIS want their own flow number back to undo."""
 
 
 class OrderQuery(Struct, frozen=True, kw_only=True):

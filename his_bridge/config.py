@@ -1,0 +1,93 @@
+"""What an operator states for one hospital; the interface itself stands in the profile."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct
+
+from his_bridge.breaker import BreakerSettings
+from his_bridge.errors import ProfileError
+from his_bridge.http import Target
+from his_bridge.policy import Level
+from his_bridge.profile import Profile
+
+HEAD_LIMIT_BYTES = 16_384
+"""Of a response; IIS and Tomcat keep below 8 KB themselves."""
+
+Limit = Annotated[int, Meta(ge=1)]
+
+
+class HospitalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One hospital behind the bridge."""
+
+    profile: str
+    """Name of a shipped profile, or a file."""
+    url: str
+    """``http://host:port/path`` or ``https://…``."""
+    level: Level
+    """How much of the profile's guarantees to use: L1 until the acceptance test is passed."""
+    ca_file: str = ""
+    """For https: the hospital's own authority (PEM); empty = the system's."""
+    site: dict[str, str] = {}
+    """Fills the profile's ``${site.…}``; a value ``env:NAME`` or ``file:PATH`` is a secret."""
+    connections: Limit
+    inquiries_limit: Limit
+    """Connections that patient and bill queries may hold at once; leave some for money."""
+    connect_timeout_ms: Limit
+    idle_ms: Limit
+    """Shorter than the web server's keep-alive time."""
+    queue_limit: Limit
+    queue_wait_ms: Limit
+    breaker: BreakerSettings
+
+
+def target_of(config: HospitalConfig, profile: Profile) -> tuple[Target, bytes]:
+    """Where to connect, and the request head up to ``Content-Length: ``.
+
+    Raises ProfileError for a URL that is not http(s).
+    """
+    parts = urlsplit(config.url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        raise ProfileError("url", "must be http://host[:port]/path or https://…")
+    tls = parts.scheme == "https"
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    encoding = profile.transport.encoding
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+        f"Content-Type: text/xml; charset={encoding}\r\n"
+        f'SOAPAction: "{profile.transport.soap_action}"\r\nContent-Length: '
+    )
+    target = Target(
+        host=parts.hostname,
+        port=parts.port or (443 if tls else 80),
+        tls=tls,
+        ca_file=config.ca_file,
+        connections=config.connections,
+        inquiries_limit=config.inquiries_limit,
+        connect_timeout_ms=config.connect_timeout_ms,
+        idle_ms=config.idle_ms,
+        queue_limit=config.queue_limit,
+        queue_wait_ms=config.queue_wait_ms,
+        head_limit_bytes=HEAD_LIMIT_BYTES,
+        body_limit_bytes=profile.transport.reply_limit_bytes,
+    )
+    return target, head.encode("ascii")
+
+
+def resolved_site(config: HospitalConfig) -> dict[str, str]:
+    """``site`` with its references read. Raises ProfileError naming the key, never the value."""
+    return {key: _resolved(key, value) for key, value in config.site.items()}
+
+
+def _resolved(key: str, value: str) -> str:
+    kind, _, name = value.partition(":")
+    try:
+        if kind == "env":
+            return os.environ[name]
+        if kind == "file":
+            return Path(name).read_text("utf-8").strip()
+    except (KeyError, OSError, UnicodeDecodeError):
+        raise ProfileError(f"site.{key}", f"cannot read {kind}:{name}") from None
+    return value
