@@ -1,0 +1,5 @@
+"""The journal: the only store of truth (PostgreSQL), and the only package that talks SQL.
+
+``journal`` is the real thing, ``memory`` the same in memory for the seeded simulator; both hold
+to ``switch.ports``. ``embedded`` runs the PostgreSQL that comes with the project.
+"""

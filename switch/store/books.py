@@ -1,0 +1,41 @@
+"""The journal as an auditor reads it: every payment's end, and where it may be at a bank."""
+
+from collections import defaultdict
+
+import psycopg2
+
+from switch.audit.compare import BankKey, BookedPayment
+from switch.model.payment import LegState
+from switch.store.rows import decode_payment
+
+_PAYMENTS = "SELECT key, state::text, checksum FROM payment ORDER BY born_at"
+_IDENTITIES = "SELECT payment_key, merchant, terminal, batch, stan FROM exchange_identity"
+
+
+def read_books(dsn: str) -> list[BookedPayment]:
+    """All payments, oldest first, from one snapshot. Raises psycopg2's errors."""
+    connection = psycopg2.connect(dsn)
+    try:
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+        with connection.cursor() as cursor:
+            cursor.execute(_IDENTITIES)
+            at_bank: dict[str, list[BankKey]] = defaultdict(list)
+            for key, *identity in cursor:
+                at_bank[key].append((identity[0], identity[1], identity[2], identity[3]))
+            cursor.execute(_PAYMENTS)
+            return [_booked(*row, at_bank) for row in cursor]
+    finally:
+        connection.close()
+
+
+def _booked(
+    key: str, state: str, checksum: int, at_bank: dict[str, list[BankKey]]
+) -> BookedPayment:
+    payment = decode_payment(key, state, checksum)
+    return BookedPayment(
+        key=key,
+        amount_fen=payment.amount_fen,
+        rest=str(payment.rest or ""),
+        unproven=any(leg.state is LegState.UNPROVEN for leg in payment.legs),
+        at_bank=tuple(at_bank.get(key, ())),
+    )

@@ -1,0 +1,34 @@
+"""How results come back from the journal's threads to the reactor."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import connection
+from twisted.internet.defer import Deferred
+
+CallFromThread = Callable[..., object]
+"""``reactor.callFromThread``, or what a test puts in its place."""
+
+Fired = tuple[Deferred[Any], object]
+"""A Deferred and its result: a value, or a twisted Failure."""
+
+
+def fire(results: Iterable[Fired]) -> None:
+    """In the reactor's thread: give every waiter its result. One hand-over for a whole batch."""
+    for deferred, result in results:
+        deferred.callback(result)
+
+
+def close_quietly(conn: connection | None) -> None:
+    """Close a session that may be broken already."""
+    if conn is not None:
+        try:
+            conn.close()
+        except psycopg2.Error:
+            return  # it was broken: that is why it is closed
+
+
+def error_name(error: psycopg2.Error) -> str:
+    """What may be logged of a database error: never its text, which can repeat a row (I12)."""
+    return f"{type(error).__name__} {error.pgcode or 'connection'}"
