@@ -3,7 +3,8 @@
 Allowed field types: ``str``, ``int``, ``bool``, enums of text, ``Literal`` texts, nested structs,
 ``list``/``tuple`` of one type, ``dict[str, X]``, ``X | None``, ``Secret[str]`` (given by reference
 only), ``Any`` (kept as a node, for a plugin's own schema), types with a ``parse(text)`` of their
-own, and ``Annotated`` with msgspec.Meta bounds. There is no float: money and time are integers.
+own, unions of tagged structs, and ``Annotated`` with msgspec.Meta bounds. There is no float: money
+and time are integers.
 """
 
 import re
@@ -19,12 +20,14 @@ from msgspec import Meta, Struct
 from msgspec.structs import FieldInfo, fields
 
 from switch.model.secret import Secret
-from switch.settings.document import Mapping, Node, Place, Scalar, Sequence
+from switch.settings.document import Mapping, Node, Place, Scalar, Sequence, SettingsError
 
 S = TypeVar("S", bound=Struct)
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _INTEGER_DIGITS_MAX = 18
+_NEVER_NEGATIVE = ("_ms", "_bytes", "_limit", "_max")
+"""Key endings of times, sizes and limits."""
 
 Resolver = Callable[[str], str]
 """Reads a secret by its reference. Raises ValueError with a sentence that does not show it."""
@@ -46,7 +49,7 @@ def _value(node: Node, kind: Any, resolver: Resolver) -> Any:
     if isinstance(kind, NewType):
         return _value(node, kind.__supertype__, resolver)
     if origin in (typing.Union, types.UnionType):
-        return _optional(node, arguments, resolver)
+        return _union(node, arguments, resolver)
     if origin in (list, tuple):
         values = (_value(item, arguments[0], resolver) for item in _sequence(node).items)
         return tuple(values) if origin is tuple else list(values)
@@ -63,17 +66,14 @@ def _value(node: Node, kind: Any, resolver: Resolver) -> Any:
 def _struct(node: Node, schema: type[Struct], resolver: Resolver) -> Struct:
     mapping = _mapping(node)
     known = struct_fields(schema)
+    values = {}
     for key, item in mapping.items.items():
         if key not in known:
             raise item.place.problem(f"unknown key (known: {', '.join(known)})")
-    values = {}
-    for name, field in known.items():
-        item_or_none = mapping.items.get(name)
-        if item_or_none is not None:
-            values[field.name] = _value(item_or_none, field.type, resolver)
-        elif field.required:
-            path = f"{mapping.place.path}.{name}" if mapping.place.path else name
-            raise Place(mapping.place.file, mapping.place.line, path).problem("missing")
+        values[known[key].name] = _value(item, known[key].type, resolver)
+    for key, field in known.items():
+        if field.required and field.name not in values:
+            raise _missing(mapping, key)
     try:
         return schema(**values)
     except (ValueError, TypeError) as error:  # its own __post_init__ says what does not fit
@@ -93,6 +93,8 @@ def _plain(scalar: Scalar, kind: Any) -> Any:
     if kind is int:
         if not _INTEGER.fullmatch(text) or len(text) > _INTEGER_DIGITS_MAX:
             raise scalar.place.problem("must be an integer without leading zeros, dots or units")
+        if text.startswith("-") and scalar.place.path.endswith(_NEVER_NEGATIVE):
+            raise scalar.place.problem("must not be negative")
         return int(text)
     if kind is bool:
         if text not in ("true", "false"):
@@ -118,11 +120,27 @@ def _choice(scalar: Scalar, kind: Any) -> Any:
     return choices[scalar.text]
 
 
-def _optional(node: Node, arguments: tuple[Any, ...], resolver: Resolver) -> Any:
+def _union(node: Node, arguments: tuple[Any, ...], resolver: Resolver) -> Any:
+    """``X | None``, or one of several structs told apart by their tag key."""
     inner = [argument for argument in arguments if argument is not type(None)]
-    if len(inner) != 1:
-        raise TypeError(f"{node.place.path}: only X | None is a union for configuration")
-    return _value(node, inner[0], resolver)
+    if len(inner) == 1:
+        return _value(node, inner[0], resolver)
+    by_tag = {str(kind.__struct_config__.tag): kind for kind in inner}
+    tag_key = inner[0].__struct_config__.tag_field
+    mapping = _mapping(node)
+    tag_node = mapping.items.get(tag_key)
+    if tag_node is None:
+        raise _missing(mapping, tag_key)
+    if _scalar(tag_node).text not in by_tag:
+        raise tag_node.place.problem(f"must be one of: {', '.join(by_tag)}")
+    rest = {key: item for key, item in mapping.items.items() if key != tag_key}
+    kind = by_tag[_scalar(tag_node).text]
+    return _struct(Mapping(mapping.place, rest), kind, resolver)
+
+
+def _missing(mapping: Mapping, key: str) -> SettingsError:
+    path = f"{mapping.place.path}.{key}" if mapping.place.path else key
+    return Place(mapping.place.file, mapping.place.line, path).problem("missing")
 
 
 def _secret(scalar: Scalar, resolver: Resolver) -> Secret[str]:

@@ -7,19 +7,29 @@ makes for one payment; a front's may offer ``terminal_timeout_ms``, how long its
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from switch.catalogue import BUSINESSES, CHANNEL_KINDS, Business
+from switch.model.payment import LegKind
 from switch.plugins import Group, PluginError, find, require
 from switch.settings.document import Mapping, Node, Place, Problem, Sequence
-from switch.settings.schema import Route, Settings
+from switch.settings.schema import Settings
+from switch.store.errors import StartRefused
+from switch.store.settings import resolve_dsn
 
-CHANNEL_NEEDS = frozenset({"purchase"})
-HOSPITAL_NEEDS = frozenset({"confirm"})
-"""What any route needs: money can be taken, and booked. How each is undone is the policy of the
-leg that the plugin states itself."""
+LEG_NEEDS = {
+    LegKind.HOLD: "hold",
+    LegKind.DEBIT: "purchase",
+    LegKind.BOOK: "confirm",
+    LegKind.UNBOOK: "cancel",
+    LegKind.CREDIT: "refund",
+}
+"""Capability that a leg asks of whoever does it. How it is undone is the policy that the plugin
+states with it."""
 
 
 def crosscheck(settings: Settings, root: Mapping) -> list[Problem]:
     """The first mistake of every section that is right by itself but does not fit the others."""
     checks: dict[str, Iterator[Problem]] = {
+        "journal": _journal(settings, root),
         "hospitals": _twice(root, "hospitals", [entry.id for entry in settings.hospitals]),
         "channels": _twice(
             root, "channels", [entry.name for entry in settings.channels], names_taken(settings)
@@ -28,6 +38,17 @@ def crosscheck(settings: Settings, root: Mapping) -> list[Problem]:
         "fronts": _fronts(settings, root),
     }
     return [problem for found in checks.values() if (problem := next(found, None)) is not None]
+
+
+def _journal(settings: Settings, root: Mapping) -> Iterator[Problem]:
+    """An open password in the DSN; a reference is only read when the switch starts."""
+    dsn = settings.journal.dsn
+    if dsn and not dsn.startswith(("file:", "env:")):
+        try:
+            resolve_dsn(dsn)
+        except StartRefused as refused:
+            place = root.items["journal"].place
+            yield Problem(place.file, place.line, "journal.dsn", str(refused))
 
 
 def names_taken(settings: Settings) -> frozenset[str]:
@@ -48,22 +69,38 @@ def _twice(
 def _routes(settings: Settings, root: Mapping) -> Iterator[Problem]:
     hospitals = {entry.id: entry for entry in settings.hospitals}
     channels = {entry.name: entry for entry in settings.channels}
+    seen = set()
     for index, route in enumerate(settings.routes):
         hospital, channel = hospitals.get(route.hospital), channels.get(route.channel)
+        business = BUSINESSES.get(route.business)
+        what = (route.hospital, route.business, route.medium)
         if hospital is None:
             yield _problem(root, "routes", index, f"no hospital {route.hospital!r}", "hospital")
         elif channel is None:
             yield _problem(root, "routes", index, f"no channel {route.channel!r}", "channel")
+        elif business is None:
+            text = f"no business {route.business!r} ({', '.join(BUSINESSES)})"
+            yield _problem(root, "routes", index, text, "business")
+        elif route.medium not in business.media:
+            text = f"{route.business} is not paid by {route.medium!r} ({', '.join(business.media)})"
+            yield _problem(root, "routes", index, text, "medium")
+        elif what in seen:
+            yield _problem(root, "routes", index, f"a second route for {' '.join(what)}")
         else:
-            yield from _capabilities(root, index, channel.plugin, hospital.plugin, route)
+            yield from _capabilities(root, index, channel.plugin, hospital.plugin, business)
+        seen.add(what)
 
 
 def _capabilities(
-    root: Mapping, index: int, channel_plugin: str, his_plugin: str, route: Route
+    root: Mapping, index: int, channel_plugin: str, his_plugin: str, business: Business
 ) -> Iterator[Problem]:
+    channel_needs = {LEG_NEEDS[kind] for kind in business.legs if kind in CHANNEL_KINDS}
+    his_needs = {
+        LEG_NEEDS[kind] for kind in business.legs if kind in LEG_NEEDS and kind not in CHANNEL_KINDS
+    }
     try:
-        require(find(Group.CHANNELS, channel_plugin), CHANNEL_NEEDS, route.business)
-        require(find(Group.HIS, his_plugin), HOSPITAL_NEEDS, route.business)
+        require(find(Group.CHANNELS, channel_plugin), channel_needs, business.name)
+        require(find(Group.HIS, his_plugin), his_needs, business.name)
     except PluginError as error:
         yield _problem(root, "routes", index, str(error))
 

@@ -17,6 +17,8 @@ from switch.plugins import Group, find, names
 from switch.settings.convert import struct_fields
 from switch.settings.schema import Settings
 
+_UNIONS = (typing.Union, types.UnionType)
+
 _TITLE = """\
 # Configuration reference
 
@@ -45,22 +47,34 @@ def _table(schema: type[Struct], prefix: str) -> list[str]:
     return [*head, *(f"| {' | '.join(row)} |" for row in _rows(schema, prefix))]
 
 
-def _rows(schema: type[Struct], prefix: str) -> Iterator[tuple[str, str, str, str]]:
+def _rows(schema: type[Struct], prefix: str, only: str = "") -> Iterator[tuple[str, ...]]:
+    """Key, type, default, meaning; ``only`` names the tag under which these keys exist."""
     documented = _field_docs(schema)
     for key, field in struct_fields(schema).items():
         nested, suffix = _nested(field.type)
-        text = documented.get(field.name, "") or (_first_line(nested) if nested else "")
+        text = documented.get(field.name, "") or (_first_line(nested[0]) if nested[:1] else "")
+        text = f"{only}: {text}" if only else text
         path = f"{prefix}{key}{suffix}"
-        yield f"`{path}`", _type_text(field.type), _default(field), text.replace("|", "\\|")
-        if nested:
-            yield from _rows(nested, f"{path}.")
+        yield f"`{path}`", _type_text(field.type), _default(field), _cell(text)
+        if len(nested) == 1:
+            yield from _rows(nested[0], f"{path}.")
+        elif nested:
+            tag_key = nested[0].__struct_config__.tag_field
+            tags = [f"`{kind.__struct_config__.tag}`" for kind in nested]
+            yield f"`{path}.{tag_key}`", ", ".join(tags), "**required**", ""
+            for kind, tag in zip(nested, tags, strict=True):
+                yield from _rows(kind, f"{path}.", tag)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("``", "`")
 
 
 def _default(field: Any) -> str:
     if field.required:
         return "**required**"
     value = field.default if field.default is not NODEFAULT else field.default_factory()
-    if value is None or value in ((), [], {}):
+    if value is None or value in ("", (), [], {}):
         return "none"
     if isinstance(value, Enum):
         value = value.value
@@ -68,28 +82,36 @@ def _default(field: Any) -> str:
 
 
 def _bare(kind: Any) -> Any:
-    """The type without Annotated, NewType and ``| None``."""
+    """The type without Annotated, NewType and ``| None``; a union of structs stays one."""
     while True:
         if get_origin(kind) is typing.Annotated:
             kind = get_args(kind)[0]
         elif isinstance(kind, NewType):
             kind = kind.__supertype__
-        elif get_origin(kind) in (typing.Union, types.UnionType):
-            kind = next(part for part in get_args(kind) if part is not type(None))
+        elif get_origin(kind) in _UNIONS:
+            parts = [part for part in get_args(kind) if part is not type(None)]
+            if len(parts) > 1:
+                return kind
+            kind = parts[0]
         else:
             return kind
 
 
-def _nested(kind: Any) -> tuple[type[Struct] | None, str]:
-    """The struct inside a field's type, and how its place is written: ``[]``, ``.*`` or nothing."""
+def _nested(kind: Any) -> tuple[tuple[type[Struct], ...], str]:
+    """The structs inside a field's type (several are told apart by a tag), and how their place is
+    written: ``[]``, ``.*`` or nothing."""
     kind, suffix = _bare(kind), ""
     while get_origin(kind) in (list, tuple, dict):
         is_dict = get_origin(kind) is dict
         suffix += ".*" if is_dict else "[]"
         kind = _bare(get_args(kind)[1 if is_dict else 0])
-    if isinstance(kind, type) and issubclass(kind, Struct) and not hasattr(kind, "parse"):
-        return kind, suffix
-    return None, ""
+    if get_origin(kind) in _UNIONS:
+        return get_args(kind), suffix
+    return ((kind,) if _is_section(kind) else ()), suffix
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Struct) and not hasattr(kind, "parse")
 
 
 def _type_text(kind: Any) -> str:
@@ -100,14 +122,14 @@ def _type_text(kind: Any) -> str:
     if origin is Secret:
         return "secret by reference"
     if origin in (list, tuple):
-        return f"list of {_type_text(arguments[0])}"
+        return f"list of {_type_text(arguments[0])}".replace("of section", "of sections")
     if origin is dict:
         return f"name → {_type_text(arguments[1])}"
     if origin is Literal:
         return ", ".join(f"`{choice}`" for choice in arguments)
     if isinstance(bare, type) and issubclass(bare, Enum):
         return ", ".join(f"`{member.value}`" for member in bare)
-    if isinstance(bare, type) and issubclass(bare, Struct) and not hasattr(bare, "parse"):
+    if origin in _UNIONS or _is_section(bare):
         return "section"
     name = {str: "text", int: "integer", bool: "`true`, `false`"}.get(bare, bare.__name__)
     return f"{name}{_bounds(kind)}"

@@ -1,5 +1,6 @@
 """Load a switch configuration: own sections, plugins' sections, and what must fit together."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,11 @@ def _with_plugin(entry: Any, group: Group, resolver: Resolver) -> Any:
         path = node.place.path.removesuffix("settings") + "plugin"
         raise Place(node.place.file, node.place.line, path).problem(str(error)) from None
     return msgspec.structs.replace(entry, settings=convert(node, plugin.config_schema, resolver))
+
+
+def version_of(path: Path) -> str:
+    """What is stamped on every payment to tell by which configuration it was born."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
 def plugin_settings(settings: Settings) -> Iterator[tuple[Group, str, str, Struct]]:

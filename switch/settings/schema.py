@@ -1,18 +1,19 @@
 """The switch's configuration file, section by section.
 
-Every timeout and limit is required: a switch that moves money has no default patience. Plugins
-bring the schema of their own ``settings``.
+Every timeout and limit is required: a switch that moves money has no default patience. The journal
+and the engine state their own sections, plugins the schema of their own ``settings``.
 """
 
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from switch.model.secret import Secret
+from switch.engine.engine import Limits, Route
+from switch.store.settings import JournalSettings
 
 Name = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,62}$")]
 Milliseconds = Annotated[int, Meta(ge=1, le=86_400_000)]
-Limit = Annotated[int, Meta(ge=1, le=1_000_000)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 
@@ -26,43 +27,8 @@ class Node(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Folder for what this node keeps on disk; it must be writable by its user alone."""
     log_level: Literal["debug", "info", "warning", "error"]
     """Least important log line that is written."""
-    lang: Literal["zh", "en"] = "zh"
-    """Language of texts for operators."""
-
-
-class Embedded(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A PostgreSQL that the switch starts itself."""
-
-    data_dir: Text
-    """The cluster's folder."""
-    binaries: Text | None = None
-    """``bin`` folder of a system installation (≥ 15); the packaged PostgreSQL 18 without it."""
-
-
-class Journal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The store of truth: exactly one of ``embedded`` and ``dsn``."""
-
-    embedded: Embedded | None = None
-    dsn: Secret[str] | None = None
-    """libpq connection string of a PostgreSQL ≥ 15, by reference."""
-    queue_limit: Limit
-    """Writes that may wait; a new payment beyond it is refused (I11)."""
-    batch_limit: Limit
-    """Writes in one commit at most."""
-    lease_ms: Milliseconds
-    """How long a payment stays with a node that is not heard of (I13)."""
-    lease_renew_ms: Milliseconds
-    """How often the lease is renewed; at most a third of ``lease_ms``."""
-    connect_timeout_ms: Milliseconds
-    waiver: Text | None = None
-    """A written waiver by name and date, when a DSN of several hosts has no synchronous
-    replication: a fail-over may then lose payments."""
-
-    def __post_init__(self) -> None:
-        if (self.embedded is None) == (self.dsn is None):
-            raise ValueError("exactly one of embedded and dsn is needed")
-        if self.lease_renew_ms * 3 > self.lease_ms:
-            raise ValueError("lease_renew_ms must be at most a third of lease_ms")
+    stop_wait_ms: Milliseconds
+    """How long a stop waits for exchanges that are out; what is left goes on after the start."""
 
 
 class Hsm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,19 +59,6 @@ class Channel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     settings: Any
 
 
-class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which channel takes which payments; the first route that fits is taken."""
-
-    hospital: Name
-    business: Name
-    """A business of the catalogue, for example ``outpatient_bill``."""
-    medium: Name
-    """What the patient pays with, for example ``bank_card``."""
-    channel: Name
-    clearing: Name
-    """``outpatient`` or ``inpatient``: picks merchant number and key set."""
-
-
 class Front(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One door for terminals."""
 
@@ -113,23 +66,6 @@ class Front(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     plugin: Name
     """Of the group ``yyt.fronts``."""
     settings: Any
-
-
-class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the engine takes at once and how long it waits."""
-
-    payments_in_flight: Limit
-    """Payments not at rest; a new one beyond it is refused, undo work never is (I11)."""
-    answer_wait_ms: Milliseconds
-    """A terminal that waits longer is answered *pending* and told the outcome later."""
-    payment_deadline_ms: Milliseconds
-    """From birth: afterwards nothing is resent forward, the payment ends or goes back."""
-    undo_in_flight: Limit
-    """Undo exchanges at once; they have their own lane, so sales cannot starve them (I3)."""
-    recovery_batch: Limit
-    """Unfinished payments claimed at once after a start or from a dead node."""
-    stop_wait_ms: Milliseconds
-    """How long a stop waits for exchanges that are out."""
 
 
 class Metrics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -141,12 +77,17 @@ class Metrics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     allow_remote: bool = False
     """Needed in words when ``host`` is not a loopback address."""
 
+    def __post_init__(self) -> None:
+        """Metrics are not exposed by accident (ASVS 13.4.5)."""
+        if not (ip_address(self.host).is_loopback or self.allow_remote):
+            raise ValueError("host is not loopback and allow_remote is not true")
+
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file."""
 
     node: Node
-    journal: Journal
+    journal: JournalSettings
     hsm: Hsm
     hospitals: Annotated[tuple[Hospital, ...], Meta(min_length=1)]
     channels: Annotated[tuple[Channel, ...], Meta(min_length=1)]
