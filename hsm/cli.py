@@ -1,0 +1,167 @@
+"""``yyt hsm``: serve, status, generate-key, wrap-test-key."""
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from hsm.address import Address, parse_address
+from hsm.errors import CommandError
+from hsm.texts import say
+
+T = TypeVar("T")
+
+_EPILOG = """examples:
+  yyt hsm serve --test-lmk --listen tcp:127.0.0.1:1500
+  yyt hsm status --connect tcp:127.0.0.1:1500
+  yyt hsm generate-key --type 00B --connect unix:/run/yyt/hsm.sock
+  yyt hsm wrap-test-key --type 000 --file tmk.hex
+
+软件不是安全密码设备。Software is not a secure cryptographic device: for live PIN traffic put a
+certified payShield (or a compatible Chinese HSM) behind the same client."""
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``yyt hsm``."""
+    parser.description = "软件加密机 the software HSM (payShield host commands)"
+    parser.epilog = _EPILOG
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    _register_serve(verbs.add_parser("serve", help="运行加密机 run the daemon"))
+
+    status = verbs.add_parser("status", help="查询状态 ask a daemon who it is (NC)")
+    status.add_argument("--connect", type=_address, required=True, metavar="ADDRESS")
+    status.add_argument("--json", action="store_true")
+    status.set_defaults(run=_status)
+
+    generate = verbs.add_parser("generate-key", help="生成密钥 have a key made (A0)")
+    generate.add_argument("--type", required=True, help="000 ZMK, 001 ZPK, 003 TAK, 00B DEK …")
+    generate.add_argument("--scheme", default="U", choices=["U", "T", "X", "Y", "Z"])
+    generate.add_argument("--connect", type=_address, required=True, metavar="ADDRESS")
+    generate.add_argument("--json", action="store_true", help="(it is always JSON)")
+    generate.set_defaults(run=_generate)
+
+    wrap = verbs.add_parser(
+        "wrap-test-key",
+        help="用测试 LMK 加密外部测试密钥 a test key of the outside world, under the test LMK",
+    )
+    wrap.add_argument("--type", required=True, help="000 ZMK/TMK, 001 ZPK, 002 TPK, 003 TAK …")
+    wrap.add_argument("--scheme", choices=["U", "T", "X", "Y", "Z"])
+    wrap.add_argument("--file", type=Path, required=True, help="holds the clear key in hex")
+    wrap.add_argument("--json", action="store_true", help="(it is always JSON)")
+    wrap.set_defaults(run=_wrap)
+
+
+def _register_serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--listen", type=_address, required=True, help="tcp:127.0.0.1:PORT (0: any) | unix:/PATH"
+    )
+    parser.add_argument("--test-lmk", action="store_true", help="the published variant test LMK")
+    parser.add_argument("--header-length", type=_count, default=4)
+    parser.add_argument("--max-connections", type=_count, default=64)
+    parser.add_argument("--frame-timeout-ms", type=_count, default=5_000)
+    parser.add_argument("--idle-timeout-ms", type=_count, default=600_000)
+    parser.add_argument("--metrics-port", type=int, help="loopback port, 0: any; default: none")
+    parser.add_argument(
+        "--allow-uid", type=int, action="append", default=[], help="besides our own (unix only)"
+    )
+    parser.set_defaults(run=_serve)
+
+
+def _address(text: str) -> Address:
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,8}", text):
+        raise argparse.ArgumentTypeError("a positive whole number is needed")
+    return int(text)
+
+
+def _serve(args: argparse.Namespace) -> int:
+    if not args.test_lmk:
+        raise SystemExit(say("no_lmk"))
+    if not args.listen.loopback:
+        raise SystemExit(say("loopback", args.listen))
+    from twisted.internet import reactor
+
+    from hsm.daemon.protocol import Limits
+    from hsm.daemon.serve import CannotServeError, Options, serve
+    from hsm.lmk import published_test_lmk
+    from hsm.policy import Policy
+
+    options = Options(
+        listen=args.listen,
+        lmk=published_test_lmk(),
+        policy=Policy(header_length=args.header_length, sockets_max=args.max_connections),
+        limits=Limits(
+            connections_max=args.max_connections,
+            frame_ms=args.frame_timeout_ms,
+            idle_ms=args.idle_timeout_ms,
+        ),
+        metrics_port=args.metrics_port,
+        uids=frozenset({os.getuid(), *args.allow_uid}),
+    )
+    print(say("banner"), file=sys.stderr, flush=True)
+    try:
+        serve(options, reactor)
+    except CannotServeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _status(args: argparse.Namespace) -> int:
+    from hsm import console, layouts
+
+    answer = _tried(lambda: console.ask(args.connect, layouts.NC, {}))
+    if args.json:
+        print(json.dumps({"address": str(args.connect), **answer}))
+    else:
+        print(f"{args.connect}  LMK {answer['lmk_check_value']}  {answer['firmware']}")
+    return 0
+
+
+def _generate(args: argparse.Namespace) -> int:
+    from hsm import console, layouts
+
+    asked = {"mode": "0", "key_type": args.type, "scheme_lmk": args.scheme}
+    answer = _tried(lambda: console.ask(args.connect, layouts.A0, asked))
+    print(json.dumps({"key": str(answer["key_lmk"]), "kcv": answer["check_value"]}))
+    return 0
+
+
+def _wrap(args: argparse.Namespace) -> int:
+    """Only ever under the published LMK: it could not protect a live key, and says so."""
+    from hsm import primitives
+    from hsm.keys import scheme_for
+    from hsm.lmk import published_test_lmk
+
+    text = args.file.read_text(encoding="ascii").strip()
+    if not re.fullmatch("(?:[0-9A-Fa-f]{16}){1,3}", text):
+        raise SystemExit(say("key_file", args.file))
+    clear = primitives.odd_parity(bytes.fromhex(text))
+    wrapped = _tried(
+        lambda: published_test_lmk().wrap(args.type, args.scheme or scheme_for(len(clear)), clear)
+    )
+    check = primitives.check_value(clear).hex().upper()[:8]
+    print(json.dumps({"key": str(wrapped), "kcv": check}))
+    return 0
+
+
+def _tried(what: Callable[[], T]) -> T:
+    try:
+        return what()
+    except CommandError as error:
+        print(say("refused", error), file=sys.stderr)
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+    except OSError as error:
+        print(say("cannot_reach", error), file=sys.stderr)
+    raise SystemExit(1)

@@ -1,0 +1,1 @@
+"""The key service's own process: sockets, hardening, logs and metrics around hsm.processor."""

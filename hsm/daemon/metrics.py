@@ -1,0 +1,57 @@
+"""The daemon's metrics. Labels are names of known commands and error codes: a bounded list."""
+
+from functools import cache
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.twisted import MetricsResource
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
+
+REGISTRY = CollectorRegistry(auto_describe=False)
+
+COMMANDS = Counter(
+    "yyt_hsmd_commands_total", "加密机指令 host commands answered", ("command", "error"),
+    registry=REGISTRY,
+)  # fmt: skip
+COMMAND_SECONDS = Histogram(
+    "yyt_hsmd_command_seconds", "指令处理耗时 time inside the daemon", ("command",),
+    registry=REGISTRY, buckets=(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.025),
+)  # fmt: skip
+CONNECTIONS = Gauge("yyt_hsmd_connections", "连接数 connections open", registry=REGISTRY)
+REFUSED_CONNECTIONS = Counter(
+    "yyt_hsmd_refused_connections_total", "拒绝的连接 connections refused", ("reason",),
+    registry=REGISTRY,
+)  # fmt: skip
+DROPPED_CONNECTIONS = Counter(
+    "yyt_hsmd_dropped_connections_total", "断开的连接 connections dropped for a bad frame or "
+    "for silence", ("reason",), registry=REGISTRY,
+)  # fmt: skip
+
+
+@cache
+def _children(command: str, error: str) -> tuple[Any, Any]:
+    return COMMANDS.labels(command, error), COMMAND_SECONDS.labels(command)
+
+
+def count(command: str, error: str, seconds: float) -> None:
+    """One answered command."""
+    counter, histogram = _children(command, error)
+    counter.inc()
+    histogram.observe(seconds)
+
+
+class _Health(Resource):
+    isLeaf = True
+
+    def render_GET(self, request: Request) -> bytes:
+        request.setHeader("content-type", "application/json")
+        return b'{"hsm":"up"}'
+
+
+def listen(reactor: Any, port: int) -> Any:
+    """Serve ``/metrics`` and ``/health`` on a loopback port; the listening port."""
+    root = Resource()
+    root.putChild(b"metrics", MetricsResource(registry=REGISTRY))  # type: ignore[no-untyped-call]
+    root.putChild(b"health", _Health())  # type: ignore[no-untyped-call]
+    return reactor.listenTCP(port, Site(root, timeout=10), interface="127.0.0.1")
