@@ -7,8 +7,8 @@ from pathlib import Path
 
 from switch.settings.document import SettingsError
 from switch.settings.explain import markdown
-from switch.settings.load import load
 from switch.settings.secrets import check_reference, resolve
+from switch.settings.whole import load
 
 _ZH = {"ok": "配置正确", "secret": "注意：密钥引用此刻读不到"}
 _EN = {"ok": "configuration is right", "secret": "note: a secret cannot be read here"}

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from switch.engine.engine import Limits, Route
+from switch.engine import engine
 from switch.store.settings import JournalSettings
 
 Name = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,62}$")]
@@ -27,8 +27,6 @@ class Node(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Folder for what this node keeps on disk; it must be writable by its user alone."""
     log_level: Literal["debug", "info", "warning", "error"]
     """Least important log line that is written."""
-    stop_wait_ms: Milliseconds
-    """How long a stop waits for exchanges that are out; what is left goes on after the start."""
 
 
 class Hsm(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,6 +66,13 @@ class Front(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     settings: Any
 
 
+class Limits(engine.Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is taken at once and how long is waited (I11)."""
+
+    stop_wait_ms: Milliseconds
+    """How long a stop waits for exchanges that are out; what is left goes on after the start."""
+
+
 class Metrics(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``/metrics`` and ``/health``."""
 
@@ -91,7 +96,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hsm: Hsm
     hospitals: Annotated[tuple[Hospital, ...], Meta(min_length=1)]
     channels: Annotated[tuple[Channel, ...], Meta(min_length=1)]
-    routes: Annotated[tuple[Route, ...], Meta(min_length=1)]
+    routes: Annotated[tuple[engine.Route, ...], Meta(min_length=1)]
     fronts: Annotated[tuple[Front, ...], Meta(min_length=1)]
     limits: Limits
     metrics: Metrics

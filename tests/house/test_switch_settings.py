@@ -12,8 +12,8 @@ from switch import plugins
 from switch.cli import main
 from switch.plugins import Group, PluginError
 from switch.settings.document import SettingsError, parse
-from switch.settings.load import from_document, load, plugin_settings, version_of
 from switch.settings.schema import Settings
+from switch.settings.whole import from_document, load, plugin_settings, version_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,7 +22,6 @@ node:
   name: node-1
   data_dir: var/switch
   log_level: info
-  stop_wait_ms: 5000
 journal:
   dsn: env:HOUSE_DSN
   queue_limit: 256
@@ -58,6 +57,7 @@ limits:
   payment_deadline_ms: 300000
   recovery_every_ms: 1000
   recovery_batch: 100
+  stop_wait_ms: 5000
 metrics:
   host: 127.0.0.1
   port: 9464
@@ -153,7 +153,7 @@ def test_missing_timeout_of_a_bank_by_file_line_and_path(fake: FakePlugin) -> No
     """The example of the handbook: which file, which line, which key."""
     text = GOOD.replace("    timeout_ms: 60000", "    terminal_timeout_ms: 60000")
 
-    assert problems(text) == ["switch.yaml:27: channels[bank-a].settings.timeout_ms: missing"]
+    assert problems(text) == ["switch.yaml:26: channels[bank-a].settings.timeout_ms: missing"]
 
 
 def test_first_mistake_of_every_section_in_one_run(fake: FakePlugin) -> None:
