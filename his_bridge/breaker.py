@@ -4,8 +4,9 @@ A value without clock or timers of its own; the hospital tells it what happened 
 """
 
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from switch.model.outcome import Millis
 
@@ -21,8 +22,8 @@ class BreakerState(StrEnum):
 class BreakerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """``failures`` in a row open it; ``open_ms`` later a probe goes out."""
 
-    failures: int
-    open_ms: int
+    failures: Annotated[int, Meta(ge=1)]
+    open_ms: Annotated[int, Meta(ge=1)]
 
 
 class Breaker:

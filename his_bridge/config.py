@@ -1,7 +1,5 @@
 """What an operator states for one hospital; the interface itself stands in the profile."""
 
-import os
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -12,6 +10,7 @@ from his_bridge.errors import ProfileError
 from his_bridge.http import Target
 from his_bridge.policy import Level
 from his_bridge.profile import Profile
+from switch.model.secret import Secret
 
 HEAD_LIMIT_BYTES = 16_384
 """Of a response; IIS and Tomcat keep below 8 KB themselves."""
@@ -31,7 +30,9 @@ class HospitalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ca_file: str = ""
     """For https: the hospital's own authority (PEM); empty = the system's."""
     site: dict[str, str] = {}
-    """Fills the profile's ``${site.…}``; a value ``env:NAME`` or ``file:PATH`` is a secret."""
+    """Fills the profile's ``${site.…}``: operator code, branch …"""
+    secrets: dict[str, Secret[str]] = {}
+    """More of ``site``, by reference: the operator's password."""
     connections: Limit
     inquiries_limit: Limit
     """Connections that patient and bill queries may hold at once; leave some for money."""
@@ -76,18 +77,9 @@ def target_of(config: HospitalConfig, profile: Profile) -> tuple[Target, bytes]:
     return target, head.encode("ascii")
 
 
-def resolved_site(config: HospitalConfig) -> dict[str, str]:
-    """``site`` with its references read. Raises ProfileError naming the key, never the value."""
-    return {key: _resolved(key, value) for key, value in config.site.items()}
-
-
-def _resolved(key: str, value: str) -> str:
-    kind, _, name = value.partition(":")
-    try:
-        if kind == "env":
-            return os.environ[name]
-        if kind == "file":
-            return Path(name).read_text("utf-8").strip()
-    except (KeyError, OSError, UnicodeDecodeError):
-        raise ProfileError(f"site.{key}", f"cannot read {kind}:{name}") from None
-    return value
+def site_of(config: HospitalConfig) -> dict[str, str]:
+    """``site`` and ``secrets`` together. Raises ProfileError where a name stands in both."""
+    for key in config.secrets:
+        if key in config.site:
+            raise ProfileError(f"secrets.{key}", "stands in site, too")
+    return config.site | {key: secret.reveal() for key, secret in config.secrets.items()}

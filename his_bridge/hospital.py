@@ -11,7 +11,7 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred
 
 from his_bridge.breaker import Breaker, BreakerState
-from his_bridge.config import HospitalConfig, resolved_site, target_of
+from his_bridge.config import HospitalConfig, site_of, target_of
 from his_bridge.errors import RequestError
 from his_bridge.exchange import expected_of, reply_of, request_of
 from his_bridge.http import Failed, HttpPool
@@ -48,7 +48,7 @@ class Hospital:
         target, self._head = target_of(config, profile)
         self._pool = HttpPool(context.reactor, context.timeline, target)
         self._breaker = Breaker(config.breaker)
-        site = resolved_site(config)
+        site = site_of(config)
         self._templates = {key: Template(profile, key, site) for key in profile.functions}
         self._maps = {key: ReplyMap(profile, key) for key in profile.functions}
         self._policies = {

@@ -15,7 +15,7 @@ from msgspec.structs import fields
 from his_bridge.errors import ReplyError
 from his_bridge.profile import Field, Flag, FunctionName, Profile, Unit
 from his_bridge.soap import Fault, HisAnswer, integer, read_answer
-from his_bridge.xml import Element, elements_at, local_name, text_at
+from his_bridge.xml import Element, elements_at, text_at
 from switch.model.hospital import Bill, Patient
 from switch.model.money import AmountError, amount_fen, fen_from_yuan
 
@@ -84,7 +84,7 @@ class ReplyMap:
             )
 
     def _judge(self, answer: HisAnswer, expected: Mapping[str, str | int]) -> Mapped:
-        if local_name(answer.root) != self._reply.root:
+        if answer.root.name != self._reply.root:
             raise ReplyError("other_root", f"not a {self._reply.root}")
         envelope = self._profile.reply
         succeeded = [_succeeded(flag, answer) for flag in envelope.flags]

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from his_bridge.errors import ReplyError
 from his_bridge.profile import Profile
-from his_bridge.xml import Element, child, decode, elements_at, local_name, parse, text_at, value_of
+from his_bridge.xml import Element, child, decode, elements_at, parse, text_at, value_of
 
 OK = 200
 FAULTY = 500
@@ -42,13 +42,13 @@ def read_answer(profile: Profile, status: int, body: bytes) -> HisAnswer | Fault
     transport = profile.transport
     text = decode(body, transport.encoding, transport.reply_limit_bytes)
     root = parse(text, transport.depth_limit)
-    if local_name(root) != "Envelope":
+    if root.name != "Envelope":
         raise ReplyError("no_envelope", "not a SOAP envelope")
     soap_body = child(root, "Body")
-    content = list(soap_body) if soap_body is not None else []
+    content = soap_body.children if soap_body is not None else []
     if len(content) != 1:
         raise ReplyError("no_envelope", "the SOAP body does not hold exactly one element")
-    if local_name(content[0]) == "Fault":
+    if content[0].name == "Fault":
         return _fault(profile, content[0])
     if status != OK:
         raise ReplyError(f"http_{status}", "not HTTP 200")
@@ -64,7 +64,7 @@ def _fault(profile: Profile, fault: Element) -> Fault:
 
 def _answer(profile: Profile, response: Element) -> HisAnswer:
     transport = profile.transport
-    if local_name(response) != f"{transport.method}Response":
+    if response.name != f"{transport.method}Response":
         raise ReplyError("other_method", f"not an answer to {transport.method}")
     returned = text_at(response, transport.return_element)
     inner = text_at(response, transport.reply_parameter)
