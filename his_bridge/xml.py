@@ -36,6 +36,18 @@ _parser = etree.XMLParser(
 )
 
 
+class Element:
+    """One element of a parsed document: local name (HIS products change namespaces at will),
+    text before the first child, children in order."""
+
+    __slots__ = ("children", "name", "text")
+
+    def __init__(self, name: str, text: str | None) -> None:
+        self.name = name
+        self.text = text or ""
+        self.children: list[Element] = []
+
+
 def decode(body: bytes, encoding: str, limit_bytes: int) -> str:
     """The text of a body in the profile's encoding. Raises ReplyError, never drops a character."""
     if len(body) > limit_bytes:
@@ -64,18 +76,6 @@ def parse(text: str, depth_limit: int) -> Element:
     if root.getroottree().docinfo.internalDTD is not None:
         raise ReplyError("dtd", "a document type declaration")
     return _tree(root, depth_limit)
-
-
-class Element:
-    """One element of a parsed document: local name (HIS products change namespaces at will),
-    text before the first child, children in order."""
-
-    __slots__ = ("children", "name", "text")
-
-    def __init__(self, name: str, text: str | None) -> None:
-        self.name = name
-        self.text = text or ""
-        self.children: list[Element] = []
 
 
 def _tree(root: etree._Element, depth_limit: int) -> Element:
