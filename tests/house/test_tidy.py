@@ -15,14 +15,13 @@ PACKAGES = ("switch", "channels", "his_bridge", "hsm", "terminal_agent")
 FUNCTION_LINES_MAX = 70
 MODULE_LINES_MAX = 400
 LINE_CHARACTERS_MAX = 100
+PRAGMA = re.compile(r"\s*# (noqa|type: ignore).*")
 
 BOUNDARIES = {
-    "switch/observe/http.py": "a broken route must not take the operator's port down",
+    "channels/iso8583/channel.py": "the port promises that prepare and exchange raise nothing",
+    "hsm/processor.py": "a fault answers 41, and its text might hold key material",
 }
 """Modules that may catch every exception, each with the reason; no other may."""
-
-PRINTERS = re.compile(r"(^|/)(cli|\w+_cli|cli_\w+|explain|report|selftest|console)\.py$")
-"""Modules that talk to people on stdout; all others log."""
 
 
 def is_ours(path: Path) -> bool:
@@ -101,8 +100,14 @@ def test_modules_are_short() -> None:
 
 
 def test_lines_are_short() -> None:
-    """100 columns, in texts and data beside the code too."""
-    assert found_words(re.compile(rf"^.{{{LINE_CHARACTERS_MAX + 1},}}$")) == []
+    """100 columns, not counting a note to the linter or the type checker at the end."""
+    long = [
+        f"{name(path)}:{number}"
+        for path in modules()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if len(PRAGMA.sub("", line)) > LINE_CHARACTERS_MAX
+    ]
+    assert long == []
 
 
 def test_I16_money_is_never_a_float() -> None:
@@ -122,7 +127,11 @@ def test_I16_money_is_never_a_float() -> None:
 def test_I14_nobody_reads_the_wall_clock_around_the_timeline() -> None:
     """Timers are monotonic and injected; a step of the wall clock moves nothing."""
     clocks = re.compile(r"(datetime\.)*(datetime|date)\.(now|today|utcnow)|time\.time(_ns)?")
-    allowed = {"switch/timeline.py": "it is the one clock of the shell"}
+    allowed = {
+        "switch/timeline.py": "it is the one clock of the shell",
+        "channels/kiosk/pki.py": "certificates are valid by the calendar",
+        "his_bridge/simulator.py": "a hospital of its own, with its own clock",
+    }
     found = found_calls(clocks, "switch", "channels", "his_bridge")
     assert [place for place in found if place.split(":")[0] not in allowed] == []
 
@@ -136,20 +145,18 @@ def test_chance_is_injected() -> None:
     assert [place for place in found if place.split(":")[0] not in allowed] == []
 
 
-def test_only_commands_print() -> None:
-    """Everything else logs: one JSON object a line."""
-    found = found_calls(re.compile("print"), *PACKAGES)
-    assert [place for place in found if not PRINTERS.search(place.split(":")[0])] == []
-
-
 def test_every_broad_except_stands_at_a_named_boundary() -> None:
-    """``except Exception`` hides bugs with money in hand; a boundary gives its reason here."""
+    """``except Exception`` hides bugs with money in hand; a boundary gives its reason here.
+
+    Cleaning up and raising the same again is no boundary.
+    """
     broad = {
         name(path)
         for path in modules(*PACKAGES)
         for node in ast.walk(parsed(path))
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"))
+        and not (isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None)
     }
     assert broad - BOUNDARIES.keys() == set()
 
@@ -213,7 +220,7 @@ def test_public_functions_and_every_test_say_what_for() -> None:
         for path in modules()
         for node in parsed(path).body
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-        and not node.name.startswith("_")
+        and (node.name.startswith("test_") if "tests" in path.parts else node.name[0] != "_")
         and ast.get_docstring(node) is None
     ]
     assert silent == []
