@@ -9,8 +9,8 @@ from typing import Protocol as Interface
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
-from switch.net.frames import FrameError, FrameReader, LengthPrefix, framed
 from switch.model.outcome import Millis
+from switch.net.frames import FrameError, FrameReader, LengthPrefix, framed
 from switch.observe.logs import get_logger
 from switch.ports import Cancellable, Timeline
 
@@ -86,7 +86,8 @@ class Link(Protocol):
         if self.up:
             _log.warning("link_dropped", link=self.name, why=why)
         if self.transport is not None:
-            self.transport.abortConnection()
+            abort = getattr(self.transport, "abortConnection", self.transport.loseConnection)
+            abort()
 
     def connectionMade(self) -> None:
         self.up = True

@@ -1,0 +1,249 @@
+"""One bank as we hold it: links, sessions of its logical terminals, MUX, echo.
+
+What is done with it (sale, reversal, balance) is :mod:`channels.iso8583.channel`.
+"""
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+
+from channels.iso8583.codec import Codec
+from channels.iso8583.config import ClientLink, Config
+from channels.iso8583.dial import Dialer, Listener
+from channels.iso8583.dialect import Dialect
+from channels.iso8583.errors import Iso8583Error, LocalError
+from channels.iso8583.exchange import Exchange, Origin
+from channels.iso8583.hub import Hub
+from channels.iso8583.link import Link
+from channels.iso8583.mac import BLANK
+from channels.iso8583.message import Message
+from channels.iso8583.pool import Pool, PoolLimits
+from channels.iso8583.replies import reply_to_sale
+from channels.iso8583.session import Event
+from channels.iso8583.template import compiled, filled
+from channels.iso8583.terminal import Terminal
+from channels.iso8583.writes import Write
+from switch.observe.logs import get_logger
+from switch.ports import Context
+
+_log = get_logger("iso8583")
+
+_NO_BATCH = "000000"
+
+
+class NoLinkError(Iso8583Error):
+    """No link to the bank is up; nothing was sent."""
+
+    def __init__(self) -> None:
+        super().__init__("link", "no link to the bank is up")
+
+
+class Sent(Struct, frozen=True):
+    """One exchange that went out, ended: its proven answer, or why there is none."""
+
+    answer: Message | None
+    suspect: bool
+    unchecked: bool
+    link: str
+
+
+class Bank:
+    """See the module. Implements the owners that hub and terminals report to."""
+
+    def __init__(self, name: str, config: Config, dialect: Dialect, context: Context) -> None:
+        self.name = name
+        self.dialect = dialect
+        self._config = config
+        self._context = context
+        self._timeline = context.timeline
+        self.hub = Hub(
+            name=name,
+            codec=Codec(dialect),
+            config=config,
+            timeline=context.timeline,
+            key_service=context.key_service,
+            owner=self,
+        )
+        self.terminals = {
+            (one.merchant, one.terminal): Terminal(
+                bank=name,
+                config=one,
+                channel=config,
+                dialect=dialect,
+                context=context,
+                owner=self,
+            )
+            for one in config.terminals
+        }
+        self.pool = Pool(tuple(self.terminals.values()), _pool_limits(config), context.timeline)
+        self._doors = [self._door(number) for number in range(len(config.links))]
+        self._echo = compiled(dialect.echo)
+        self._remembered = _remembered(dialect)
+
+    # ---- life ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Load the keys of the last sign-on, then open the links."""
+        Deferred.fromCoroutine(self._start()).addErrback(
+            lambda failure: _log.error("start_failed", bank=self.name, error=str(failure))
+        )
+
+    async def _start(self) -> None:
+        for terminal in self.terminals.values():
+            await terminal.load()
+        for door in self._doors:
+            door.start()
+
+    def stop(self) -> None:
+        """Close the links; exchanges in flight end Unknown by their timers."""
+        for door in self._doors:
+            door.stop()
+        for terminal in self.terminals.values():
+            terminal.stop()
+
+    # ---- sending ---------------------------------------------------------------------------------
+
+    async def send(
+        self,
+        mti: str,
+        fields: dict[str, str],
+        terminal: Terminal,
+        write: Write,
+        *,
+        origin: Origin | None = None,
+        preferred_link: str = "",
+    ) -> Sent:
+        """One exchange. Raises KeyServiceError and Iso8583Error, both before the write only."""
+        terminal.begin()
+        try:
+            mak = terminal.mak
+            if self.dialect.mtis[mti].maced:
+                fields[self.dialect.mac.field] = BLANK
+                encoded = await self.hub.with_mac(mti, fields, mak)
+            else:
+                encoded = self.hub.codec.encode(mti, fields)
+            link = self.hub.pick(preferred_link)
+            if link is None:
+                raise NoLinkError
+            # What is kept to know the answer by holds no secret (I12).
+            kept = {number: fields[number] for number in self._remembered if number in fields}
+            exchange = Exchange(kept, terminal, mak, origin)
+            self.hub.expect(mti, exchange)
+            write(link, encoded)
+            answer = await self.hub.answer(exchange, link, self._config.response_timeout_ms)
+        finally:
+            terminal.end()
+        return Sent(answer, exchange.suspect, exchange.verifier_down, link.name)
+
+    # ---- HubOwner --------------------------------------------------------------------------------
+
+    def links_changed(self, *, first: bool, last: bool) -> None:
+        """Sign on with the first link; the sessions end with the last."""
+        if first or last:
+            for terminal in self.terminals.values():
+                terminal.feed(Event.LINK_UP if first else Event.LINK_DOWN)
+
+    def late(self, exchange: Exchange, message: Message) -> None:
+        """A proven answer nobody waits for any more: an event of its payment, never lost (I5)."""
+        if exchange.origin is None:
+            _log.info("late_answer", bank=self.name, code=message.code)
+            return
+        reply = reply_to_sale(self.dialect, message)
+        origin = exchange.origin
+        self._context.late.late(origin.payment_key, origin.leg_index, origin.attempt, reply)
+
+    def wants_sign_on(self, exchange: Exchange) -> None:
+        """处理要求 in the answer's header."""
+        if isinstance(exchange.owner, Terminal):
+            exchange.owner.want_sign_on("the answer's header asks for it")
+
+    def link_suspended(self) -> None:
+        """Unauthentic answers in a row: whoever is right, new keys end the quarrel."""
+        for terminal in self.terminals.values():
+            terminal.want_sign_on("link suspended")
+
+    def link_idle(self, link: Link) -> None:
+        """Nothing came for a while: ask for a sign of life."""
+        Deferred.fromCoroutine(self._ask_for_life(link)).addErrback(
+            lambda failure: _log.error("echo_failed", bank=self.name, error=str(failure))
+        )
+
+    async def _ask_for_life(self, link: Link) -> None:
+        """Echo on an idle link; silence means half open: drop it, the door dials again."""
+        terminal = next(iter(self.terminals.values()))
+        values = {
+            "batch": terminal.stans.batch or _NO_BATCH,
+            "terminal": terminal.config.terminal,
+            "merchant": terminal.config.merchant,
+        }
+        fields = filled(self._echo, values)
+        exchange = Exchange(fields, terminal, "", None)
+        try:
+            encoded = self.hub.codec.encode(self.dialect.echo.mti, fields)
+            self.hub.expect(self.dialect.echo.mti, exchange)
+        except LocalError as error:
+            # Another link's echo is out under the same key: this link is asked next time.
+            _log.info("echo_skipped", bank=self.name, link=link.name, why=str(error))
+            return
+        asked_at = link.received_at
+        link.send(encoded)
+        await self.hub.answer(exchange, link, self._config.echo_timeout_ms)
+        if link.up and link.received_at == asked_at:
+            link.drop("no answer to the echo: half open")
+
+    # ---- TerminalOwner ---------------------------------------------------------------------------
+
+    async def send_sign_on(
+        self, terminal: Terminal, mti: str, fields: dict[str, str]
+    ) -> Message | None:
+        """One 0800 exchange; None without an answer. Raises Iso8583Error (no link: NoLinkError)."""
+        encoded = self.hub.codec.encode(mti, fields)
+        link = self.hub.pick()
+        if link is None:
+            raise NoLinkError
+        exchange = Exchange(fields, terminal, "", None)
+        self.hub.expect(mti, exchange)
+        link.send(encoded)
+        return await self.hub.answer(exchange, link, self._config.response_timeout_ms)
+
+    def terminal_ready(self) -> None:
+        """Whoever waits in line may go."""
+        self.pool.serve()
+
+    # ---- doors -----------------------------------------------------------------------------------
+
+    def _door(self, number: int) -> Dialer | Listener:
+        where = self._config.links[number]
+        name = f"{self.name}-{number + 1}"
+        if isinstance(where, ClientLink):
+            return Dialer(
+                bank=self.name,
+                name=name,
+                where=where,
+                config=self._config,
+                reactor=self._context.reactor,
+                timeline=self._timeline,
+                random=self._context.random,
+                new_link=self._new_link,
+            )
+        return Listener(name, where, self._context.reactor, self._new_link)
+
+    def _new_link(self, name: str) -> Link:
+        return Link(name, self.hub, self._timeline, self._config, self.dialect.length_prefix)
+
+
+def _pool_limits(config: Config) -> PoolLimits:
+    return PoolLimits(
+        in_flight_limit=config.in_flight_limit,
+        queue_limit=config.queue_limit,
+        queue_wait_ms=config.queue_wait_ms,
+        # A lease is needed from before the commit to the answer; twice the bank's time is ample.
+        lease_limit_ms=2 * config.response_timeout_ms + config.queue_wait_ms,
+    )
+
+
+def _remembered(dialect: Dialect) -> frozenset[str]:
+    """Fields of a request by which its answer is found and judged."""
+    numbers: set[str] = set()
+    for rule in dialect.mtis.values():
+        numbers |= {*rule.match, *rule.echoes}
+    return frozenset(numbers)

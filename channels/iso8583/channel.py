@@ -1,0 +1,304 @@
+"""The bank channel: sale, reversal and balance. Implements switch.ports.Service.
+
+Outcomes (I9): nothing is NotSent once a byte may have left; nothing that left is anything but a
+proven answer or Unknown. Secrets live from the call to the write and nowhere else (I12).
+"""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from channels.iso8583 import replies, sale
+from channels.iso8583.bank import Bank, Sent
+from channels.iso8583.clocks import business_date
+from channels.iso8583.config import Config
+from channels.iso8583.errors import Iso8583Error
+from channels.iso8583.exchange import Origin
+from channels.iso8583.load import load_dialect
+from channels.iso8583.message import Message
+from channels.iso8583.template import compiled, filled
+from channels.iso8583.terminal import Terminal
+from channels.iso8583.writes import Write, write_plain, write_reversal, write_sale
+from switch.model.clock_time import ClockTime
+from switch.model.outcome import Outcome, Reply, Verb
+from switch.model.payment import LegKind, LegPolicy, OnUnknown, Rung, RungKind
+from switch.model.secret import Secret
+from switch.observe.logs import get_logger
+from switch.ports import (
+    BalanceQuery,
+    CardSecrets,
+    Context,
+    Identity,
+    InquiryReply,
+    JournalDown,
+    KeyServiceError,
+    Order,
+    Prepared,
+)
+
+_log = get_logger("iso8583")
+
+_ATTEMPTS = 2
+"""A sale refused for stale keys or batch (77, 99, A0) is tried once more (rule 17)."""
+
+_LeaseKey = tuple[str, int]
+
+
+class BankChannel:
+    """One bank. Built by :mod:`channels.iso8583.plugin`."""
+
+    def __init__(self, name: str, config: Config, context: Context) -> None:
+        self.name = name
+        self._config = config
+        self._context = context
+        self._dialect = load_dialect(config.dialect)
+        self._cutover = ClockTime.parse(config.cutover)
+        self._bank = Bank(name, config, self._dialect, context)
+        self._pool = self._bank.pool
+        self._sale = sale.Split(self._dialect.sale)
+        self._balance = sale.Split(self._dialect.balance)
+        self._reversal = compiled(self._dialect.reversal)
+        self._reversing = 0
+        self._balances = 0
+
+    # ---- life ------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Open the links; every logical terminal signs on."""
+        self._bank.start()
+
+    async def stop(self) -> None:
+        """Close the links."""
+        self._bank.stop()
+
+    def health(self) -> Mapping[str, str]:
+        """``up`` or a reason, for links and sign-on."""
+        signed_on = any(terminal.fresh for terminal in self._bank.terminals.values())
+        return {
+            f"{self.name}.link": "up" if self._bank.hub.links else "no link to the bank",
+            f"{self.name}.sign_on": "up" if signed_on else "no terminal is signed on",
+        }
+
+    # ---- Counterparty ----------------------------------------------------------------------------
+
+    def policy(self, kind: LegKind, clearing: str) -> LegPolicy:
+        """A debit here is undone by reversal, for ever until acknowledged (I3)."""
+        return LegPolicy(
+            timeout_ms=self._config.response_timeout_ms,
+            on_unknown=OnUnknown.UNDO,
+            ladder=(Rung(RungKind.REVERSAL),),
+            attempts=_ATTEMPTS,
+            resend_waits_ms=self._config.reversal_waits_ms,
+            not_found_waits_ms=self._config.not_found_waits_ms,
+        )
+
+    def ready(self, clearing: str) -> bool:
+        """A link is up and a terminal of this clearing is signed on with young keys."""
+        return bool(self._bank.hub.links) and self._pool.ready(clearing)
+
+    def business_date(self) -> str:
+        """By the configured cutover (I14)."""
+        return business_date(self._cutover, *self._context.timeline.wall_clock())
+
+    async def prepare(self, order: Order, secrets: CardSecrets | None) -> Prepared | None:
+        """Lease a terminal, take a STAN, vault the PAN. None: it cannot be sent now."""
+        key = (order.payment.key, order.leg_index)
+        if secrets is None or (self._config.pin_required and secrets.pin_block is None):
+            return None
+        try:
+            terminal = await self._pool.lease(key, order.payment.clearing)
+            if terminal is not None:
+                return await self._prepared(order, secrets, terminal)
+            _log.warning("no_terminal", bank=self.name, clearing=order.payment.clearing)
+        except (JournalDown, KeyServiceError) as error:
+            _log.warning("not_prepared", bank=self.name, key=order.payment.key, why=str(error))
+        except Exception:
+            # The port promises that prepare raises nothing: a defect costs one payment, unsent.
+            _log.exception("prepare_defect", bank=self.name, key=order.payment.key)
+        self._pool.release(key)
+        return None
+
+    async def exchange(self, order: Order, secrets: CardSecrets | None) -> Reply:
+        """DO: the sale. UNDO: its reversal. Raises nothing."""
+        key = (order.payment.key, order.leg_index)
+        try:
+            if order.verb is Verb.DO:
+                reply = await self._do_sale(key, order, secrets)
+            else:
+                self._pool.release(key)  # the reversal is stored: the terminal may go on
+                reply = await self._do_reversal(order)
+        except Exception:
+            # The port promises that exchange raises nothing; a defect proves nothing (I9).
+            _log.exception("exchange_defect", bank=self.name, key=order.payment.key)
+            reply = replies.unanswered(suspect=False, unchecked=True)
+        if reply.outcome is not Outcome.UNKNOWN:
+            self._pool.release(key)
+        return reply
+
+    def release(self, order: Order) -> None:
+        """The leg needs its logical terminal no longer."""
+        self._pool.release((order.payment.key, order.leg_index))
+
+    # ---- sale ------------------------------------------------------------------------------------
+
+    async def _prepared(self, order: Order, card: CardSecrets, terminal: Terminal) -> Prepared:
+        batch, stan = await terminal.stans.take()
+        date, time = self._context.timeline.wall_clock()
+        values = self._values(terminal, batch, stan) | sale.card_values(card)
+        values["amount"] = f"{order.leg.amount_fen:012d}"
+        facts = self._sale.kept(values) | sale.card_facts(card)
+        facts |= {
+            "F2": await self._context.key_service.protect(card.pan),
+            "F12": time,
+            "F13": date[4:],
+            "batch": batch,
+            "sent_date": date[4:],
+            "key_generation": str(terminal.keys.generation if terminal.keys else 0),
+        }
+        identity = Identity(
+            bank=self.name,
+            merchant=terminal.config.merchant,
+            terminal=terminal.config.terminal,
+            batch=batch,
+            stan=stan,
+            business_date=order.payment.business_date,
+        )
+        return Prepared(facts=facts, identity=identity)
+
+    async def _do_sale(self, key: _LeaseKey, order: Order, card: CardSecrets | None) -> Reply:
+        terminal = self._pool.leased(key)
+        if terminal is None or card is None:
+            return replies.not_sent("交易未发出")
+        if not terminal.fresh:
+            return replies.not_sent("终端正在签到,交易未发出")
+        origin = Origin(
+            payment_key=order.payment.key, leg_index=order.leg_index, attempt=order.leg.attempt
+        )
+        try:
+            sent = await self._send_card(
+                self._sale, terminal, card, order.leg.facts, write_sale, origin
+            )
+        except (KeyServiceError, Iso8583Error) as error:
+            _log.error("not_sent", bank=self.name, key=order.payment.key, why=str(error))
+            return replies.not_sent("系统故障,交易未发出")
+        if sent.answer is None:
+            return self._unanswered(sent)
+        self._follow_up(terminal, sent.answer)
+        return replies.reply_to_sale(self._dialect, sent.answer, sent.link)
+
+    async def _send_card(  # noqa: PLR0917 - private, every argument its own type
+        self,
+        split: sale.Split,
+        terminal: Terminal,
+        card: CardSecrets,
+        facts: Mapping[str, str],
+        write: Write,
+        origin: Origin | None,
+    ) -> Sent:
+        """Translate the PIN, build, MAC, send, wait. Raises before the write only."""
+        terminal.begin()  # the PIN block must not outlive the key it is made under
+        try:
+            pin_block: Secret[str] | None = None
+            if card.pin_block is not None and terminal.keys is not None:
+                pin_block = await self._context.key_service.translate_pin(
+                    card.pin_key, terminal.keys.pik, card.pin_block, sale.account12(card)
+                )
+            values = sale.secret_values(card, pin_block)
+            fields = split.whole(facts, values)
+            return await self._bank.send(split.mti, fields, terminal, write, origin=origin)
+        finally:
+            terminal.end()
+
+    # ---- reversal --------------------------------------------------------------------------------
+
+    async def _do_reversal(self, order: Order) -> Reply:
+        """From the journal's facts alone, MACed with the key of today (rule 16)."""
+        facts = order.leg.facts
+        terminal = self._bank.terminals.get((facts.get("F42", ""), facts.get("F41", "")))
+        if terminal is None or not terminal.mak or terminal.changing_keys:
+            _log.warning("reversal_waits", bank=self.name, key=order.payment.key, invariant="I3")
+            return replies.not_sent("冲正待发:终端未签到")
+        if self._reversing >= self._config.in_flight_limit:
+            return replies.not_sent("冲正待发:冲正通道已满")
+        self._reversing += 1
+        try:
+            sent = await self._send_reversal(terminal, facts)
+        except (KeyServiceError, Iso8583Error) as error:
+            _log.error("reversal_not_sent", bank=self.name, key=order.payment.key, why=str(error))
+            return replies.not_sent("冲正未发出")
+        finally:
+            self._reversing -= 1
+        if sent.answer is None:
+            # The sale's own reason stays in the facts: a repeat is the identical message (I3).
+            return replies.unacknowledged()
+        self._follow_up(terminal, sent.answer)
+        return replies.reply_to_reversal(self._dialect, sent.answer)
+
+    async def _send_reversal(self, terminal: Terminal, facts: Mapping[str, str]) -> Sent:
+        pan = ""
+        if facts.get("F2"):
+            pan = (await self._context.key_service.reveal(facts["F2"])).reveal()
+        reason = replies.reversal_reason(self._dialect, facts)
+        fields = filled(self._reversal, {**facts, "pan": pan, "reason": reason})
+        return await self._bank.send(
+            self._dialect.reversal.mti,
+            fields,
+            terminal,
+            write_reversal,
+            preferred_link=facts.get("link", ""),
+        )
+
+    # ---- Inquirer --------------------------------------------------------------------------------
+
+    async def inquire(self, function: str, request: Struct) -> InquiryReply:
+        """``balance`` with a BalanceQuery: ``body`` = {"balance_fen": n}. Raises nothing."""
+        if function != "balance" or not isinstance(request, BalanceQuery):
+            return InquiryReply(ok=False, code="unknown_function", text="不支持的查询")
+        self._balances += 1
+        key = (f"balance/{self._balances}", 0)
+        try:
+            terminal = await self._pool.lease(key, request.clearing)
+            if terminal is None:
+                return InquiryReply(ok=False, code="busy", text="系统繁忙,请稍后再试")
+            return await self._ask_balance(terminal, request.secrets)
+        except (JournalDown, KeyServiceError, Iso8583Error) as error:
+            _log.warning("balance_failed", bank=self.name, why=str(error))
+            return InquiryReply(ok=False, code="unsent", text="系统故障,请稍后再试")
+        finally:
+            self._pool.release(key)
+
+    async def _ask_balance(self, terminal: Terminal, card: CardSecrets) -> InquiryReply:
+        batch, stan = await terminal.stans.take()
+        facts = self._balance.kept(self._values(terminal, batch, stan) | sale.card_values(card))
+        sent = await self._send_card(self._balance, terminal, card, facts, write_plain, None)
+        if sent.answer is None:
+            return InquiryReply(ok=False, code=replies.NO_ANSWER, text="银行未应答")
+        self._follow_up(terminal, sent.answer)
+        reply = replies.reply_to_sale(self._dialect, sent.answer)
+        balance_fen = replies.balance_fen(sent.answer.fields.get(self._dialect.balance_field, ""))
+        if reply.outcome is not Outcome.DONE or balance_fen is None:
+            return InquiryReply(ok=False, code=reply.code, text=reply.text)
+        return InquiryReply(ok=True, code=reply.code, body={"balance_fen": balance_fen})
+
+    # ---- both ------------------------------------------------------------------------------------
+
+    def _values(self, terminal: Terminal, batch: str, stan: str) -> dict[str, str]:
+        return {
+            "batch": batch,
+            "stan": stan,
+            "terminal": terminal.config.terminal,
+            "merchant": terminal.config.merchant,
+            "currency": self._dialect.currency,
+        }
+
+    def _unanswered(self, sent: Sent) -> Reply:
+        return replies.unanswered(suspect=sent.suspect, unchecked=sent.unchecked, link=sent.link)
+
+    def _follow_up(self, terminal: Terminal, message: Message) -> None:
+        """What a proven answer asks of us besides its outcome."""
+        if replies.wants_sign_on(self._dialect, message):
+            terminal.want_sign_on(f"answered {message.code}")
+        if replies.raises_alarm(self._dialect, message):
+            _log.error(
+                "alarm", bank=self.name, code=message.code, text="the bank refuses our set-up"
+            )

@@ -1,0 +1,44 @@
+"""The bank's calendar and the bank's clock (I14)."""
+
+import datetime
+
+from switch.model.clock_time import ClockTime
+
+_NOON = ClockTime(12, 0)
+
+
+def business_date(cutover: ClockTime, date: str, time: str) -> str:
+    """The bank's business date (YYYYMMDD) at local ``date`` (YYYYMMDD) and ``time`` (hhmmss).
+
+    A cutover in the afternoon begins tomorrow's business day; one in the morning ends yesterday's;
+    00:00 is the calendar day.
+
+    >>> business_date(ClockTime(23, 0), "20261231", "230000")
+    '20270101'
+    >>> business_date(ClockTime(6, 0), "20260301", "055959")
+    '20260228'
+    """
+    turned = (int(time[:2]), int(time[2:4])) >= (cutover.hour, cutover.minute)
+    if turned == (cutover < _NOON):
+        return date
+    day = datetime.date(int(date[:4]), int(date[4:6]), int(date[6:8]))
+    return (day + datetime.timedelta(days=1 if turned else -1)).strftime("%Y%m%d")
+
+
+def clock_skew_ms(ours: str, theirs: str) -> int:
+    """How far apart two clocks are: ours ``YYYYMMDDhhmmss``, theirs ``MMDDhhmmss`` (no year).
+
+    The year is the one that brings theirs nearest. 0 when theirs is absent or no time at all.
+
+    >>> clock_skew_ms("20261231235959", "0101000001")
+    2000
+    """
+    now = datetime.datetime.strptime(ours + "+0000", "%Y%m%d%H%M%S%z")
+    nearest: list[int] = []
+    for year in (now.year - 1, now.year, now.year + 1):
+        try:
+            then = datetime.datetime.strptime(f"{year}{theirs}+0000", "%Y%m%d%H%M%S%z")
+        except ValueError:
+            continue
+        nearest.append(abs(int((then - now).total_seconds() * 1000)))
+    return min(nearest, default=0)

@@ -1,0 +1,131 @@
+"""The pool of logical terminals: a sale leases one, waits a bounded time, or is not sent.
+
+Behaviour at the limits (I11): ``in_flight_limit`` leases at once over all clearings; a sale that
+finds none free waits in line at most ``queue_wait_ms``; ``queue_limit`` may wait, one more is
+refused at once. A lease that nobody gave back (its payment was lost to another node between
+prepare and commit) is taken back after ``lease_limit_ms``.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+
+from channels.iso8583.terminal import Terminal
+from switch.model.outcome import Millis
+from switch.observe.logs import get_logger
+from switch.ports import Cancellable, Timeline
+
+_log = get_logger("iso8583.pool")
+
+LeaseKey = tuple[str, int]
+"""Payment key and leg index."""
+
+
+class PoolLimits(Struct, frozen=True, kw_only=True):
+    """The pool's bounds."""
+
+    in_flight_limit: int
+    queue_limit: int
+    queue_wait_ms: int
+    lease_limit_ms: int
+
+
+class _Waiter:
+    __slots__ = ("clearing", "deferred", "timer")
+
+    def __init__(self, clearing: str) -> None:
+        self.clearing = clearing
+        self.deferred: Deferred[Terminal | None] = Deferred()
+        self.timer: Cancellable | None = None
+
+
+class Pool:
+    """Leases by payment leg. First come, first served within a clearing."""
+
+    def __init__(
+        self, terminals: Sequence[Terminal], limits: PoolLimits, timeline: Timeline
+    ) -> None:
+        self._limits = limits
+        self._timeline = timeline
+        self._by_clearing: dict[str, deque[Terminal]] = {}
+        for terminal in terminals:
+            self._by_clearing.setdefault(terminal.config.clearing, deque()).append(terminal)
+        self._leases: dict[LeaseKey, tuple[Terminal, int]] = {}
+        self._line: deque[_Waiter] = deque()
+
+    def ready(self, clearing: str) -> bool:
+        """Whether any terminal of this clearing may take new debits (busy ones count)."""
+        return any(terminal.fresh for terminal in self._by_clearing.get(clearing, ()))
+
+    def leased(self, key: LeaseKey) -> Terminal | None:
+        """The terminal a leg holds."""
+        lease = self._leases.get(key)
+        return lease[0] if lease else None
+
+    async def lease(self, key: LeaseKey, clearing: str) -> Terminal | None:
+        """A free signed-on terminal, or None when there was none in time."""
+        self.release(key)
+        terminal = self._free(clearing)
+        if terminal is None:
+            if clearing not in self._by_clearing or len(self._line) >= self._limits.queue_limit:
+                return None
+            terminal = await self._wait(clearing)
+            if terminal is None:
+                return None
+        self._leases[key] = (terminal, self._timeline.now_ms())
+        return terminal
+
+    def release(self, key: LeaseKey) -> None:
+        """Give back; again is harmless."""
+        lease = self._leases.pop(key, None)
+        if lease is not None:
+            lease[0].leases -= 1
+            self.serve()
+
+    def serve(self) -> None:
+        """Something became free: the first in line whose clearing fits gets it."""
+        for waiter in tuple(self._line):
+            terminal = self._free(waiter.clearing)
+            if terminal is not None:
+                self._leave(waiter, terminal)
+
+    def _free(self, clearing: str) -> Terminal | None:
+        """The next terminal in turn with room, its place counted already."""
+        ring = self._by_clearing.get(clearing)
+        if ring is None:
+            return None
+        held = len(self._leases)
+        if held >= self._limits.in_flight_limit:
+            return None
+        for _ in range(len(ring)):
+            terminal = ring[0]
+            ring.rotate(-1)
+            if terminal.leases < terminal.config.in_flight and terminal.fresh:
+                terminal.leases += 1
+                return terminal
+        return None
+
+    async def _wait(self, clearing: str) -> Terminal | None:
+        self._reclaim()
+        waiter = _Waiter(clearing)
+        self._line.append(waiter)
+        at = Millis(self._timeline.now_ms() + self._limits.queue_wait_ms)
+        waiter.timer = self._timeline.call_at(at, lambda: self._leave(waiter, None))
+        self.serve()
+        return await waiter.deferred
+
+    def _leave(self, waiter: _Waiter, terminal: Terminal | None) -> None:
+        self._line.remove(waiter)
+        if waiter.timer is not None:
+            waiter.timer.cancel()
+        waiter.deferred.callback(terminal)
+
+    def _reclaim(self) -> None:
+        """Take back leases that outlived every exchange they could have been for."""
+        oldest = self._timeline.now_ms() - self._limits.lease_limit_ms
+        for key, (terminal, since) in tuple(self._leases.items()):
+            if since < oldest:
+                _log.warning("lease_reclaimed", terminal=terminal.config.terminal)
+                self.release(key)
