@@ -1,0 +1,104 @@
+"""The key service as the composition root starts, stops and asks it."""
+
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from hsm.address import Address
+from hsm.client.config import HsmConfig
+from hsm.client.connection import HsmConnection
+from hsm.client.pool import Connect, Pool
+from hsm.client.service import HostCommandService
+from hsm.codec import Command
+from switch.observe import metrics
+from switch.ports import KeyServiceError, Timeline
+
+
+class HsmClient(HostCommandService):
+    """Host commands over a pool of connections."""
+
+    def __init__(
+        self,
+        name: str,
+        config: HsmConfig,
+        timeline: Timeline,
+        connect: Connect,
+        *,
+        random: Callable[[], float],
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        """``connect`` opens transports (see :func:`connector`); ``random`` gives jitter, 0 ≤ x <
+        1; ``entropy(n)`` gives n bytes for the vault's IVs."""
+        super().__init__(self._over_the_pool, config.dek, config.lmk_id, entropy)
+        self.name = name
+        self._pool = Pool(config, timeline, connect, random, _count_dropped)
+
+    def start(self) -> None:
+        """Begin to connect; commands wait (``timeout_ms``) until a connection is there."""
+        self._pool.start()
+
+    async def stop(self) -> None:
+        """Close every connection; what is under way fails as ``down``."""
+        self._pool.stop()
+
+    def health(self) -> Mapping[str, str]:
+        """Address → ``up`` or what is the matter."""
+        return {f"{self.name} {address}": state for address, state in self._pool.health().items()}
+
+    @property
+    def up(self) -> bool:
+        """Whether any connection is open: without one no new payment should begin."""
+        return self._pool.connections_up > 0
+
+    def protocol(self) -> HsmConnection:
+        """A protocol that joins the pool when it is put on any transport (tests, simulator)."""
+        return self._pool.protocol()
+
+    async def _over_the_pool(self, command: Command, body: bytes) -> bytes:
+        began = time.perf_counter()
+        try:
+            answer = await self._pool.exchange(command.code, body, idempotent=command.idempotent)
+        except KeyServiceError as error:
+            metrics.HSM_ERRORS.labels(command.code, error.code).inc()
+            raise
+        _seconds(command.code).observe(time.perf_counter() - began)
+        if answer[2:4] not in _SETTLED:
+            _count_error(command.code, answer[2:4])
+        return answer
+
+
+_SETTLED = (b"00", b"01")
+
+
+@cache
+def _seconds(code: str) -> Any:
+    return metrics.HSM_COMMAND_SECONDS.labels(code)
+
+
+def _count_error(command: str, code: bytes) -> None:
+    known = code.isalnum() and code.isascii()
+    metrics.HSM_ERRORS.labels(command, code.decode("ascii") if known else "other").inc()
+
+
+def _count_dropped(reason: str) -> None:
+    metrics.HSM_ERRORS.labels("answer", reason).inc()
+
+
+def connector(reactor: Any, timeout_ms: int) -> Connect:
+    """Open TCP and Unix connections on ``reactor``, each try bounded by ``timeout_ms``."""
+    from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint
+    from twisted.internet.protocol import Factory
+
+    def connect(address: Address, protocol: Callable[[], HsmConnection]) -> Any:
+        timeout_s = timeout_ms / 1000
+        endpoint: Any
+        if address.path:
+            endpoint = UNIXClientEndpoint(reactor, address.path, timeout=timeout_s)
+        else:
+            endpoint = TCP4ClientEndpoint(reactor, address.host, address.port, timeout=timeout_s)
+        factory = Factory.forProtocol(protocol)
+        factory.noisy = False
+        return endpoint.connect(factory)
+
+    return connect
