@@ -1,0 +1,1 @@
+"""The kiosk: devices, journal, link, flow, slips. Stands alone; shares only ``protocol``."""

@@ -1,0 +1,123 @@
+"""The agent's configuration file: YAML read as text, then converted by this schema.
+
+Every timeout and limit is stated; unknown and duplicate keys are errors. The file holds no secret.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+from msgspec import Struct
+
+
+class ConfigError(ValueError):
+    """The file cannot be used; names the file and the path of the first mistake."""
+
+
+class SwitchLink(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the switch is and how patient the link is."""
+
+    url: str
+    """``wss://host:port/kiosk``; the host must stand in the switch's certificate."""
+    pki: str
+    """Folder with ``ca.crt``, ``terminal.crt`` and ``terminal.key`` (``yyt terminal enrol``)."""
+    connect_timeout_ms: int
+    reconnect_min_ms: int
+    reconnect_max_ms: int
+    request_timeout_ms: int
+    """A request without an answer. At least the switch's own wait for a payment."""
+    message_bytes_max: int
+    in_flight_max: int
+
+
+class PaymentTimes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long a payment is sent again, asked for, and waited for."""
+
+    resend_timeout_ms: int
+    """The same key is sent again until then; afterwards the card data is forgotten and the
+    outcome only asked for."""
+    resend_wait_ms: int
+    query_interval_ms: int
+    patient_wait_ms: int
+    """How long a patient stands before the screen while the outcome is open."""
+
+
+class Control(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The loopback door for the page, the demo and the attendant."""
+
+    bind: str
+    port: int
+    """0 = any free port; the ``agent_ready`` log line names it."""
+
+
+class Device(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A driver by name and what it needs."""
+
+    driver: str
+    options: dict[str, str] = {}
+
+
+class Devices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One device for each role."""
+
+    card_reader: Device
+    pin_pad: Device
+    printer: Device
+    timeout_ms: int
+    """Waiting for the patient at a device."""
+
+
+class Receipt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How slips look."""
+
+    hospital_name: str
+    columns: int
+    """32 (58 mm paper) or 48 (80 mm)."""
+    font: str = ""
+    """A font file with Chinese glyphs for the preview; empty: look for one."""
+
+
+class AgentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One kiosk."""
+
+    terminal: str
+    journal: str
+    """SQLite file; its folder is made when missing."""
+    switch: SwitchLink
+    payment: PaymentTimes
+    control: Control
+    devices: Devices
+    receipt: Receipt
+
+
+class _TextLoader(yaml.BaseLoader):
+    """All scalars stay text; a key that stands twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ConfigError(f"{node.start_mark}: key {key} stands twice")
+        return dict(super().construct_mapping(node, deep=deep))
+
+
+def load_yaml(path: Path) -> Any:
+    """A YAML file with all scalars as text. Raises ConfigError."""
+    try:
+        return yaml.load(path.read_text("utf-8"), _TextLoader)  # noqa: S506 - a BaseLoader
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def load(path: Path) -> AgentConfig:
+    """Read and check a configuration file. Raises ConfigError, FileNotFoundError."""
+    try:
+        config = msgspec.convert(load_yaml(path), AgentConfig, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    if config.receipt.columns not in (32, 48):
+        raise ConfigError(f"{path}: must be 32 or 48 - at `$.receipt.columns`")
+    if not config.switch.url.startswith("wss://"):
+        raise ConfigError(f"{path}: must begin with wss:// - at `$.switch.url`")
+    return config

@@ -1,0 +1,160 @@
+"""The loopback door of a kiosk: what the page, the demo and the attendant ask of the agent.
+
+Only loopback, and never a browser's page of somewhere else: a request with an ``Origin`` is
+refused until the kiosk page comes with its token.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+
+from terminal_agent import preview
+from terminal_agent.config import AgentConfig
+from terminal_agent.devices.interfaces import DeviceError
+from terminal_agent.flow import FlowError, Kiosk, Wish
+from terminal_agent.journal import Journal
+from terminal_agent.logs import get_logger
+from terminal_agent.protocol import Opaque
+
+_log = get_logger("control")
+
+BODY_BYTES_MAX = 16_384
+
+JSON = "application/json; charset=utf-8"
+Reply = tuple[int, str, bytes]
+
+
+class Control:
+    """The routes. ``GET`` /health /ledger /receipts/KEY /receipts/KEY.png; ``POST`` /pay
+    /reprint/KEY."""
+
+    def __init__(self, config: AgentConfig, kiosk: Kiosk, journal: Journal) -> None:
+        self._config = config
+        self._kiosk = kiosk
+        self._journal = journal
+
+    def site(self, reactor: Any) -> Site:
+        """Ready to listen on the loopback address."""
+        site = Site(_Router(self.answer), requestFactory=_BoundedRequest, reactor=reactor)
+        site.displayTracebacks = False
+        site.noisy = False
+        return site
+
+    async def answer(self, method: str, path: str, body: bytes) -> Reply:
+        """One request. Raises nothing that the caller caused."""
+        head, _, rest = path.strip("/").partition("/")
+        try:
+            if (method, path) == ("GET", "/health"):
+                return self._health()
+            if (method, path) == ("GET", "/ledger"):
+                return self._ledger()
+            if (method, path) == ("POST", "/pay"):
+                wish = msgspec.json.decode(body, type=Wish, dec_hook=_dec_hook)
+                return _json(200, await self._kiosk.pay(wish))
+            if (method, head) == ("GET", "receipts"):
+                return self._receipt(rest)
+            if (method, head) == ("POST", "reprint"):
+                await self._kiosk.print_slip(rest)
+                return _json(200, {"printed": rest})
+        except msgspec.DecodeError as error:
+            return _json(400, {"error": str(error)})
+        except FlowError as error:
+            return _json(409, {"code": error.code, "error": error.text})
+        except KeyError:
+            return _json(404, {"error": "no such payment here"})
+        except (DeviceError, preview.NoFontError) as error:
+            return _json(503, {"error": str(error)})
+        return _json(404, {"error": "no such page"})
+
+    def _health(self) -> Reply:
+        up = self._kiosk.link.up
+        parts = {"link": "up" if up else "down", **self._kiosk.devices()}
+        body = {
+            "status": "up" if up else "degraded",
+            "terminal": self._config.terminal,
+            "parts": parts,
+            "open": self._kiosk.payments.open_count,
+        }
+        return _json(200 if up else 503, body)
+
+    def _ledger(self) -> Reply:
+        told = self._journal.ledger()
+        approved = sum(line.amount_fen for line in told if line.state == "approved")
+        return _json(200, {"told": told, "approved_fen": approved})
+
+    def _receipt(self, name: str) -> Reply:
+        key = name.removesuffix(".png")
+        text = self._kiosk.slip_text(key)
+        if key == name:
+            return 200, "text/plain; charset=utf-8", text.encode()
+        font = preview.find_font(self._config.receipt.font)
+        return 200, "image/png", preview.picture(text, self._config.receipt.columns, font)
+
+
+def _dec_hook(kind: type, value: object) -> object:
+    if kind is Opaque and isinstance(value, str):
+        return Opaque(value)
+    raise ValueError("must be text")
+
+
+def _json(status: int, body: object) -> Reply:
+    return status, JSON, msgspec.json.encode(body) + b"\n"
+
+
+class _BoundedRequest(Request):
+    """Keeps no more of a body than it may be."""
+
+    body_bytes = 0
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self.body_bytes += len(data)
+        if self.body_bytes <= BODY_BYTES_MAX:
+            super().handleContentChunk(data)  # type: ignore[no-untyped-call]
+
+
+class _Router(Resource):
+    isLeaf = 1
+
+    def __init__(self, answer: Callable[[str, str, bytes], Awaitable[Reply]]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._answer = answer
+
+    def render(self, request: _BoundedRequest) -> int:
+        gone: list[object] = []
+        request.notifyFinish().addErrback(gone.append)
+        Deferred.fromCoroutine(self._serve(request, gone)).addErrback(_broken, request, gone)
+        return NOT_DONE_YET
+
+    async def _serve(self, request: _BoundedRequest, gone: list[object]) -> None:
+        if request.getHeader("origin") is not None:
+            reply = _json(403, {"error": "not for pages"})
+        elif request.body_bytes > BODY_BYTES_MAX:
+            reply = _json(413, {"error": f"more than {BODY_BYTES_MAX} bytes"})
+        else:
+            assert request.content is not None
+            method = request.method.decode("ascii", "replace")
+            path = request.path.decode("ascii", "replace")
+            reply = await self._answer(method, path, request.content.read())
+        _write(request, gone, reply)
+
+
+def _write(request: Request, gone: list[object], reply: Reply) -> None:
+    if gone:
+        return
+    status, content_type, body = reply
+    request.setResponseCode(status)
+    request.setHeader("Content-Type", content_type)
+    request.setHeader("Content-Length", str(len(body)))
+    request.write(body)
+    request.finish()
+
+
+def _broken(failure: Failure, request: Request, gone: list[object]) -> None:
+    """Named boundary: say so in the log, and 500 without a word of it to the caller."""
+    _log.error("request_failed", path=str(request.path), exc_info=failure.value)
+    _write(request, gone, _json(500, {"error": "see the log"}))

@@ -1,0 +1,120 @@
+"""What the flow asks of a device. Names and completion codes follow XFS4IoT; conformance is not
+claimed.
+
+A driver implements one of these and is chosen by role in the configuration. Every waiting method
+ends: with its result, or with a DeviceError. Events go to the callback given to ``watch``, on the
+reactor's thread.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol
+
+from msgspec import Struct
+
+from terminal_agent.protocol import Chip, Pan, PinBlock, Track2
+
+
+class Completion(StrEnum):
+    """How a command ended (XFS4IoT completion codes)."""
+
+    SUCCESS = "success"
+    CANCELED = "canceled"
+    DEVICE_NOT_READY = "deviceNotReady"
+    HARDWARE_ERROR = "hardwareError"
+    TIME_OUT = "timeOut"
+    USER_ERROR = "userError"
+    FRAUD_ATTEMPT = "fraudAttempt"
+    SEQUENCE_ERROR = "sequenceError"
+    UNSUPPORTED_COMMAND = "unsupportedCommand"
+
+
+class DeviceError(Exception):
+    """A command that did not succeed. The text is for the attendant and holds no card data."""
+
+    def __init__(self, completion: Completion, text: str) -> None:
+        super().__init__(f"{completion}: {text}")
+        self.completion = completion
+
+
+class DeviceEvent(Struct, frozen=True, kw_only=True):
+    """Something happened at a device: ``CardReader.MediaInsertedEvent``, ``Keyboard.KeyEvent`` …"""
+
+    name: str
+    detail: str = ""
+    """Never a digit of a PIN: a key event shows ``*``, ``enter``, ``clear`` or ``cancel``."""
+
+
+Watcher = Callable[[DeviceEvent], None]
+
+
+class CardData(Struct, frozen=True, kw_only=True):
+    """What was read of a card."""
+
+    pan: Pan
+    expiry: str
+    track2: Track2 | None = None
+    chip: Chip | None = None
+    """Field 55, once the chip has made its first cryptogram."""
+    card_sequence: str = ""
+    entry_mode: str = "021"
+
+    def __repr__(self) -> str:
+        return "<card>"
+
+
+class Device(Protocol):
+    """What every device has."""
+
+    def status(self) -> str:
+        """``online``, or what is wrong with it (``paperOut``, ``noDevice`` …)."""
+        ...
+
+    def watch(self, watcher: Watcher) -> None:
+        """Call ``watcher`` on every event from now on."""
+        ...
+
+    def cancel(self) -> None:
+        """End a waiting command with ``canceled``."""
+        ...
+
+
+class CardReader(Device, Protocol):
+    """CardReader: stripe and chip."""
+
+    async def read_raw_data(self, timeout_ms: int) -> CardData:
+        """Wait for a card and read what it says of itself. Raises DeviceError."""
+        ...
+
+    async def chip_power(self) -> bytes:
+        """Reset the chip: its ATR. Raises DeviceError."""
+        ...
+
+    async def chip_io(self, command: bytes) -> bytes:
+        """One APDU. Raises DeviceError."""
+        ...
+
+    async def move(self) -> None:
+        """Give the card back. Raises DeviceError when it was not taken."""
+        ...
+
+
+class PinPad(Device, Protocol):
+    """Keyboard, PinPad and KeyManagement. No method returns a clear PIN or key."""
+
+    async def pin_entry(self, minimum: int, maximum: int, timeout_ms: int) -> int:
+        """Let the patient type: the number of digits. Raises DeviceError."""
+        ...
+
+    async def get_pin_block(self, pan: Pan) -> PinBlock:
+        """The typed PIN as ISO format 0 under the pad's key; the pad then forgets it.
+        Raises DeviceError (sequenceError: nothing was typed)."""
+        ...
+
+
+class Printer(Device, Protocol):
+    """Printer."""
+
+    async def print_raw(self, name: str, text: str) -> None:
+        """Print a slip; ``name`` is for the spool. Raises DeviceError."""
+        ...
