@@ -8,11 +8,13 @@ ends by the user's own fault raises ``SystemExit("one sentence")``: told on stde
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points, version
 
 GROUP = "yyt.commands"
+_PR_SET_PDEATHSIG = 1
 LANGUAGES = ("zh", "en")
 
 HELP: Mapping[str, tuple[str, str]] = {
@@ -45,6 +47,7 @@ _TEXT = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``yyt ARGV`` and return its exit code (argparse itself exits on usage errors, with 2)."""
+    _die_with_parent()
     arguments = list(sys.argv[1:] if argv is None else argv)
     language = _take_language(arguments)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
@@ -54,6 +57,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"yyt {version('yinyitong')}")
         return 0
     return _run(arguments[0], arguments[1:], language)
+
+
+def _die_with_parent() -> None:
+    """``YYT_PARENT=pid``: the supervisor with this id wants its children gone when it is killed."""
+    wanted = os.environ.pop("YYT_PARENT", "")
+    if not wanted:
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    if str(os.getppid()) != wanted:
+        raise SystemExit(1)
 
 
 def _take_language(arguments: list[str]) -> str:

@@ -207,7 +207,15 @@ class Journal(Protocol):
         ...
 
     async def record_late(self, key: str, what: bytes) -> None:
-        """Append to the unfenced exchange log and wake the owner (PAYMENT rule 13)."""
+        """Append to the unfenced exchange log, for whichever node drives it (PAYMENT rule 13)."""
+        ...
+
+    async def late_since(self, last_id: int) -> list[tuple[int, str, bytes]]:
+        """Late answers (id, payment key, what) above ``last_id`` that are for this node."""
+        ...
+
+    async def late_handled(self, number: int) -> None:
+        """Its event is committed: never shown again."""
         ...
 
 
@@ -322,8 +330,10 @@ class Context(Protocol):
     numbers: Numbers
     keys: Keys
     late: LateReplies
-    random: Callable[[], float]
-    """0 ≤ x < 1, for jitter; seeded in the simulator."""
+
+    def random(self) -> float:
+        """0 ≤ x < 1, for jitter; seeded in the simulator."""
+        ...
 
 
 class Plugin(Protocol):

@@ -5,6 +5,7 @@ decision is always made on what is committed.
 """
 
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -81,7 +82,7 @@ class Driver:
         self.outside_ms = 0
         self._house = house
         self._secrets = secrets
-        self._queue: deque[Event] = deque()
+        self._queue: deque[tuple[Event, Callable[[], None] | None]] = deque()
         self._running = False
         self._alive = True
         self._wakes: dict[int, Cancellable] = {}
@@ -124,24 +125,27 @@ class Driver:
         """Something is still to come: an event, an answer, a timer."""
         return bool(self._running or self._queue or self._exchanges or self._wakes)
 
-    def feed(self, event: Event) -> None:
-        """Take an event; it is decided when those before it are committed."""
+    def feed(self, event: Event, decided: Callable[[], None] | None = None) -> None:
+        """Take an event; it is decided when those before it are committed. ``decided`` is called
+        once its own decision is durable (or it was ignored)."""
         if not self._alive:
             return
-        self._queue.append(event)
+        self._queue.append((event, decided))
         if not self._running:
             self._running = True
             Deferred.fromCoroutine(self._run()).addErrback(self._broken)
 
     async def _run(self) -> None:
         while self._queue and self._alive:
-            event = self._queue.popleft()
+            event, decided = self._queue.popleft()
             after, effects = machine.decide(self.payment, event)
             if after is self.payment:
                 self._act(effects)
-                continue
-            self._crash_before_commit(event)
-            await self._commit(event, after, effects)
+            else:
+                self._crash_before_commit(event)
+                await self._commit(event, after, effects)
+            if decided is not None and self._alive:
+                decided()
         self._running = False
         if self._alive and self.payment.rest and not self.open:
             self._house.finished(self)

@@ -13,11 +13,11 @@ from twisted.internet.defer import Deferred
 
 from switch.catalogue import BUSINESSES, CHANNEL_KINDS, Birth, Business, new_payment
 from switch.engine.driver import Driver
-from switch.engine.events import event_of
 from switch.engine.finish import finish_line, observe_end
+from switch.engine.late import LateAnswers
 from switch.model.answer import Answer, AnswerState
 from switch.model.hospital import BillQuery, PatientQuery
-from switch.model.outcome import Millis, Reply, Verb
+from switch.model.outcome import Millis, Reply
 from switch.model.payment import LegKind, LegPolicy, Payment, Rest
 from switch.observe import metrics
 from switch.observe.logs import get_logger
@@ -100,6 +100,7 @@ class Engine:
         self._live: dict[str, Driver] = {}
         self._watchers: dict[str, list[Callable[[Answer], None]]] = {}
         self._taking = True
+        self._late = LateAnswers(journal, timeline, self.driver_of)
 
     # ---- Front -----------------------------------------------------------------------------------
 
@@ -174,18 +175,15 @@ class Engine:
 
     def late(self, payment_key: str, leg_index: int, attempt: int, reply: Reply) -> None:
         """An authentic answer after its exchange had ended: an event like any other."""
-        metrics.LATE_REPLIES.labels("bank").inc()
-        log.warning("late_reply", key=payment_key, leg=leg_index, code=reply.code, invariant="I5")
-        Deferred.fromCoroutine(self._late(payment_key, leg_index, attempt, reply))
+        self._late.found(payment_key, leg_index, attempt, reply)
 
-    async def _late(self, key: str, leg: int, attempt: int, reply: Reply) -> None:
-        entry = msgspec.json.encode({"leg": leg, "attempt": attempt, "reply": reply})
-        await self.journal.record_late(key, entry)
-        driver = self._live.get(key) or await self._claim(key)
-        if driver is None:
-            return
-        event = event_of(Verb.DO, reply, leg, attempt, self.timeline.now_ms(), fresh_attempt=False)
-        driver.feed(event)
+    async def take_late(self) -> None:
+        """Feed recorded late answers of payments that are this node's to drive (rule 13)."""
+        await self._late.take()
+
+    async def driver_of(self, key: str) -> Driver | None:
+        """The driver of ``key``, taken over if need be; None when another node drives it."""
+        return self._live.get(key) or await self._claim(key)
 
     # ---- House (for drivers) ---------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ def read_books(dsn: str) -> list[BookedPayment]:
             for key, *identity in cursor:
                 at_bank[key].append((identity[0], identity[1], identity[2], identity[3]))
             cursor.execute(_PAYMENTS)
-            return [_booked(*row, at_bank) for row in cursor]
+            return [_booked(key, text, crc, at_bank) for key, text, crc in cursor]
     finally:
         connection.close()
 

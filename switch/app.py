@@ -1,0 +1,265 @@
+"""The composition root: builds one switch from its configuration and runs it (``yyt switch``).
+
+Plugins come by entry point only. Order of a start: settings, key service, journal, plugins, engine;
+then recovery before any door is opened; links; terminals last. A stop goes the other way.
+"""
+
+import argparse
+import contextlib
+import random
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.python.failure import Failure
+
+from switch import plugins
+from switch.engine import Engine
+from switch.gauges import Gauges
+from switch.model.outcome import Millis, Reply
+from switch.observe import logs
+from switch.observe.http import serve_operator
+from switch.ports import LateReplies, Service, Timeline
+from switch.settings import Settings, SettingsError, load, version_of
+from switch.store import PostgresJournal, open_journal
+from switch.store.errors import StartRefused
+from switch.timeline import ReactorTimeline
+
+log = logs.get_logger("switch")
+
+STOP_POLL_MS = 50
+
+EXAMPLE = """examples:
+  yyt switch --config conf/switch.example.yaml
+"""
+
+
+class _Late:
+    """Hands late replies on to the engine, which is built after the channels that find them."""
+
+    target: LateReplies | None = None
+
+    def late(self, payment_key: str, leg_index: int, attempt: int, reply: Reply) -> None:
+        if self.target is not None:
+            self.target.late(payment_key, leg_index, attempt, reply)
+
+
+@dataclass(kw_only=True)
+class Parts:
+    """What plugins are built with (ports.Context)."""
+
+    timeline: Timeline
+    reactor: Any
+    key_service: Any
+    numbers: Any
+    keys: Any
+    late: Any
+    random: Callable[[], float]
+
+
+class Switch:
+    """One running switch."""
+
+    def __init__(self, settings: Settings, version: str, reactor: Any) -> None:
+        self._settings = settings
+        self._version = version
+        self._reactor = reactor
+        self._timeline = ReactorTimeline(reactor)
+        self._random = random.Random().random  # noqa: S311 - jitter, not a secret
+        self._services: dict[str, Service] = {}
+        self._fronts: list[Any] = []
+        self._operator: IListeningPort | None = None
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Everything up, or an exception that says what is not."""
+        settings = self._settings
+        late = _Late()
+        hsm = plugins.find(plugins.Group.HSM, settings.hsm.plugin)
+        parts = Parts(
+            timeline=self._timeline,
+            reactor=self._reactor,
+            key_service=None,
+            numbers=None,
+            keys=None,
+            late=late,
+            random=self._random,
+        )
+        self._key_service: Any = hsm.build("hsm", settings.hsm.settings, parts)
+        self._key_service.start()
+        self.journal: PostgresJournal = await open_journal(
+            settings.journal, self._reactor, self._timeline, settings.node.name
+        )
+        parts.key_service = self._key_service
+        parts.numbers, parts.keys = self.journal.numbers, self.journal.keys
+        self._build_services(parts)
+        self.engine = self._build_engine()
+        late.target = self.engine
+        for service in self._services.values():
+            service.start()
+        await self._recover()
+        self._gauges = Gauges(self.engine, self._timeline)
+        self._gauges.start()
+        self._open_doors(parts)
+        log.info("switch_up", node=settings.node.name, config=self._version, **self.addresses())
+
+    async def stop(self) -> None:
+        """Close the doors, let what is out come in, put everything down."""
+        self._stopping = True
+        self.engine.close()
+        for front in self._fronts:
+            await front.stop()
+        await self._quiet(self._timeline.now_ms() + self._settings.limits.stop_wait_ms)
+        self._gauges.stop()
+        for service in self._services.values():
+            await service.stop()
+        await self.journal.close()
+        await self._key_service.stop()
+        if self._operator is not None:
+            await maybeDeferred(self._operator.stopListening)
+        log.info("switch_down")
+
+    def addresses(self) -> dict[str, int]:
+        """Ports listened on: ``metrics`` and those of the fronts."""
+        ports: dict[str, int] = {}
+        if self._operator is not None:
+            ports["metrics"] = self._operator.getHost().port  # type: ignore[attr-defined]
+        for front in self._fronts:
+            ports.update(front.addresses())
+        return ports
+
+    # ---- building --------------------------------------------------------------------------------
+
+    def _build_services(self, parts: Parts) -> None:
+        chosen = {}
+        for channel in self._settings.channels:
+            chosen[channel.name] = (plugins.Group.CHANNELS, channel.plugin, channel.settings)
+        for hospital in self._settings.hospitals:
+            chosen[hospital.id] = (plugins.Group.HIS, hospital.plugin, hospital.settings)
+        for name, (group, plugin_name, settings) in chosen.items():
+            plugin = plugins.find(group, plugin_name)
+            self._services[name] = plugin.build(name, settings, parts)
+            log.info("plugin", instance=name, plugin=plugin.name)
+
+    def _build_engine(self) -> Engine:
+        return Engine(
+            journal=self.journal,
+            timeline=self._timeline,
+            services=self._services,
+            hospitals={hospital.id: hospital.id for hospital in self._settings.hospitals},
+            routes=self._settings.routes,
+            limits=self._settings.limits,
+            profile_version=self._version,
+        )
+
+    async def _recover(self) -> None:
+        """Adopt what a crash left, now and then again: other nodes' leases run out later (I13)."""
+        if self._stopping:
+            return
+        while await self.engine.recover() == self._settings.limits.recovery_batch:
+            pass
+        await self.engine.take_late()
+        at = Millis(self._timeline.now_ms() + self._settings.limits.recovery_every_ms)
+        self._timeline.call_at(
+            at, lambda: Deferred.fromCoroutine(self._recover()).addErrback(_recovery_failed)
+        )
+
+    def _open_doors(self, parts: Parts) -> None:
+        for entry in self._settings.fronts:
+            plugin: Any = plugins.find(plugins.Group.FRONTS, entry.plugin)
+            front = plugin.build(entry.name, entry.settings, self.engine, parts)
+            front.start()
+            self._fronts.append(front)
+        where = self._settings.metrics
+        self._operator = serve_operator(
+            self._reactor,
+            where.port,
+            self.health,
+            {},
+            host=where.host,
+            allow_remote=where.allow_remote,
+        )
+
+    def health(self) -> Mapping[str, str]:
+        """Part → ``up`` or what is wrong."""
+        parts = {"journal": "up" if self.journal.lease_left_ms() > 0 else "lease lost"}
+        for service in (self._key_service, *self._services.values(), *self._fronts):
+            parts.update(service.health())
+        return parts
+
+    async def _quiet(self, until_ms: int) -> None:
+        """Wait until no payment is on its way here, or until ``until_ms``."""
+        while self.engine.live() and self._timeline.now_ms() < until_ms:
+            pause: Deferred[None] = Deferred()
+            at = Millis(self._timeline.now_ms() + STOP_POLL_MS)
+            self._timeline.call_at(at, lambda pause=pause: pause.callback(None))  # type: ignore[misc]
+            await pause
+
+
+def _recovery_failed(failure: Failure) -> None:
+    log.error("recovery_failed", invariant="I15", exc_info=failure.value)
+
+
+# ---- the command ---------------------------------------------------------------------------------
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """``yyt switch --config FILE``."""
+    parser.description = "Run the switch until SIGTERM or SIGINT."
+    parser.epilog = EXAMPLE
+    parser.add_argument("--config", required=True, type=Path, help="the configuration file")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 0 after a stop that was asked for, 1 when the start failed, 2 for a bad file."""
+    try:
+        settings = load(args.config)
+    except SettingsError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the command's own answer
+        return 2
+    logs.configure(settings.node.log_level)
+    return _run(settings, version_of(args.config))
+
+
+def _run(settings: Settings, version: str) -> int:
+    from twisted.internet import reactor as _reactor
+
+    reactor: Any = _reactor
+    switch = Switch(settings, version, reactor)
+    code = 0
+
+    def failed(failure: Failure) -> None:
+        nonlocal code
+        code = 1
+        if failure.check(StartRefused, CannotListenError, OSError, plugins.PluginError):
+            log.error("start_refused", reason=str(failure.value))
+        else:
+            log.error("start_failed", exc_info=failure.value)
+        _stop_reactor(reactor)
+
+    def stop(*_: object) -> None:
+        reactor.callFromThread(
+            lambda: (
+                Deferred.fromCoroutine(switch.stop())
+                .addErrback(lambda f: log.error("stop_failed", exc_info=f.value))
+                .addCallback(lambda _: _stop_reactor(reactor))
+            )
+        )
+
+    reactor.callWhenRunning(lambda: Deferred.fromCoroutine(switch.start()).addErrback(failed))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    reactor.run(installSignalHandlers=False)
+    return code
+
+
+def _stop_reactor(reactor: Any) -> None:
+    with contextlib.suppress(Exception):  # it may have stopped already
+        reactor.stop()

@@ -1,0 +1,1 @@
+"""``yyt audit``: do bank, hospital, journal and terminals tell the same story (I1)?"""

@@ -1,0 +1,170 @@
+"""Supervises the demo's processes: starts them, brings them back when they die, stops them.
+
+Each child dies with this process (parent-death signal, asked for by the child itself when
+``YYT_PARENT`` names its parent) and has a process group of its own, so that an interrupt of the
+terminal reaches the supervisor alone, which then stops them in order.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+POLL_S = 0.05
+RESTART_WAITS_S = (0.1, 0.5, 1.0, 2.0)
+"""Waits before restarts in a row; the last repeats. Having lived for LIVED_S starts them over."""
+LIVED_S = 5.0
+STOP_WAIT_S = 6.0
+"""After this a child that was asked to stop is killed: all is down within 10 s."""
+
+
+class Program(Struct, frozen=True, kw_only=True):
+    """One process of the demo."""
+
+    name: str
+    argv: tuple[str, ...]
+    addresses: Mapping[str, str]
+    ready: Callable[[], bool]
+    """True when it does its work (it answers, it is connected)."""
+
+
+class NotReady(Exception):  # noqa: N818 - tells a state, with a sentence
+    """A program did not come up in time; the sentence names it and its log file."""
+
+
+class _Child:
+    """A program and the process that runs it now."""
+
+    def __init__(self, program: Program, log: Path) -> None:
+        self.program = program
+        self.log = log
+        self.process: subprocess.Popen[bytes] | None = None
+        self.started_at = 0.0
+        self.restarts_in_a_row = 0
+        self.restart_at = 0.0
+
+    def start(self) -> None:
+        environ = {**os.environ, "YYT_PARENT": str(os.getpid())}
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(  # noqa: S603 - our own command lines
+                self.program.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environ,
+                process_group=0,
+            )
+        self.started_at = time.monotonic()
+
+    def ended(self) -> bool:
+        return self.process is not None and self.process.poll() is not None
+
+
+class Supervisor:
+    """Runs programs until :meth:`stop`. Its thread lives as long as the children should."""
+
+    def __init__(self, folder: Path, told: Callable[[str], None]) -> None:
+        """``folder`` takes ``demo.json`` and ``log/NAME.log``; ``told`` hears of restarts."""
+        self._folder = folder
+        self._told = told
+        self._children: list[_Child] = []
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+        self.restarts = 0
+        (folder / "log").mkdir(parents=True, exist_ok=True)
+
+    def run(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def start(self, programs: Sequence[Program], timeout_s: float) -> None:
+        """Start ``programs`` together and wait until each is ready. Raises NotReady."""
+        children = [_Child(p, self._folder / "log" / f"{p.name}.log") for p in programs]
+        with self._lock:
+            for child in children:
+                child.start()
+            self._children.extend(children)
+            self._publish()
+        end = time.monotonic() + timeout_s
+        for child in children:
+            while not child.program.ready():
+                if time.monotonic() > end or self._stopping.is_set():
+                    raise NotReady(f"{child.program.name} did not come up; its log is {child.log}")
+                time.sleep(POLL_S)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a child, as a power cut would; it comes back like after any death."""
+        with self._lock:
+            for child in self._children:
+                if child.program.name == name and child.process is not None:
+                    child.process.kill()
+
+    def stop(self) -> None:
+        """Ask all to stop, last started first, then kill what has not."""
+        self._stopping.set()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join()
+        with self._lock:
+            running = [c.process for c in reversed(self._children) if c.process is not None]
+            for process in running:
+                _signal(process, signal.SIGTERM)
+            end = time.monotonic() + STOP_WAIT_S
+            for process in running:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(max(0.0, end - time.monotonic()))
+            for process in running:
+                if process.poll() is None:
+                    _signal(process, signal.SIGKILL)
+                    process.wait()
+        (self._folder / "demo.json").unlink(missing_ok=True)
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(POLL_S):
+            with self._lock:
+                for child in self._children:
+                    self._attend(child)
+
+    def _attend(self, child: _Child) -> None:
+        """Notice a death at once, bring the child back after its wait."""
+        now = time.monotonic()
+        if child.ended():
+            assert child.process is not None
+            code = child.process.returncode
+            child.process = None
+            lived = now - child.started_at > LIVED_S
+            child.restarts_in_a_row = 0 if lived else child.restarts_in_a_row + 1
+            wait = RESTART_WAITS_S[min(child.restarts_in_a_row, len(RESTART_WAITS_S) - 1)]
+            child.restart_at = now + wait
+            self._told(f"{child.program.name}: ended ({code}), back in {wait:.1f} s")
+        elif child.process is None and now >= child.restart_at:
+            child.start()
+            self.restarts += 1
+            self._publish()
+
+    def _publish(self) -> None:
+        """Replace ``demo.json`` in one step, so that a reader never sees half of it."""
+        processes = [
+            {
+                "name": child.program.name,
+                "pid": child.process.pid,
+                "addresses": dict(child.program.addresses),
+            }
+            for child in self._children
+            if child.process is not None
+        ]
+        fresh = self._folder / "demo.json.new"
+        fresh.write_text(json.dumps({"processes": processes}, indent=1), encoding="utf-8")
+        fresh.replace(self._folder / "demo.json")
+
+
+def _signal(process: "subprocess.Popen[bytes]", number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(number)

@@ -1,0 +1,77 @@
+"""Answers that came after their exchange had ended: recorded first, then events like any other.
+
+The record is unfenced (rule 13 of docs/payment-law.md): an answer may reach a node that no longer
+drives the payment; the one that does takes it up from the journal.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import msgspec
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from switch.engine.driver import Driver
+from switch.engine.events import event_of
+from switch.model.outcome import Reply, Verb
+from switch.observe import metrics
+from switch.observe.logs import get_logger
+from switch.ports import Journal, JournalDown, Timeline
+
+log = get_logger("engine")
+
+
+class Late(Struct, frozen=True, kw_only=True):
+    """A late answer as the journal's exchange log keeps it."""
+
+    leg: int
+    attempt: int
+    reply: Reply
+
+
+class LateAnswers:
+    """Finds, records and feeds them."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        timeline: Timeline,
+        driver_of: Callable[[str], Awaitable[Driver | None]],
+    ) -> None:
+        self._journal = journal
+        self._timeline = timeline
+        self._driver_of = driver_of
+        self._seen = 0
+
+    def found(self, key: str, leg: int, attempt: int, reply: Reply) -> None:
+        """A counterparty found one: record it, then feed what is ours."""
+        metrics.LATE_REPLIES.labels("bank").inc()
+        log.warning("late_reply", key=key, leg=leg, code=reply.code, invariant="I5")
+        late = Late(leg=leg, attempt=attempt, reply=reply)
+        Deferred.fromCoroutine(self._record(key, late)).addErrback(_later)
+
+    async def _record(self, key: str, late: Late) -> None:
+        await self._journal.record_late(key, msgspec.json.encode(late))
+        await self.take()
+
+    async def take(self) -> None:
+        """Feed what is recorded for payments that are this node's to drive."""
+        for number, key, what in await self._journal.late_since(self._seen):
+            self._seen = max(self._seen, number)
+            driver = await self._driver_of(key)
+            if driver is None:
+                continue
+            late = msgspec.json.decode(what, type=Late)
+            now = self._timeline.now_ms()
+            event = event_of(Verb.DO, late.reply, late.leg, late.attempt, now, fresh_attempt=False)
+            driver.feed(event, partial(self._fed, number))
+
+    def _fed(self, number: int) -> None:
+        Deferred.fromCoroutine(self._journal.late_handled(number)).addErrback(_later)
+
+
+def _later(failure: Failure) -> None:
+    """The database is away: what is recorded is taken up by the next sweep."""
+    failure.trap(JournalDown)
+    log.warning("late_reply_waits", reason=str(failure.value))
