@@ -207,7 +207,7 @@ def test_every_invariant_that_is_cited_is_explained() -> None:
     explained = set(re.findall(r"\bI(?:1[0-6]|[1-9])\b", page))
     cited = {
         found
-        for path in (*modules(), *(ROOT / "conf").iterdir())
+        for path in (*modules(), *filter(Path.is_file, (ROOT / "conf").rglob("*")))
         for found in re.findall(r"\bI(?:1[0-6]|[1-9])(?=\b|_)", path.read_text(encoding="utf-8"))
     }
     assert cited - explained == set()
