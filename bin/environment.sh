@@ -33,21 +33,24 @@ is_fresh() {
     return 1
 }
 
-# Python can make environments, and unshare lets root start PostgreSQL as nobody.
+# A fresh Debian has a Python that cannot make environments; unshare lets root start PostgreSQL.
 install_debian_packages() {
     local missing=()
-    python3 -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
-        missing+=(python3 python3-venv)
+    can_make_venv || missing+=(python3 python3-venv)
     command -v unshare >/dev/null || missing+=(util-linux)
     [ ${#missing[@]} -eq 0 ] && return
-    [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null ||
+    if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
         fail "please install first: ${missing[*]} (Debian's names; Python 3.11 or newer)"
+    fi
     say "installing Debian packages: ${missing[*]}"
     { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install \
         --no-install-recommends "${missing[@]}"; } >"$root/var/apt.log" 2>&1 ||
         { tail -n 20 "$root/var/apt.log" >&2; fail "apt-get failed (var/apt.log)"; }
-    python3 -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' ||
-        fail "python3 is older than 3.11"
+    can_make_venv || fail "python3 is older than 3.11, or cannot make environments"
+}
+
+can_make_venv() {
+    python3 -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
 
 make_venv() {

