@@ -1,11 +1,14 @@
 """Goal: hostile XML ends in the bridge's own error, quickly and bounded; honest XML is read."""
 
+import re
+from contextlib import suppress
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from his_bridge.errors import ReplyError
-from his_bridge.xml import decode, elements_at, escape, parse, text_at
+from his_bridge.xml import CONTROL_CHARACTERS, decode, elements_at, escape, parse, text_at
 
 BOMB = (
     '<?xml version="1.0"?><!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;">'
@@ -100,11 +103,12 @@ def test_two_elements_where_one_is_meant_are_ambiguous() -> None:
 @settings(max_examples=300, deadline=None)
 def test_escaped_text_comes_back_unchanged(text: str) -> None:
     """Goal: what we escape is exactly what a parser reads, quotes and markup included."""
-    try:
-        root = parse(f"<r><v>{escape(text)}</v></r>", 16)
-    except ReplyError as error:
-        assert error.code == "control_character"
+    document = f"<r><v>{escape(text)}</v></r>"
+    if re.search(CONTROL_CHARACTERS, text):
+        with pytest.raises(ReplyError, match="control_character"):
+            parse(document, 16)
         return
+    root = parse(document, 16)
 
     read = root.children[0].text
     assert read == text.replace("\r\n", "\n").replace("\r", "\n")
@@ -114,7 +118,5 @@ def test_escaped_text_comes_back_unchanged(text: str) -> None:
 @settings(max_examples=500, deadline=None)
 def test_fuzz_parse_gives_a_tree_or_its_own_error(text: str) -> None:
     """Goal: either a tree or ReplyError, never anything else."""
-    try:
-        parse(text, 16)
-    except ReplyError as error:
-        assert error.code
+    with suppress(ReplyError):
+        assert parse(text, 16).name
