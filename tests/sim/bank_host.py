@@ -1,0 +1,265 @@
+"""A bank with a list that an auditor may read, and bad habits.
+
+Independent of the channel but for the codec: it keeps its own keys, its own matching of originals
+and its own idea of what is booked.
+"""
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from twisted.internet.protocol import Protocol
+
+from channels.iso8583.codec import Codec
+from channels.iso8583.mac import BLANK, MAC_CHARS, cup_fold
+from channels.iso8583.message import Message
+from switch.net.frames import FrameReader, LengthPrefix, framed
+from tests.sim.clock import SimClock
+from tests.sim.key_service import kcv_of, mac_of
+from tests.sim.mix import Mix
+
+Identity = tuple[str, str, str, str]
+"""F42, F41, batch, STAN."""
+PROCESSING_MAX_S = 45.0
+_KEYS_KEPT = 8
+"""Generations of MAC keys a patient bank still takes."""
+
+
+class Entry:
+    """One sale as the bank keeps it."""
+
+    __slots__ = ("amount_fen", "arrived_at", "booked", "code", "reversed_at", "times")
+
+    def __init__(self, amount_fen: int, arrived_at: float) -> None:
+        self.amount_fen = amount_fen
+        self.arrived_at = arrived_at
+        self.booked = False
+        self.code = ""
+        self.reversed_at: float | None = None
+        self.times = 1
+
+    @property
+    def net_fen(self) -> int:
+        return self.amount_fen if self.booked and self.reversed_at is None else 0
+
+
+class BankHost:
+    """The list, the keys and the rules; :class:`BankLink` is one connection."""
+
+    def __init__(
+        self,
+        clock: SimClock,
+        random: Random,
+        mix: Mix,
+        codec: Codec,
+        trace: Callable[..., None],
+    ) -> None:
+        self.clock = clock
+        self.random = random
+        self.mix = mix
+        self.codec = codec
+        self.trace = trace
+        self.entries: dict[Identity, Entry] = {}
+        self.reversals: list[tuple[float, Identity, str]] = []
+        """When, of what, answered how."""
+        self.links: dict[BankLink, None] = {}
+        self._tombs: set[Identity] = set()
+        self._maks: dict[str, list[str]] = {}
+        self._rrn = 0
+        self._signed_on = 0
+
+    def buildProtocol(self, _address: object) -> "BankLink":
+        return BankLink(self)
+
+    def handle(self, link: "BankLink", frame: bytes) -> None:
+        message = self.codec.decode(frame)
+        _HANDLERS[message.mti](self, link, message)
+
+    # ---- network management ----------------------------------------------------------------------
+
+    def sign_on(self, link: "BankLink", message: Message) -> None:
+        self._signed_on += 1
+        pik = f"{self.random.getrandbits(128):032X}"
+        mak = f"{self.random.getrandbits(128):032X}"
+        maks = self._maks.setdefault(message.fields["41"], [])
+        maks.insert(0, "U" + mak)
+        del maks[_KEYS_KEPT:]
+        self.trace("bank", "sign-on", message.fields["41"])
+        block = pik + kcv_of(pik)[:8] + mak + kcv_of(mak)[:8]
+        batch = message.fields["60"][2:8]
+        fields = {**_of(message, "11", "41", "42"), "39": "00", "60": f"00{batch}003", "62": block}
+        self._say(link, message, "0810", fields, "")
+
+    def echo(self, link: "BankLink", message: Message) -> None:
+        self._say(link, message, "0830", {**_of(message, "41"), "39": "00"}, "")
+
+    # ---- sale --------------------------------------------------------------------------------------
+
+    def sale(self, link: "BankLink", message: Message) -> None:
+        random, mix = self.random.random, self.mix
+        identity = _identity(message, message.fields["60"][2:8], message.fields["11"])
+        mak = self._proven(message)
+        if not mak or random() < mix.bank_new_keys:
+            self.trace("bank", "sale", *identity[1:], "A0")
+            self._say(link, message, "0210", {**_echo(message), "39": "A0"}, "")
+            return
+        if random() < mix.bank_silent_before:
+            self.trace("bank", "sale", *identity[1:], "lost")
+            return
+        if identity in self.entries:
+            self.entries[identity].times += 1
+            self._answer(link, message, mak, "0210", {**_echo(message), "39": "94"})
+            return
+        self.entries[identity] = Entry(int(message.fields["4"]), self.clock.rightNow)
+        if random() < mix.bank_processing:
+            delay = self.random.uniform(5, PROCESSING_MAX_S)
+            self.clock.callLater(delay, self._book, link, message, mak, identity)
+        else:
+            self._book(link, message, mak, identity)
+
+    def _book(self, link: "BankLink", message: Message, mak: str, identity: Identity) -> None:
+        random, mix = self.random.random, self.mix
+        entry = self.entries[identity]
+        approval = {**_echo(message), "39": "00", "37": self._next_rrn(), "15": "0722"}
+        if random() < mix.bank_forged:
+            self.trace("bank", "sale", *identity[1:], "forged")
+            entry.code = "06"
+            self._say(link, message, "0210", approval, "wrong")
+            return
+        entry.code = "00"
+        if identity in self._tombs:
+            entry.code = "06"
+        elif random() < mix.bank_declines:
+            entry.code = "51"
+        entry.booked = entry.code == "00"
+        self.trace("bank", "sale", *identity[1:], entry.amount_fen, entry.code)
+        fields = approval if entry.booked else {**_echo(message), "39": entry.code}
+        self._answer(link, message, mak, "0210", fields)
+
+    # ---- reversal ----------------------------------------------------------------------------------
+
+    def reversal(self, link: "BankLink", message: Message) -> None:
+        original = message.fields["61"]
+        identity = _identity(message, original[:6], original[6:12])
+        mak = self._proven(message)
+        if not mak:
+            self._say(link, message, "0410", {**_echo(message), "39": "A0"}, "")
+            return
+        if self.random.random() < self.mix.bank_reversal_lost:
+            self.trace("bank", "reversal", *identity[1:], "lost")
+            self.reversals.append((self.clock.rightNow, identity, ""))
+            return
+        code = self._reverse(identity)
+        self.trace("bank", "reversal", *identity[1:], code)
+        self.reversals.append((self.clock.rightNow, identity, code))
+        self._answer(link, message, mak, "0410", {**_echo(message), "39": code})
+
+    def _reverse(self, identity: Identity) -> str:
+        entry = self.entries.get(identity)
+        if entry is None or not entry.code:
+            if not self.mix.bank_forgets:
+                self._tombs.add(identity)
+            return "25"
+        if entry.booked and entry.reversed_at is None:
+            entry.reversed_at = self.clock.rightNow
+        return "00"
+
+    # ---- answers -----------------------------------------------------------------------------------
+
+    def _answer(
+        self, link: "BankLink", message: Message, mak: str, mti: str, fields: dict[str, str]
+    ) -> None:
+        """As the habits have it: never, late, out of order, twice, with a wrong MAC."""
+        random, mix = self.random.random, self.mix
+        if random() < mix.bank_silent_after:
+            self.trace("bank", mti, fields["11"], "answer lost")
+            return
+        key = mak
+        if random() < mix.bank_wrong_mac:
+            self.trace("bank", mti, fields["11"], "wrong MAC")
+            key = "wrong"
+        delay = 0.0
+        if random() < mix.bank_late:
+            delay = self.random.uniform(20, 80)
+        elif random() < mix.bank_reorder:
+            delay = self.random.uniform(0, 4)
+        times = 2 if random() < mix.bank_twice else 1
+        for _ in range(times):
+            if delay:
+                self.clock.callLater(delay, self._say, link, message, mti, fields, key)
+            else:
+                self._say(link, message, mti, fields, key)
+            delay += self.random.uniform(0, 10)
+
+    def _say(
+        self, link: "BankLink", message: Message, mti: str, fields: dict[str, str], mak: str
+    ) -> None:
+        """``mak`` empty: without a MAC. A link that is gone is replaced by any other."""
+        codec = self.codec
+        if mak:
+            encoded = codec.answer(message, mti, {**fields, "64": BLANK})
+            mac = mac_of(mak, cup_fold(codec.mab(encoded, MAC_CHARS)))
+            encoded = encoded[:-MAC_CHARS] + mac
+        else:
+            encoded = codec.answer(message, mti, fields)
+        if not link.up:
+            if not self.links:
+                return
+            link = next(iter(self.links))
+        link.transport.write(framed(encoded, LengthPrefix.BINARY_2))
+
+    def _proven(self, message: Message) -> str:
+        """The key under which the request's MAC is right, or nothing."""
+        folded = cup_fold(message.mab)
+        mac = message.fields.get("64", "").encode()
+        for mak in self._maks.get(message.fields["41"], ()):
+            if mac_of(mak, folded) == mac:
+                return mak
+        return ""
+
+    def _next_rrn(self) -> str:
+        self._rrn += 1
+        return f"{self._rrn:012d}"
+
+
+def _identity(message: Message, batch: str, stan: str) -> Identity:
+    return message.fields["42"], message.fields["41"], batch, stan
+
+
+def _of(message: Message, *numbers: str) -> dict[str, str]:
+    return {number: message.fields[number] for number in numbers if number in message.fields}
+
+
+def _echo(message: Message) -> dict[str, str]:
+    return _of(message, "3", "4", "11", "41", "42", "49")
+
+
+_HANDLERS: dict[str, Callable[..., None]] = {
+    "0200": BankHost.sale,
+    "0400": BankHost.reversal,
+    "0800": BankHost.sign_on,
+    "0820": BankHost.echo,
+}
+
+
+class BankLink(Protocol):
+    """One connection from the switch."""
+
+    transport: Any
+    up = False
+
+    def __init__(self, host: BankHost) -> None:
+        self._host = host
+        self._reader = FrameReader(LengthPrefix.BINARY_2, 4096)
+
+    def connectionMade(self) -> None:
+        self.up = True
+        self._host.links[self] = None
+
+    def connectionLost(self, _reason: object = None) -> None:
+        self.up = False
+        self._host.links.pop(self, None)
+
+    def dataReceived(self, data: bytes) -> None:
+        for frame in self._reader.receive(data):
+            self._host.handle(self, frame)

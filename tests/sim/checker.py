@@ -1,0 +1,246 @@
+"""The auditor: reads the bank's list, the hospital's list, the journal and what terminals were
+told, and nothing else. Every finding names its invariant (docs/invariants.md)."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from his_bridge.policy import Level
+from switch.model.answer import AnswerState
+from switch.model.payment import Leg, LegKind, LegState, Payment, Rest
+from switch.payment import answer_of
+from switch.store.memory import MemoryDatabase
+from tests.sim.bank_host import BankHost, Identity
+from tests.sim.his_host import Booking, HisHost
+from tests.sim.kiosks import Purchase, Told
+from tests.sim.mix import Mix
+from tests.sim.node import BANK, EPOCH_S
+
+_OPEN = frozenset({LegState.DOING, LegState.ASKING, LegState.UNDOING, LegState.UNDO_WAIT})
+
+
+class Violation(Struct, frozen=True):
+    """``invariant`` and what was found."""
+
+    invariant: str
+    text: str
+
+
+class Auditor:
+    """``committed``: (key, version) → when, as the database noted it."""
+
+    def __init__(
+        self,
+        mix: Mix,
+        database: MemoryDatabase,
+        bank: BankHost,
+        his: HisHost,
+        purchases: list[Purchase],
+        committed: dict[tuple[str, int], float],
+        alarms: list[str],
+    ) -> None:
+        self._mix = mix
+        self._bank = bank
+        self._his = his
+        self._purchases = purchases
+        self._alarms = alarms
+        self._committed = committed
+        self._database = database
+        self._identities: dict[str, list[Identity]] = defaultdict(list)
+        self._payment_of: dict[Identity, str] = {}
+        for identity, key in database.identities.items():
+            at_bank = identity[1], identity[2], identity[3], identity[4]
+            self._identities[key].append(at_bank)
+            self._payment_of[at_bank] = key
+        self._bookings: dict[str, list[Booking]] = defaultdict(list)
+        for booking in his.bookings:
+            self._bookings[booking.key].append(booking)
+        self._trails: dict[str, list[tuple[int, str, dict]]] = defaultdict(list)
+        for (key, version), (trail, event) in sorted(database.events.items()):
+            self._trails[key].append((version, trail, json.loads(event)))
+
+    def findings(self, reconciled: bool) -> list[Violation]:
+        """Everything that is wrong at rest."""
+        found: list[Violation] = []
+        payments = {payment.key: payment for payment in self._database.payments()}
+        for payment in payments.values():
+            found += self._money(payment, reconciled)
+            found += self._history(payment)
+        found += self._strangers(payments)
+        for purchase in self._purchases:
+            found += self._told(purchase, payments.get(purchase.key))
+        return found
+
+    # ---- one payment -----------------------------------------------------------------------------
+
+    def _money(self, payment: Payment, reconciled: bool) -> Iterator[Violation]:
+        key = payment.key
+        net = sum(
+            self._bank.entries[identity].net_fen
+            for identity in self._identities.get(key, ())
+            if identity in self._bank.entries
+        )
+        rows = self._bookings.get(key, [])
+        booked = [row for row in rows if row.cancelled_at is None]
+        if len(rows) > 1:
+            yield Violation("I2", f"{key}: the hospital booked it {len(rows)} times")
+        if payment.rest is None:
+            yield Violation("I3", f"{key}: not at rest: {_shown(payment)}")
+        elif payment.rest is Rest.DONE:
+            if net != payment.amount_fen or len(booked) != 1:
+                yield Violation("I1", f"{key}: done, bank {net}, bookings {len(booked)}")
+        elif payment.rest is Rest.EXCEPTION:
+            yield from self._exception(payment, reconciled)
+        else:
+            unproven = any(leg.state is LegState.UNPROVEN for leg in payment.legs)
+            allowed = unproven and self._mix.bank_forgets and not reconciled
+            if (net and not allowed) or booked:
+                invariant = "I6" if booked and not net else "I1"
+                yield Violation(
+                    invariant,
+                    f"{key}: {payment.rest}, bank {net}, bookings {len(booked)}: {_shown(payment)}",
+                )
+        if payment.request_hash == "tombstone" and (net or rows):
+            yield Violation("I7", f"{key}: an unknown key moved money")
+
+    def _exception(self, payment: Payment, reconciled: bool) -> Iterator[Violation]:
+        """Exceptions are a person's work: there must be a reason for each."""
+        excused = (
+            self._mix.his_level is not Level.L3
+            or self._mix.bank_forgets
+            or any(leg.code == "2006" for leg in payment.legs)
+        )
+        if reconciled or not excused:
+            yield Violation("I15", f"{payment.key}: needless exception: {_shown(payment)}")
+
+    def _history(self, payment: Payment) -> Iterator[Violation]:
+        trail = self._trails[payment.key]
+        if [version for version, _, _ in trail] != list(range(1, payment.version + 1)):
+            yield Violation("I13", f"{payment.key}: its history has gaps")
+        backward = False
+        for _, where, _ in trail:
+            if backward and where.startswith("forward"):
+                yield Violation("I5", f"{payment.key}: went forward again")
+            backward = backward or where.startswith("backward")
+        for i, leg in enumerate(payment.legs):
+            if leg.kind is LegKind.DEBIT:
+                yield from self._reversals(payment, i, leg)
+            elif leg.kind is LegKind.BOOK:
+                yield from self._write_ahead_of_booking(payment, i)
+
+    def _reversals(self, payment: Payment, i: int, leg: Leg) -> Iterator[Violation]:
+        """I6: no reversal while the booking may stand; rule 9: none before the bank's time."""
+        identities = set(self._identities.get(payment.key, ()))
+        times = [at for at, identity, _ in self._bank.reversals if identity in identities]
+        if not times:
+            return
+        first = min(times)
+        for row in self._bookings.get(payment.key, ()):
+            if row.cancelled_at is None or row.cancelled_at > first:
+                yield Violation("I6", f"{payment.key}: reversed while the hospital had it booked")
+        answered = any(
+            event["event"].get("kind") == "do_done" and event["event"].get("leg", 0) == i
+            for _, _, event in self._trails[payment.key]
+        )
+        earliest = leg.sent_at / 1000 - EPOCH_S + BANK.response_timeout_ms / 1000
+        if not answered and first < earliest:
+            yield Violation(
+                "I3", f"{payment.key}: reversed {earliest - first:.1f} s before the bank's time"
+            )
+
+    def _write_ahead_of_booking(self, payment: Payment, i: int) -> Iterator[Violation]:
+        asked = [
+            at
+            for at, function, key in self._his.asked
+            if key == payment.key and function == "MENZHENJS"
+        ]
+        if not asked:
+            return
+        began = [
+            self._committed[payment.key, version]
+            for version, where, _ in self._trails[payment.key]
+            if f"|{payment.legs[i].kind}:doing" in where
+        ]
+        if not began or min(asked) < min(began):
+            yield Violation("I4", f"{payment.key}: booked before it was committed")
+
+    # ---- what belongs to nobody ------------------------------------------------------------------
+
+    def _strangers(self, payments: dict[str, Payment]) -> Iterator[Violation]:
+        for identity, entry in self._bank.entries.items():
+            key = self._payment_of.get(identity)
+            if key is None:
+                yield Violation("I4", f"{identity}: at the bank, not in the journal")
+                continue
+            if entry.times > 1:
+                yield Violation("I8", f"{identity}: the bank saw this number {entry.times} times")
+            if entry.amount_fen != payments[key].amount_fen:
+                yield Violation("I8", f"{identity}: the bank has another payment under it")
+            if entry.arrived_at < self._first_mention(key, identity):
+                yield Violation("I4", f"{key}: at the bank before it was committed")
+        for key in self._bookings:
+            if key not in payments:
+                yield Violation("I2", f"{key}: booked under a key that the journal does not know")
+        live = Counter(
+            (payment.hospital, payment.bill)
+            for payment in payments.values()
+            if payment.bill and payment.rest is Rest.DONE
+        )
+        for (_, bill), count in live.items():
+            if count > 1:
+                yield Violation("I8", f"bill {bill} was paid {count} times")
+
+    def _first_mention(self, key: str, identity: Identity) -> float:
+        """When the debit's first sending was committed."""
+        for version, where, _ in self._trails[key]:
+            if "|debit:doing" in where:
+                return self._committed[key, version]
+        return float("inf")
+
+    # ---- what was told ---------------------------------------------------------------------------
+
+    def _told(self, purchase: Purchase, payment: Payment | None) -> Iterator[Violation]:
+        key = purchase.key
+        if not purchase.final:
+            yield Violation("I7", f"{key}: its terminal never heard the end")
+        if payment is None:
+            if purchase.told:
+                yield Violation("I7", f"{key}: told, and not in the journal")
+            return
+        truth = answer_of(payment)
+        heard = [told for told in purchase.told if told.answer.state is not AnswerState.REFUSED]
+        for told in heard:
+            yield from self._true_when_told(key, told)
+            state = told.answer.state
+            if state is AnswerState.APPROVED and truth.state is not AnswerState.APPROVED:
+                yield Violation("I7", f"{key}: told approved, is {truth.state}")
+            if state is AnswerState.UNKNOWN_KEY and truth.state is not AnswerState.UNKNOWN_KEY:
+                yield Violation("I7", f"{key}: told unknown, is {truth.state}")
+            if state is AnswerState.DECLINED and truth.state is not AnswerState.DECLINED:
+                yield Violation("I7", f"{key}: told declined, is {truth.state}")
+        if heard and purchase.final and heard[-1].answer.state is not truth.state:
+            last = max(heard, key=lambda told: told.answer.version)
+            if last.answer.state is not truth.state:
+                yield Violation("I7", f"{key}: last heard {last.answer.state}, is {truth.state}")
+        kinds = {told.how for told in heard}
+        if {"start", "other"} <= kinds:
+            yield Violation("I8", f"{key}: other content under the same key was taken")
+
+    def _true_when_told(self, key: str, told: Told) -> Iterator[Violation]:
+        """"Approved" only after DONE is durable."""
+        if told.answer.state is not AnswerState.APPROVED:
+            return
+        done = [
+            self._committed[key, version]
+            for version, where, _ in self._trails[key]
+            if where.startswith("done")
+        ]
+        if not done or told.at < min(done):
+            yield Violation("I7", f"{key}: told approved before it was committed as done")
+
+
+def _shown(payment: Payment) -> str:
+    legs = " ".join(f"{leg.kind}:{leg.state}" for leg in payment.legs)
+    return f"{payment.phase} {legs}"

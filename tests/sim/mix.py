@@ -1,0 +1,152 @@
+"""The fault mix of one seed (swarm): each seed draws which faults exist and how strong they are.
+
+A world with every fault on is a world in which nothing interesting gets far: so about half of
+them are off in any one seed.
+"""
+
+from collections.abc import Mapping
+from random import Random
+
+from msgspec import Struct
+from msgspec.structs import asdict
+
+from his_bridge.policy import Level
+
+PAYMENTS_MIN, PAYMENTS_MAX = 6, 12
+
+
+class Mix(Struct, kw_only=True):
+    """Chances are per occasion (a message, a write, a request)."""
+
+    payments: int
+    his_level: Level
+    reconcile: bool
+    bank_forgets: bool
+    """A reversal that overtakes its sale is answered 25 and forgotten: the sale books later."""
+    # processes
+    crash: float = 0.0
+    """Before or after a commit or a write to a socket; elsewhere a tenth of it."""
+    freeze: float = 0.0
+    """Per node and minute; longer than the lease."""
+    # the networks
+    bank_slow: float = 0.0
+    bank_cut: float = 0.0
+    bank_black_hole: float = 0.0
+    bank_refuse: float = 0.0
+    his_slow: float = 0.0
+    his_cut: float = 0.0
+    his_black_hole: float = 0.0
+    his_refuse: float = 0.0
+    # the bank
+    bank_silent_before: float = 0.0
+    bank_silent_after: float = 0.0
+    bank_late: float = 0.0
+    bank_processing: float = 0.0
+    """Books long after it was asked."""
+    bank_twice: float = 0.0
+    bank_reorder: float = 0.0
+    bank_wrong_mac: float = 0.0
+    bank_forged: float = 0.0
+    """An approval with a wrong MAC for a sale that the bank did not book."""
+    bank_declines: float = 0.0
+    bank_new_keys: float = 0.0
+    """Answers A0 or 77: wants a new sign-on first."""
+    bank_reversal_lost: float = 0.0
+    # the hospital
+    his_silent_before: float = 0.0
+    his_silent_after: float = 0.0
+    his_processing: float = 0.0
+    his_500_booked: float = 0.0
+    his_500: float = 0.0
+    his_garbage: float = 0.0
+    his_refuses: float = 0.0
+    his_dispensed: float = 0.0
+    """The medicine is out: a booking is not cancelled any more."""
+    # the terminals
+    ask_lost: float = 0.0
+    answer_lost: float = 0.0
+    double_tap: float = 0.0
+    impatient: float = 0.0
+    other_content: float = 0.0
+    unknown_key: float = 0.0
+    same_bill: float = 0.0
+    # the database and the HSM
+    db_down: float = 0.0
+    """Per minute."""
+    db_slow: float = 0.0
+    tell_lost: float = 0.0
+    """The result of a commit comes seconds later (K19)."""
+    hsm_down: float = 0.0
+
+    def heal(self) -> None:
+        """Every fault off; what the counterparties *are* stays."""
+        for name, _ in _STRENGTHS.items():
+            setattr(self, name, 0.0)
+
+    def shown(self) -> str:
+        """What is on, for people."""
+        return " ".join(
+            f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
+            for name, value in asdict(self).items()
+            if value
+        )
+
+
+_STRENGTHS: Mapping[str, float] = {
+    "crash": 0.02,
+    "freeze": 0.2,
+    "bank_slow": 0.1,
+    "bank_cut": 0.06,
+    "bank_black_hole": 0.04,
+    "bank_refuse": 0.3,
+    "his_slow": 0.1,
+    "his_cut": 0.06,
+    "his_black_hole": 0.04,
+    "his_refuse": 0.2,
+    "bank_silent_before": 0.15,
+    "bank_silent_after": 0.2,
+    "bank_late": 0.2,
+    "bank_processing": 0.15,
+    "bank_twice": 0.2,
+    "bank_reorder": 0.4,
+    "bank_wrong_mac": 0.15,
+    "bank_forged": 0.1,
+    "bank_declines": 0.2,
+    "bank_new_keys": 0.1,
+    "bank_reversal_lost": 0.4,
+    "his_silent_before": 0.15,
+    "his_silent_after": 0.2,
+    "his_processing": 0.15,
+    "his_500_booked": 0.15,
+    "his_500": 0.1,
+    "his_garbage": 0.05,
+    "his_refuses": 0.15,
+    "his_dispensed": 0.05,
+    "ask_lost": 0.2,
+    "answer_lost": 0.3,
+    "double_tap": 0.3,
+    "impatient": 0.4,
+    "other_content": 0.2,
+    "unknown_key": 0.2,
+    "same_bill": 0.3,
+    "db_down": 0.3,
+    "db_slow": 0.2,
+    "tell_lost": 0.1,
+    "hsm_down": 0.05,
+}
+"""The strongest each fault gets."""
+
+
+def draw(seed: int, random: Random) -> Mix:
+    """The mix of ``seed``: odd seeds end with reconciliation, even ones without."""
+    mix = Mix(
+        payments=random.randint(PAYMENTS_MIN, PAYMENTS_MAX),
+        his_level=random.choice([Level.L3, Level.L3, Level.L2, Level.L1]),
+        reconcile=seed % 2 == 1,
+        bank_forgets=random.random() < 0.25,
+    )
+    for name, strongest in _STRENGTHS.items():
+        on, strength = random.random() < 0.4, random.random()
+        if on:
+            setattr(mix, name, strongest * (0.1 + 0.9 * strength))
+    return mix

@@ -1,0 +1,222 @@
+"""One switch node: the real engine, the real bank channel, the real HIS client, on one process.
+
+What the composition root does (build, recover, beat) is done here in a few lines; the rest is the
+product's own code.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from random import Random
+from typing import Any
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+
+from channels.iso8583 import channel as channel_module
+from channels.iso8583.channel import BankChannel
+from channels.iso8583.codec import Codec
+from channels.iso8583.config import ClientLink, TerminalConfig
+from channels.iso8583.config import Config as BankConfig
+from channels.iso8583.load import load_dialect
+from his_bridge.breaker import BreakerSettings
+from his_bridge.config import HospitalConfig
+from his_bridge.hospital import Hospital
+from his_bridge.policy import Level
+from his_bridge.profile_file import load_profile
+from switch.engine import Engine, Limits, Route
+from switch.model.outcome import Reply
+from switch.model.payment import Payment
+from switch.ports import CommitResult, JournalDown, Write
+from switch.store.memory import MemoryDatabase, MemoryJournal
+from switch.timeline import ReactorTimeline
+from tests.sim.key_service import SimKeyService
+from tests.sim.mix import Mix
+from tests.sim.process import Mortal
+
+BANK_PORT, HIS_PORT = 8583, 8080
+EPOCH_S = 1_784_700_000.0
+"""Virtual time begins in July 2026."""
+LEASE_MS = 30_000
+BEAT_S = 10.0
+SWEEP_MS = 5_000
+
+BANK = BankConfig(
+    dialect="cup-pos",
+    links=(ClientLink(host="127.0.0.1", port=BANK_PORT), ClientLink(host="127.0.0.1", port=BANK_PORT)),
+    terminals=tuple(
+        TerminalConfig(
+            merchant="898330180620001",
+            terminal=f"1000000{number}",
+            clearing="outpatient",
+            tmk="U00000000000000000000000000000000",
+            in_flight=2,
+        )
+        for number in (1, 2)
+    ),
+    pin_required=True,
+    cutover="23:00",
+    connect_timeout_ms=5_000,
+    reconnect_first_ms=500,
+    reconnect_ceiling_ms=20_000,
+    response_timeout_ms=30_000,
+    echo_idle_ms=40_000,
+    echo_timeout_ms=10_000,
+    sign_on_retry_ms=5_000,
+    frame_limit_bytes=2_048,
+    frame_timeout_ms=70_000,
+    in_flight_limit=8,
+    queue_limit=8,
+    queue_wait_ms=5_000,
+    stan_block=4,
+    expired_limit=1_000,
+    max_wrong_macs=3,
+    key_max_age_ms=86_400_000,
+    clock_skew_alarm_ms=60_000,
+    not_found_waits_ms=(60_000, 600_000),
+    reversal_waits_ms=(2_000, 5_000, 15_000, 40_000),
+)
+LIMITS = Limits(
+    payments_in_flight=64,
+    answer_wait_ms=60_000,
+    payment_deadline_ms=150_000,
+    recovery_every_ms=SWEEP_MS,
+    recovery_batch=50,
+)
+ROUTES = [Route(hospital="h1", business="outpatient_bill", medium="bank_card", channel="bank")]
+
+PROFILE = load_profile("demo-h1")
+CODEC = Codec(load_dialect("cup-pos"))
+
+
+class DatabaseFaults:
+    """The road between a node and its database."""
+
+    def __init__(self, random: Random, mix: Mix, now: Callable[[], float]) -> None:
+        self.down_until = 0.0
+        self._random = random
+        self._mix = mix
+        self._now = now
+
+    def down(self) -> bool:
+        return self._now() < self.down_until
+
+    def commit_ms(self) -> int:
+        slow = self._random.random() < self._mix.db_slow
+        return self._random.randint(100, 5_000) if slow else 1
+
+    def tell_ms(self) -> int:
+        lost = self._random.random() < self._mix.tell_lost
+        return self._random.randint(500, 10_000) if lost else 0
+
+
+class NodeJournal(MemoryJournal):
+    """The journal of a process that may die before or after any commit."""
+
+    process: Mortal
+
+    async def commit(self, write: Write) -> CommitResult:
+        if not self.process.effect("before commit"):
+            await Deferred()
+        result = await super().commit(write)
+        if not self.process.effect("after commit"):
+            await Deferred()
+        return result
+
+
+class Context(Struct, kw_only=True):
+    """ports.Context."""
+
+    timeline: Any
+    reactor: Any
+    key_service: Any
+    numbers: Any
+    keys: Any
+    late: Any
+    random: Any
+
+
+class Node:
+    """A started process. Everything here is gone with it."""
+
+    def __init__(
+        self,
+        process: Mortal,
+        database: MemoryDatabase,
+        faults: DatabaseFaults,
+        random: Random,
+        mix: Mix,
+        now: Callable[[], float],
+    ) -> None:
+        self.process = process
+        timeline = ReactorTimeline(process, now, lambda: EPOCH_S + now())
+        self.journal = NodeJournal(database, timeline, process.name, LEASE_MS, faults)
+        self.journal.process = process
+        context = Context(
+            timeline=timeline,
+            reactor=process,
+            key_service=SimKeyService(process, random, mix),
+            numbers=self.journal.numbers,
+            keys=self.journal.keys,
+            late=self,
+            random=random.random,
+        )
+        self.bank = BankChannel("bank", BANK, context)
+        self.his = Hospital("his", PROFILE, his_config(mix.his_level), context)
+        self.engine = Engine(
+            journal=self.journal,
+            timeline=timeline,
+            services={"bank": self.bank, "his": self.his},
+            hospitals={"h1": "his"},
+            routes=ROUTES,
+            limits=LIMITS,
+        )
+
+    def start(self) -> None:
+        self.bank.start()
+        self.his.start()
+        self._beat()
+        self._sweep()
+
+    def late(self, payment_key: str, leg_index: int, attempt: int, reply: Reply) -> None:
+        """ports.LateReplies, known to the channel before there is an engine."""
+        self.engine.late(payment_key, leg_index, attempt, reply)
+
+    def _beat(self) -> None:
+        self.journal.renew()
+        self.process.callLater(BEAT_S, self._beat)
+
+    def _sweep(self) -> None:
+        Deferred.fromCoroutine(self._recover())
+        self.process.callLater(SWEEP_MS / 1000, self._sweep)
+
+    async def _recover(self) -> None:
+        try:
+            await self.engine.recover()
+            await self.engine.take_late()
+        except JournalDown:
+            return  # the next sweep tries again
+
+    def stored(self, key: str) -> Payment | None:
+        row = self.journal._database.rows.get(key)
+        return None if row is None else row.payment()
+
+
+@cache
+def his_config(level: Level) -> HospitalConfig:
+    return HospitalConfig(
+        profile="demo-h1",
+        url=f"http://127.0.0.1:{HIS_PORT}/his.asmx",
+        level=level,
+        site={"operator": "YYT"},
+        connections=8,
+        inquiries_limit=2,
+        connect_timeout_ms=3_000,
+        idle_ms=20_000,
+        queue_limit=32,
+        queue_wait_ms=5_000,
+        breaker=BreakerSettings(failures=5, open_ms=10_000),
+    )
+
+
+channel_module.load_dialect = cache(load_dialect)
+channel_module.Codec = lambda _dialect: CODEC  # compiled once, as a process does

@@ -1,0 +1,295 @@
+"""One seeded world: two nodes, one database, one bank, one hospital, terminals, and weather.
+
+``play(seed)`` runs it: a phase in which everything may break, then everything is healed, then a
+deadline by which every payment must be final and every terminal told, then (odd seeds) the
+settlement file. The same seed gives the same trace to the byte.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from hashlib import blake2b
+from random import Random
+from typing import Any
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+
+from switch.model.payment import LegKind, LegState, Payment
+from switch.store.memory import MemoryDatabase
+from tests.sim import mix as mixes
+from tests.sim.bank_host import BankHost
+from tests.sim.checker import Auditor, Violation
+from tests.sim.clock import SimClock
+from tests.sim.his_host import HisHost
+from tests.sim.kiosks import Kiosks
+from tests.sim.mix import Mix
+from tests.sim.network import Network, Weather
+from tests.sim.node import BANK_PORT, CODEC, HIS_PORT, DatabaseFaults, Node
+from tests.sim.process import Mortal, Process
+
+SAFETY_S = 240.0
+QUIET_S = 100.0
+"""After healing, what is still on its way has arrived by then."""
+LIVENESS_S = 3_600.0
+"""A reversal answered 25 is repeated at +1 and +10 minutes: this is several times that."""
+RECONCILED_S = 1_800.0
+STEP_S = 5.0
+TRACE_LINES = 30
+NODES = ("node-a", "node-b")
+
+
+class Result(Struct, kw_only=True):
+    """What a world came to."""
+
+    seed: int
+    mix: str
+    violations: list[Violation]
+    hash: str
+    trace: list[str]
+    counts: dict[str, int]
+
+    def report(self) -> str:
+        """For the person who must find it."""
+        lines = [f"SEED={self.seed}", f"MIX  {self.mix}"]
+        lines += [f"{violation.invariant}: {violation.text}" for violation in self.violations]
+        lines += [f"  {line}" for line in self.trace]
+        lines.append(f"replay: bin/test tests/sim --sim-seeds 1 --sim-start {self.seed}")
+        return "\n".join(lines)
+
+
+class World:
+    """Everything that one seed sets in motion."""
+
+    def __init__(self, seed: int, keep: int = TRACE_LINES, mix: Mix | None = None) -> None:
+        self.seed = seed
+        random = Random(seed)  # noqa: S311
+        self._randoms = {
+            name: Random(random.getrandbits(64))  # noqa: S311
+            for name in ("mix", "net", "bank", "his", "kiosks", "fate", *NODES)
+        }
+        self.mix = mix or mixes.draw(seed, self._randoms["mix"])
+        self.mix_shown = self.mix.shown()
+        self.clock = SimClock()
+        self.lines: deque[str] = deque(maxlen=keep)
+        self._hash = blake2b(digest_size=16)
+        self.counts = {"crashes": 0, "freezes": 0, "payments": 0}
+        self.network = Network(self.clock, self._randoms["net"], self.trace)
+        self.network.weather = {
+            BANK_PORT: Weather(
+                slow=self.mix.bank_slow,
+                cut=self.mix.bank_cut,
+                black_hole=self.mix.bank_black_hole,
+                refuse=self.mix.bank_refuse,
+            ),
+            HIS_PORT: Weather(
+                slow=self.mix.his_slow,
+                slow_ms=25_000,
+                cut=self.mix.his_cut,
+                black_hole=self.mix.his_black_hole,
+                refuse=self.mix.his_refuse,
+            ),
+        }
+        outside = Process("outside", self.clock, self.network)
+        self.bank = BankHost(self.clock, self._randoms["bank"], self.mix, CODEC, self.trace)
+        self.his = HisHost(self.clock, self._randoms["his"], self.mix, self.trace)
+        self.network.listen(outside, BANK_PORT, self.bank)
+        self.network.listen(outside, HIS_PORT, self.his)
+        self.committed: dict[tuple[str, int], float] = {}
+        self.database = _Watched(self)
+        self.faults = DatabaseFaults(self._randoms["fate"], self.mix, self.clock.seconds)
+        self.nodes: dict[str, Node] = {}
+        self.kiosks = Kiosks(
+            self.clock, self._randoms["kiosks"], self.mix, self._reachable, self.trace
+        )
+        self._healed = False
+
+    def trace(self, *parts: object) -> None:
+        line = f"{self.clock.rightNow:9.3f} {' '.join(map(str, parts))}"
+        self._hash.update(line.encode())
+        self.lines.append(line)
+
+    # ---- phases ----------------------------------------------------------------------------------
+
+    def play(self) -> Result:
+        violations: list[Violation] = []
+        self.safety()
+        self.heal()
+        self._until(QUIET_S, lambda: False)
+        self._until(LIVENESS_S, self._settled)
+        self.kiosks.ask_everything_again()
+        self._until(QUIET_S, self._settled_and_told)
+        if self.mix.reconcile:
+            violations += self.audit(reconciled=False)
+            self.reconcile()
+        violations += self.audit(reconciled=self.mix.reconcile)
+        self.counts["payments"] = len(self.database.rows)
+        self._close()
+        return Result(
+            seed=self.seed,
+            mix=self.mix_shown,
+            violations=violations,
+            hash=self._hash.hexdigest(),
+            trace=list(self.lines),
+            counts=self.counts,
+        )
+
+    def safety(self) -> None:
+        for name in NODES:
+            self._boot(name)
+        self.kiosks.plan(self.mix.payments, SAFETY_S * 0.6)
+        self._fate()
+        self.clock.run(SAFETY_S)
+
+    def heal(self) -> None:
+        self.trace("---- heal")
+        self._healed = True
+        self.mix.heal()
+        self.network.heal()
+        self.faults.down_until = 0.0
+        for name in NODES:
+            process = self.nodes[name].process
+            if process.frozen:
+                process.thaw()
+            if not process.alive:
+                self._boot(name)
+
+    def reconcile(self) -> None:
+        """The settlement file: what is unproven or stuck is told the truth."""
+        self.trace("---- reconcile")
+        for _ in range(3):
+            for payment in self.database.payments():
+                for i, leg in enumerate(payment.legs):
+                    if leg.state in (LegState.UNPROVEN, LegState.STUCK):
+                        self._evidence(payment, i, leg.kind)
+            self._until(RECONCILED_S, self._settled)
+        self.kiosks.ask_everything_again()
+        self._until(QUIET_S, self._settled_and_told)
+
+    def audit(self, reconciled: bool) -> list[Violation]:
+        auditor = Auditor(
+            self.mix, self.database, self.bank, self.his, self.kiosks.purchases, self.committed, []
+        )
+        return auditor.findings(reconciled)
+
+    def _evidence(self, payment: Payment, i: int, kind: LegKind) -> None:
+        if kind is LegKind.DEBIT:
+            stands = any(
+                entry.net_fen
+                for identity, entry in self.bank.entries.items()
+                if self._owner_of(identity) == payment.key
+            )
+        else:
+            stands = any(
+                row.key == payment.key and row.cancelled_at is None for row in self.his.bookings
+            )
+        self.trace("evidence", payment.key, kind, stands)
+        engine = self._reachable()[0].engine
+        Deferred.fromCoroutine(engine.evidence(payment.key, i, stands=stands))
+
+    def _owner_of(self, identity: tuple[str, ...]) -> str:
+        for known, key in self.database.identities.items():
+            if known[1:5] == identity:
+                return key
+        return ""
+
+    def _until(self, limit_s: float, enough: Callable[[], bool]) -> None:
+        end = self.clock.rightNow + limit_s
+        while self.clock.rightNow < end and not enough():
+            self.clock.run(min(end, self.clock.rightNow + STEP_S))
+
+    def _settled(self) -> bool:
+        return all(row.rest is not None for row in self.database.rows.values())
+
+    def _settled_and_told(self) -> bool:
+        return self._settled() and self.kiosks.all_told()
+
+    def _close(self) -> None:
+        for node in self.nodes.values():
+            node.process.alive = False
+
+    # ---- the fate of nodes -----------------------------------------------------------------------
+
+    def _boot(self, name: str) -> None:
+        process = Mortal(
+            name, self.clock, self.network, self._randoms[name], self._chance, self._died
+        )
+        node = Node(
+            process,
+            self.database,
+            self.faults,
+            self._randoms[name],
+            self.mix,
+            self.clock.seconds,
+        )
+        self.nodes[name] = node
+        self.trace(name, "boots", node.journal.epoch)
+        node.start()
+
+    def _chance(self) -> float:
+        return self.mix.crash
+
+    def _died(self, process: Mortal, where: str) -> None:
+        """kill -9, here and now; a supervisor brings it back."""
+        self.trace(process.name, "dies", where)
+        self.counts["crashes"] += 1
+        self.nodes[process.name].journal.crash()
+        process.die()
+        wait = self._randoms["fate"].uniform(0.5, 30.0)
+        self.clock.callLater(wait, self._again, process)
+
+    def _again(self, process: Mortal) -> None:
+        if self.nodes[process.name].process is process:
+            self._boot(process.name)
+
+    def _fate(self) -> None:
+        """Once in ten seconds: perhaps a node stalls, perhaps the database goes away."""
+        if self._healed:
+            return
+        random = self._randoms["fate"]
+        for node in self.nodes.values():
+            process = node.process
+            if process.alive and not process.frozen and random.random() * 6 < self.mix.freeze:
+                process.frozen = True
+                self.counts["freezes"] += 1
+                wait = random.uniform(5, 120)
+                self.trace(process.name, "stalls", round(wait))
+                self.clock.callLater(wait, self._thaw, process)
+        if random.random() * 6 < self.mix.db_down:
+            self.faults.down_until = self.clock.rightNow + random.uniform(1, 20)
+            self.trace("database", "away")
+        self.clock.callLater(10.0, self._fate)
+
+    def _thaw(self, process: Mortal) -> None:
+        if process.frozen:
+            self.trace(process.name, "wakes")
+            process.thaw()
+
+    def _reachable(self) -> list[Node]:
+        return [node for node in self.nodes.values() if node.process.alive]
+
+
+class _Watched(MemoryDatabase):
+    """The database, with the time of every commit."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def apply(self, write: Any, fence: int, node: str) -> Any:
+        result = super().apply(write, fence, node)
+        world, payment = self._world, write.payment
+        if result.committed:
+            world.committed[payment.key, payment.version] = world.clock.rightNow
+            trail = self.events[payment.key, payment.version][0]
+            world.trace(node, "commits", payment.key, payment.version, trail)
+        else:
+            world.trace(node, "loses", payment.key, payment.version, result.reason)
+        return result
+
+
+def play(seed: int, keep: int = TRACE_LINES, *, reconcile: bool | None = None) -> Result:
+    """Play one seed. ``reconcile`` overrides what the seed says."""
+    world = World(seed, keep)
+    if reconcile is not None:
+        world.mix.reconcile = reconcile
+    return world.play()
