@@ -18,7 +18,7 @@ from switch.engine.late import LateAnswers
 from switch.model.answer import Answer, AnswerState
 from switch.model.hospital import BillQuery, PatientQuery
 from switch.model.outcome import Millis, Reply
-from switch.model.payment import LegKind, LegPolicy, Payment, Rest
+from switch.model.payment import Event, EventKind, LegKind, LegPolicy, Payment, Rest
 from switch.observe import metrics
 from switch.observe.logs import get_logger
 from switch.payment import answer_of
@@ -184,6 +184,16 @@ class Engine:
     async def driver_of(self, key: str) -> Driver | None:
         """The driver of ``key``, taken over if need be; None when another node drives it."""
         return self._live.get(key) or await self._claim(key)
+
+    async def evidence(self, key: str, leg: int, *, stands: bool) -> bool:
+        """The settlement file, a day list or two people say whether a leg's effect stands (§3's
+        doors). False: another node drives the payment, say it there."""
+        driver = await self.driver_of(key)
+        if driver is None:
+            return False
+        kind = EventKind.STANDS if stands else EventKind.ABSENT
+        driver.feed(Event(kind=kind, at=self.timeline.now_ms(), leg=leg))
+        return True
 
     # ---- House (for drivers) ---------------------------------------------------------------------
 
