@@ -1,0 +1,110 @@
+"""The bad habits of real banks, as switches: scripted for the next message, or drawn by chance.
+
+A scripted habit is used up by the first message it fits; a chance is drawn for every message. At
+most one habit applies to a message, scripted ones first.
+"""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from msgspec import Struct
+
+PERMILLE = 1000
+SCRIPT_MAX = 1000
+"""Scripted habits that may wait (I11)."""
+
+
+class Name(StrEnum):
+    """What the bank can do wrong."""
+
+    LOSE = "lose"
+    """The request never arrived: nothing booked, no answer."""
+    SILENT = "silent"
+    """Booked, no answer."""
+    LATE = "late"
+    """Booked, answered after ``delay_ms``."""
+    DUPLICATE = "duplicate"
+    """Answered twice, the second time after ``delay_ms``."""
+    HALF_FRAME = "half_frame"
+    """Booked, half of the answer, then the link drops."""
+    WRONG_MAC = "wrong_mac"
+    WRONG_AMOUNT_ECHO = "wrong_amount_echo"
+    """A right MAC over a wrong amount."""
+    WRONG_STAN = "wrong_stan"
+    FORGET_REVERSAL = "forget_reversal"
+    """A reversal whose sale never came is answered 00, and nothing is remembered."""
+    ANSWER_94 = "answer_94"
+    """Booked, but answered 94 (duplicate)."""
+    DECLINE = "decline"
+    """Answered ``code``; nothing booked."""
+    DROP_LINK = "drop_link"
+    """Booked, then the link drops."""
+    SLOW_DRIP = "slow_drip"
+    """Booked, answered byte by byte, ``delay_ms`` apart."""
+    WRONG_KCV = "wrong_kcv"
+    """Sign-on: a check value that is not the key's."""
+
+
+class On(StrEnum):
+    """Which messages a habit is for."""
+
+    SALE = "sale"
+    REVERSAL = "reversal"
+    BALANCE = "balance"
+    SIGN_ON = "sign_on"
+    ECHO = "echo"
+
+
+class Habit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One habit. ``times`` for scripted ones, ``permille`` for chances."""
+
+    habit: Name
+    on: On = On.SALE
+    delay_ms: int = 0
+    code: str = ""
+    times: int = 1
+    permille: int = 0
+
+
+class Order(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of ``POST /habits``. ``next`` is appended; ``chances`` and ``tombstone`` replace."""
+
+    next: tuple[Habit, ...] = ()
+    chances: tuple[Habit, ...] | None = None
+    tombstone: bool | None = None
+    clear: bool = False
+    """Forget every habit first."""
+
+
+class Habits:
+    """The switches. ``random`` gives 0 ≤ x < 1."""
+
+    def __init__(self, random: Callable[[], float]) -> None:
+        self.tombstone = False
+        """A reversal without its sale refuses the sale that comes after it."""
+        self._random = random
+        self._script: list[Habit] = []
+        self._chances: tuple[Habit, ...] = ()
+
+    def set(self, order: Order) -> None:
+        """Apply an order. Raises ValueError when more would wait than may."""
+        if order.clear:
+            self.tombstone, self._script, self._chances = False, [], ()
+        scripted = [one for habit in order.next for one in [habit] * max(habit.times, 0)]
+        if len(self._script) + len(scripted) > SCRIPT_MAX:
+            raise ValueError(f"more than {SCRIPT_MAX} scripted habits")
+        self._script += scripted
+        if order.chances is not None:
+            self._chances = order.chances
+        if order.tombstone is not None:
+            self.tombstone = order.tombstone
+
+    def draw(self, on: On) -> Habit | None:
+        """The habit for a message of this kind, if any."""
+        for index, habit in enumerate(self._script):
+            if habit.on is on:
+                return self._script.pop(index)
+        for habit in self._chances:
+            if habit.on is on and self._random() * PERMILLE < habit.permille:
+                return habit
+        return None

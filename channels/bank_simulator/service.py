@@ -1,0 +1,151 @@
+"""Sockets and HTTP around the bank host: listening for switches, or dialling one.
+
+Answers of one reactor turn leave together after one commit (group commit), so the simulator stays
+cheap beside the switch that it rehearses.
+"""
+
+from typing import Any
+
+import msgspec
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory, Protocol, ReconnectingClientFactory
+from twisted.python.failure import Failure
+
+from channels.bank_simulator.habits import Order
+from channels.bank_simulator.host import BankHost
+from switch.net.frames import FrameError, FrameReader, LengthPrefix
+from switch.observe.http import BadRequestError, Route
+from switch.observe.logs import get_logger
+
+FRAME_BYTES_MAX = 4096
+LINKS_MAX = 64
+_REDIAL_S_MAX = 2.0
+
+_log = get_logger("bank_simulator")
+
+
+class BankService:
+    """The links of one simulated bank. ``reactor`` schedules delays and the commit of a turn."""
+
+    def __init__(self, host: BankHost, reactor: Any, prefix: LengthPrefix) -> None:
+        self.host = host
+        self.links: list[BankLink] = []
+        self._reactor = reactor
+        self._prefix = prefix
+        self._waiting: list[tuple[BankLink, int, bytes]] = []
+        self._hanging_up: list[BankLink] = []
+        self._scheduled = False
+
+    def reader(self) -> FrameReader:
+        """A fresh frame reader for a link."""
+        return FrameReader(self._prefix, FRAME_BYTES_MAX)
+
+    def frame(self, link: "BankLink", frame: bytes) -> None:
+        """Let the host answer; the answers leave after the turn's commit."""
+        for delay_ms, data in self.host.receive(frame):
+            self._waiting.append((link, delay_ms, data))
+        if self.host.hang_up:
+            self.host.hang_up = False
+            self._hanging_up.append(link)
+        if not self._scheduled:
+            self._scheduled = True
+            self._reactor.callLater(0, self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        self.host.ledger.commit()
+        waiting, self._waiting = self._waiting, []
+        for link, delay_ms, data in waiting:
+            if delay_ms:
+                self._reactor.callLater(delay_ms / 1000, link.send, data)
+            else:
+                link.send(data)
+        hanging_up, self._hanging_up = self._hanging_up, []
+        for link in hanging_up:
+            link.hang_up()
+
+    def routes(self) -> dict[tuple[str, str], Route]:
+        """What the simulator tells and takes over HTTP."""
+        return {
+            ("GET", "/ledger"): lambda _body: self.host.debits(),
+            ("GET", "/health"): lambda _body: {
+                "status": "up",
+                "links": len(self.links),
+                "counts": self.host.counts,
+            },
+            ("POST", "/habits"): self._set_habits,
+        }
+
+    def _set_habits(self, body: Any) -> dict[str, bool]:
+        try:
+            self.host.habits.set(msgspec.convert(body, Order))
+        except (msgspec.ValidationError, ValueError) as error:
+            raise BadRequestError(str(error)) from None
+        return {"ok": True}
+
+
+class BankLink(Protocol):
+    """One connection, whoever dialled."""
+
+    def __init__(self, service: BankService) -> None:
+        self._service = service
+        self._reader = service.reader()
+        self._up = False
+
+    def connectionMade(self) -> None:
+        self._up = True
+        set_no_delay = getattr(self.transport, "setTcpNoDelay", None)
+        if set_no_delay is not None:
+            set_no_delay(True)
+        self._service.links.append(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        try:
+            for frame in self._reader.receive(data):
+                self._service.frame(self, frame)
+        except FrameError as error:
+            _log.warning("bad_frame", why=str(error))
+            self.hang_up()
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        self._up = False
+        self._service.links.remove(self)
+
+    def send(self, data: bytes) -> None:
+        """Write if the link still stands; a late answer to a lost link goes nowhere."""
+        if self._up and self.transport is not None:
+            self.transport.write(data)
+
+    def hang_up(self) -> None:
+        """Drop the link after what was written."""
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+
+class BankListener(Factory):
+    """Takes the switch's links."""
+
+    noisy = False
+
+    def __init__(self, service: BankService) -> None:
+        self._service = service
+
+    def buildProtocol(self, addr: IAddress | None) -> BankLink | None:
+        if len(self._service.links) >= LINKS_MAX:
+            return None
+        return BankLink(self._service)
+
+
+class BankDialer(ReconnectingClientFactory):
+    """Dials the switch, and again whenever the link is lost."""
+
+    noisy = False
+    maxDelay = _REDIAL_S_MAX
+    initialDelay = 0.1
+
+    def __init__(self, service: BankService) -> None:
+        self._service = service
+
+    def buildProtocol(self, addr: IAddress | None) -> BankLink:
+        self.resetDelay()
+        return BankLink(self._service)

@@ -1,0 +1,113 @@
+"""The outside world of the bank simulator: its cards and the terminal keys it once handed out.
+
+All of it is test data: real cards and real keys have no business in a simulator.
+"""
+
+from pathlib import Path
+
+import msgspec
+import yaml
+from msgspec import Struct
+
+from channels.iso8583.dialect import Strict
+
+
+class TerminalKey(Strict, frozen=True, kw_only=True):
+    """A logical terminal that the bank knows, and its master key in clear (hex)."""
+
+    merchant: str
+    terminal: str
+    tmk: str
+
+    def __repr__(self) -> str:
+        return f"<TerminalKey {self.terminal}>"
+
+
+class Card(Strict, frozen=True, kw_only=True):
+    """A card. ``name`` stands for it in the ledger, which holds no card numbers."""
+
+    name: str
+    pan: str
+    pin: str
+    balance_fen: int
+
+    def __repr__(self) -> str:
+        return f"<Card {self.name}>"
+
+
+ISSUED = "*"
+"""Name of every card that an :class:`Issue` stands for."""
+
+
+class Issue(Strict, frozen=True, kw_only=True):
+    """Cards without a row of their own: every number of this beginning, for load. What they spend
+    is not taken from their balance."""
+
+    prefix: str
+    pin: str
+    balance_fen: int
+
+    def __repr__(self) -> str:
+        return "<Issue>"
+
+
+class World(Strict, frozen=True, kw_only=True):
+    """The keys file."""
+
+    terminals: tuple[TerminalKey, ...]
+    cards: tuple[Card, ...] = ()
+    issues: tuple[Issue, ...] = ()
+
+
+class WorldError(Exception):
+    """The keys file is not usable: path inside it and the reason, no value."""
+
+
+def load_world(path: Path) -> World:
+    """Read a keys file (YAML or JSON). Raises WorldError."""
+    try:
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506
+        world = msgspec.convert(raw, World, strict=False)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise WorldError(f"{path}: {type(error).__name__}") from None
+    except msgspec.ValidationError as error:
+        raise WorldError(f"{path}: {error}") from None
+    for terminal in world.terminals:
+        if len(terminal.tmk) != 32 or not _is_hex(terminal.tmk):
+            raise WorldError(f"{path}: terminal {terminal.terminal}: tmk is not 32 hex digits")
+    return world
+
+
+def _is_hex(text: str) -> bool:
+    try:
+        return bool(bytes.fromhex(text))
+    except ValueError:
+        return False
+
+
+class Holder(Struct, frozen=True):
+    """What the bank knows of the holder of a card number."""
+
+    name: str
+    pin: str
+    balance_fen: int
+
+    def __repr__(self) -> str:
+        return f"<Holder {self.name}>"
+
+
+class Issuer:
+    """Finds cards."""
+
+    def __init__(self, world: World) -> None:
+        self._cards = {c.pan: Holder(c.name, c.pin, c.balance_fen) for c in world.cards}
+        self._issues = world.issues
+
+    def holder(self, pan: str) -> Holder | None:
+        """Who holds this card; None for a number the bank never issued."""
+        found = self._cards.get(pan)
+        if found is None:
+            for issue in self._issues:
+                if pan.startswith(issue.prefix):
+                    return Holder(ISSUED, issue.pin, issue.balance_fen)
+        return found
