@@ -194,7 +194,8 @@ class Pool:
         for slot in self._slots:
             if slot.connection is connection:
                 slot.connection = None
-                _log.warning("hsm_connection_lost", address=str(slot.address))
+                if self._running:
+                    _log.warning("hsm_connection_lost", address=str(slot.address))
                 self._again(slot, "connection lost")
 
     def dropped_answer(self, reason: str) -> None:

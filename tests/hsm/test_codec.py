@@ -1,0 +1,188 @@
+"""The declared tables: what is built is what is read, and garbage is an error code."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hsm import codec
+from hsm.codec import Bytes, Choice, Command, Counted, Digits, Field, Hex, Key, Option, Tail, Text
+from hsm.errors import TEXTS, CommandError
+from hsm.keys import SCHEME_BYTES, Cryptogram
+from hsm.layouts import COMMANDS
+from hsm.lmk import published_test_lmk
+from hsm.policy import Policy
+from hsm.processor import Processor
+
+COMMAND_LIST = sorted(COMMANDS.values(), key=lambda command: command.code)
+
+
+def hex_text(width: int) -> st.SearchStrategy[str]:
+    """Upper-case hex characters."""
+    return st.text("0123456789ABCDEF", min_size=width, max_size=width)
+
+
+def value_of(kind: Any, seen: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Any value a kind can carry, given the values before it."""
+    match kind:
+        case Digits(width):
+            return st.text("0123456789", min_size=width, max_size=width)
+        case Hex(width=width):
+            return hex_text(width if isinstance(width, int) else width(seen))
+        case Text(width):
+            return st.text("ABCxyz09-", min_size=width, max_size=width)
+        case Choice(words=words):
+            return st.sampled_from(words)
+        case Key(untagged=width):
+            plain = width if isinstance(width, int) else width(seen)
+            tagged = st.sampled_from("UTXYZ").flatmap(
+                lambda tag: hex_text(2 * SCHEME_BYTES[tag]).map(lambda h: Cryptogram(tag, h))
+            )
+            return tagged | hex_text(plain).map(lambda h: Cryptogram("", h))
+        case Bytes(width=width_of):
+            return st.binary(min_size=width_of(seen), max_size=width_of(seen))
+        case Counted(form=form):
+            if form and seen[form] == "2":
+                return st.text(st.characters(max_codepoint=127), max_size=40).map(str.encode)
+            return st.binary(max_size=40)
+    raise AssertionError(kind)
+
+
+def fill(draw: st.DrawFn, parts: tuple[codec.Part, ...], seen: dict[str, Any]) -> dict[str, Any]:
+    """Values for a table, its options and conditions included."""
+    values: dict[str, Any] = {}
+    for part in parts:
+        if part.when is not None and not part.when(seen):
+            continue
+        fields = part.fields if isinstance(part, Option) else (part,)
+        may_miss = isinstance(part, Option) or bool(part.starts)
+        if may_miss and draw(st.booleans()):
+            continue
+        for field in fields:
+            values[field.name] = seen[field.name] = draw(value_of(field.kind, seen))
+    return values
+
+
+tails = st.builds(
+    Tail,
+    st.sampled_from(("", "00", "07")),
+    st.binary(max_size=32).map(lambda b: codec.TRAILER + b) | st.just(b""),
+)
+
+
+@pytest.mark.parametrize("command", COMMAND_LIST, ids=lambda command: command.code)
+@given(data=st.data())
+def test_a_request_reads_back(command: Command, data: st.DataObject) -> None:
+    """parse(build(values)) == values for every table, with LMK id and trailer."""
+    values = fill(data.draw, command.request, {})  # type: ignore[arg-type]
+    tail = data.draw(tails)
+
+    built = codec.build_request(command, values, tail)
+
+    assert built[:2] == command.code.encode()
+    assert codec.parse_request(command, built[2:]) == (values, tail)
+
+
+@pytest.mark.parametrize("command", COMMAND_LIST, ids=lambda command: command.code)
+@given(data=st.data())
+def test_a_response_reads_back(command: Command, data: st.DataObject) -> None:
+    """The same for answers, whose fields may depend on the request."""
+    known = fill(data.draw, command.request, {})  # type: ignore[arg-type]
+    values = fill(data.draw, command.response, dict(known))  # type: ignore[arg-type]
+    error = data.draw(st.sampled_from(sorted(command.answered)))
+    trailer = data.draw(tails).trailer
+
+    built = codec.build_response(command, error, values, known, trailer)
+
+    assert codec.parse_response(command, built, known) == (error, values, trailer)
+
+
+garbage = st.binary(max_size=120) | st.text("0123456789ABCDEFUTXYZS;%#\x19", max_size=120).map(
+    str.encode
+)
+
+
+@pytest.mark.parametrize("code", [*sorted(COMMANDS), "ZZ", ""])
+@given(body=garbage)
+def test_garbage_is_answered_with_an_error_code(code: str, body: bytes) -> None:
+    """Whatever stands behind a code, the answer has the header, a code and a known error, and no
+    fault of ours (41) is behind it."""
+    processor = Processor({"00": published_test_lmk()}, Policy(), lambda n: bytes(range(n)))
+
+    answered = processor.answer(b"HEAD" + code.encode() + body)
+
+    assert answered.frame.startswith(b"HEAD")
+    assert answered.frame[6:8].decode() in TEXTS
+    assert answered.error != "41"
+
+
+@pytest.mark.parametrize("command", COMMAND_LIST, ids=lambda command: command.code)
+@given(data=st.data())
+def test_every_cut_of_a_request_is_an_error_or_a_value(
+    command: Command, data: st.DataObject
+) -> None:
+    """A request cut anywhere raises its own error or reads as a shorter one; nothing else."""
+    values = fill(data.draw, command.request, {})  # type: ignore[arg-type]
+    built = codec.build_request(command, values)[2:]
+    cut = data.draw(st.integers(0, len(built)))
+    error = "00"
+    try:
+        codec.parse_request(command, built[:cut])
+    except CommandError as refused:
+        error = refused.code
+    assert error in TEXTS
+
+
+@given(garbage)
+def test_a_garbled_answer_is_the_codecs_own_error(data: bytes) -> None:
+    """The client's side: any bytes are an answer or CommandError."""
+    known = {"mode": "0", "mac_size": "0"}
+    try:
+        error, _, _ = codec.parse_response(COMMANDS["M6"], data, known)
+    except CommandError:
+        return
+    assert len(error) == 2
+
+
+def test_the_error_names_the_field_and_never_its_value() -> None:
+    """I12: what the log may show of a bad field."""
+    with pytest.raises(CommandError) as caught:
+        codec.parse_request(COMMANDS["A6"], b"001U" + b"5ECRE7" * 3)
+
+    assert caught.value.where == "zmk"
+    assert "5ECRE7" not in str(caught.value)
+
+
+def test_response_codes_follow_the_rule() -> None:
+    """Second letter + 1: A0 → A1, NC → ND, NO → NP."""
+    shown = {code: command.response_code for code, command in COMMANDS.items()}
+
+    assert (shown["A0"], shown["NC"], shown["NO"], shown["M8"]) == ("A1", "ND", "NP", "M9")
+
+
+def test_a_new_command_is_one_declaration() -> None:
+    """A table alone gives parsing, building and the error of a bad field."""
+    command = Command(code="QQ", title="", request=(Field("pvki", Digits(1)), Field("k", Key())))
+    values = {"pvki": "1", "k": Cryptogram("Z", "0123456789ABCDEF")}
+
+    assert codec.parse_request(command, codec.build_request(command, values)[2:])[0] == values
+    with pytest.raises(CommandError, match="pvki"):
+        codec.parse_request(command, b"xZ0123456789ABCDEF")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (Digits(2), "123"),
+        (Hex(16), "00"),
+        (Choice(("0", "1")), "2"),
+        (Key(), Cryptogram("U", "00")),
+        (Counted(), bytes(0x10000)),
+        (Bytes(lambda _: 3, "data"), b"1234"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_the_callers_mistake(kind: Any, value: Any) -> None:
+    """Building never writes a field of another width."""
+    with pytest.raises(ValueError, match=r"field|needed|words|long"):
+        kind.write(value, {})
