@@ -10,8 +10,8 @@ from switch.settings.whole import from_document
 
 PIECES = st.sampled_from(
     ["node:", "journal:", "hsm:", "routes:", "\n", "\n  ", "\n- ", " ", "name: ", "{", "}", "[",
-     "]", "'", '"', "&a", "*a", "!!int", "!", "?", "|", ">", "#", "%", "@", "`", "---", "...", "<<: ",
-     "\t", "\r", "\ufeff", "\x00", "01", "plugin: kiosk", "settings: ", "银", "\U0001f3e5"]
+     "]", "'", '"', "&a", "*a", "!!int", "!", "?", "|", ">", "#", "%", "@", "`", "---", "...",
+     "<<: ", "\t", "\r", "\ufeff", "\x00", "01", "plugin: kiosk", "settings: ", "银", "\U0001f3e5"]
 )  # fmt: skip
 
 
