@@ -81,7 +81,7 @@ class Switch:
         """Everything up, or an exception that says what is not."""
         settings = self._settings
         late = _Late()
-        hsm = plugins.find(plugins.Group.HSM, settings.hsm.plugin)
+        hsm: Any = plugins.find(plugins.Group.HSM, settings.hsm.plugin)
         parts = Parts(
             timeline=self._timeline,
             reactor=self._reactor,
@@ -91,7 +91,9 @@ class Switch:
             late=late,
             random=self._random,
         )
-        self._key_service: Any = hsm.build("hsm", settings.hsm.settings, parts)
+        self._key_service: Any = hsm.build(
+            "hsm", settings.hsm.settings, self._timeline, self._reactor, self._random
+        )
         self._key_service.start()
         self.journal: PostgresJournal = await open_journal(
             settings.journal, self._reactor, self._timeline, settings.node.name

@@ -30,7 +30,7 @@ class Program(Struct, frozen=True, kw_only=True):
 
     name: str
     argv: tuple[str, ...]
-    addresses: Mapping[str, str]
+    addresses: Callable[[], Mapping[str, str]]
     ready: Callable[[], bool]
     """True when it does its work (it answers, it is connected)."""
 
@@ -78,8 +78,13 @@ class Supervisor:
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+        self._interrupted = threading.Event()
         self.restarts = 0
         (folder / "log").mkdir(parents=True, exist_ok=True)
+
+    def stopped_by(self, interrupted: threading.Event) -> None:
+        """Give up waiting for programs when ``interrupted`` is set."""
+        self._interrupted = interrupted
 
     def run(self) -> None:
         """Begin to watch."""
@@ -96,7 +101,7 @@ class Supervisor:
         end = time.monotonic() + timeout_s
         for child in children:
             while not child.program.ready():
-                if time.monotonic() > end or self._stopping.is_set():
+                if time.monotonic() > end or self._interrupted.is_set():
                     raise NotReady(f"{child.program.name} did not come up; its log is {child.log}")
                 time.sleep(POLL_S)
 
@@ -155,7 +160,7 @@ class Supervisor:
             {
                 "name": child.program.name,
                 "pid": child.process.pid,
-                "addresses": dict(child.program.addresses),
+                "addresses": dict(child.program.addresses()),
             }
             for child in self._children
             if child.process is not None

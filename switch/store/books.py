@@ -13,8 +13,12 @@ _IDENTITIES = "SELECT payment_key, merchant, terminal, batch, stan FROM exchange
 
 
 def read_books(dsn: str) -> list[BookedPayment]:
-    """All payments, oldest first, from one snapshot. Raises psycopg2's errors."""
-    connection = psycopg2.connect(dsn)
+    """All payments, oldest first, from one snapshot. Raises ConnectionError when the database is
+    away, Corrupt (I1) for a row that is not what was written."""
+    try:
+        connection = psycopg2.connect(dsn)
+    except psycopg2.OperationalError as error:
+        raise ConnectionError(str(error).strip()) from None
     try:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         with connection.cursor() as cursor:
@@ -24,6 +28,8 @@ def read_books(dsn: str) -> list[BookedPayment]:
                 at_bank[key].append((identity[0], identity[1], identity[2], identity[3]))
             cursor.execute(_PAYMENTS)
             return [_booked(key, text, crc, at_bank) for key, text, crc in cursor]
+    except psycopg2.OperationalError as error:
+        raise ConnectionError(str(error).strip()) from None
     finally:
         connection.close()
 

@@ -1,0 +1,379 @@
+"""Sets the stage: free ports, the outside world's test keys, certificates, configuration files.
+
+Everything lies below one folder and is made anew at every start. Keys in ``outside/`` play what the
+bank's host and the PIN pads hold; the switch's files hold them only under the test LMK.
+"""
+
+import json
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import yaml
+from msgspec import Struct
+
+from switch.demo import cards
+
+MERCHANT = "104440180620001"
+LOGICAL_TERMINALS = tuple(f"8000010{n}" for n in range(1, 9))
+IN_FLIGHT_PER_TERMINAL = 8
+"""8 logical terminals × 8: the bank of the demo allows 64 payments in flight."""
+HOSPITAL = "demo-hospital"
+HOSPITAL_NAME = "示范医院"
+KIOSKS = ("kiosk-1", "kiosk-2")
+TERMINAL_IDS = {"kiosk-1": "KIOSK1", "kiosk-2": "KIOSK2"}
+COMMAND_TIMEOUT_S = 60
+
+
+class Ports(Struct, frozen=True, kw_only=True):
+    """Loopback ports, fixed for the life of the demo so that what restarts is found again."""
+
+    hsm: int
+    bank: int
+    bank_http: int
+    his: int
+    his_http: int
+    kiosk: int
+    enrol: int
+    metrics: int
+    kiosk_1: int
+    kiosk_2: int
+
+    def control(self, kiosk: str) -> int:
+        """The control port of a kiosk."""
+        return self.kiosk_1 if kiosk == "kiosk-1" else self.kiosk_2
+
+
+class Stage(Struct, frozen=True, kw_only=True):
+    """Where everything is."""
+
+    folder: Path
+    ports: Ports
+    response_timeout_ms: int = 3_000
+
+    @property
+    def postgres(self) -> Path:
+        """Data folder of the embedded PostgreSQL."""
+        return self.folder / "postgres"
+
+    @property
+    def outside(self) -> Path:
+        """What the bank and the pads hold."""
+        return self.folder / "outside"
+
+    @property
+    def pki(self) -> Path:
+        """The terminals' authority."""
+        return self.folder / "pki"
+
+    def kiosk(self, name: str) -> Path:
+        """A kiosk's own folder."""
+        return self.folder / name
+
+
+def command(*arguments: str) -> tuple[str, ...]:
+    """The command line of ``yyt ARGUMENTS`` in this environment."""
+    return (sys.executable, "-m", "switch.cli", *arguments)
+
+
+def run(*arguments: str) -> str:
+    """Run ``yyt ARGUMENTS`` to its end and return what it printed. Raises CalledProcessError."""
+    done = subprocess.run(  # noqa: S603 - our own command lines
+        command(*arguments),
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_TIMEOUT_S,
+    )
+    return done.stdout
+
+
+def free_ports() -> Ports:
+    """Ports that nobody listens on now, all different."""
+    sockets = [socket.socket() for _ in Ports.__struct_fields__]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        numbers = [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+    return Ports(**dict(zip(Ports.__struct_fields__, numbers, strict=True)))
+
+
+def clear(folder: Path) -> None:
+    """Forget what an earlier demo left."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+
+
+def make_outside(stage: Stage) -> None:
+    """The bank's host file (terminals' master keys, cards, PINs, balances) and the pads' keys."""
+    stage.outside.mkdir(mode=0o700)
+    terminals = []
+    for terminal in LOGICAL_TERMINALS:
+        tmk = _key(stage.outside / f"tmk-{terminal}.hex")
+        terminals.append({"merchant": MERCHANT, "terminal": terminal, "tmk": tmk})
+    host = {"terminals": terminals, "cards": cards.at_the_bank()}
+    _write_yaml(stage.outside / "bank.yaml", host)
+    for kiosk in KIOSKS:
+        _key(stage.outside / f"pad-{kiosk}.hex")
+
+
+def make_inside(stage: Stage) -> None:
+    """The authority, the switch's file, the kiosks' files. The HSM must be up."""
+    with ThreadPoolExecutor(4) as pool:
+        names = [f"tmk-{terminal}" for terminal in LOGICAL_TERMINALS]
+        tmks = pool.map(lambda name: _under_lmk(stage, "000", name), names)
+        pads = pool.map(lambda kiosk: _under_lmk(stage, "002", f"pad-{kiosk}"), KIOSKS)
+        dek = pool.submit(_make_dek, stage)
+        pool.submit(run, "terminal", "ca", "init", "--dir", str(stage.pki)).result()
+        invited = list(pool.map(lambda pair: _invite(stage, *pair), zip(KIOSKS, pads, strict=True)))
+        assert len(invited) == len(KIOSKS)
+        terminals = zip(LOGICAL_TERMINALS, tmks, strict=True)
+        _write_yaml(stage.folder / "switch.yaml", switch_settings(stage, terminals, dek.result()))
+    for kiosk in KIOSKS:
+        _write_yaml(stage.kiosk(kiosk) / "agent.yaml", agent_settings(stage, kiosk))
+
+
+def enrol(stage: Stage) -> None:
+    """Each kiosk makes its key and fetches its certificate at the switch's enrolment door."""
+    url = f"https://127.0.0.1:{stage.ports.enrol}"
+
+    def one(kiosk: str) -> None:
+        folder = stage.kiosk(kiosk)
+        code = str(folder / "code.json")
+        run("terminal", "enrol", "--url", url, "--code-file", code, "--dir", str(folder / "pki"))
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(one, KIOSKS))
+
+
+def _key(path: Path) -> str:
+    """A fresh double-length test key of the outside world."""
+    clear_key = secrets.token_hex(16).upper()
+    path.touch(mode=0o600)
+    path.write_text(clear_key, encoding="ascii")
+    return clear_key
+
+
+def _under_lmk(stage: Stage, key_type: str, name: str) -> str:
+    file = str(stage.outside / f"{name}.hex")
+    printed = run("hsm", "wrap-test-key", "--type", key_type, "--file", file)
+    return str(json.loads(printed)["key"])
+
+
+def _make_dek(stage: Stage) -> str:
+    address = f"tcp:127.0.0.1:{stage.ports.hsm}"
+    printed = run("hsm", "generate-key", "--type", "00B", "--connect", address)
+    return str(json.loads(printed)["key"])
+
+
+def _invite(stage: Stage, kiosk: str, tpk: str) -> None:
+    folder = stage.kiosk(kiosk)
+    folder.mkdir()
+    run(
+        "terminal",
+        "invite",
+        TERMINAL_IDS[kiosk],
+        "--hospital",
+        HOSPITAL,
+        "--tpk",
+        tpk,
+        "--dir",
+        str(stage.pki),
+        "--code-file",
+        str(folder / "code.json"),
+    )
+
+
+def switch_settings(stage: Stage, terminals: Iterable[tuple[str, str]], dek: str) -> dict[str, Any]:
+    """The switch's configuration as ``yyt conf check`` reads it."""
+    ports = stage.ports
+    return {
+        "node": {"name": "demo", "data_dir": str(stage.folder), "log_level": "info"},
+        "journal": {
+            "data": str(stage.postgres),
+            "queue_limit": 2_000,
+            "batch_limit": 200,
+            "read_queue_limit": 500,
+            "lease_ms": 6_000,
+            "lease_renew_ms": 1_500,
+            "connect_timeout_ms": 10_000,
+            "statement_timeout_ms": 10_000,
+            "retry_max_ms": 1_000,
+        },
+        "hsm": {"plugin": "payshield", "settings": _hsm_settings(ports, dek)},
+        "hospitals": [
+            {
+                "id": HOSPITAL,
+                "name": HOSPITAL_NAME,
+                "plugin": "soap",
+                "settings": _his_settings(ports),
+            }
+        ],
+        "channels": [
+            {
+                "name": "demo-bank",
+                "plugin": "iso8583",
+                "settings": _bank_settings(stage, terminals),
+            }
+        ],
+        "routes": [
+            {
+                "hospital": HOSPITAL,
+                "business": "outpatient_bill",
+                "medium": "bank_card",
+                "channel": "demo-bank",
+            }
+        ],
+        "fronts": [{"name": "kiosks", "plugin": "kiosk", "settings": _front_settings(stage)}],
+        "limits": {
+            "payments_in_flight": 500,
+            "answer_wait_ms": 25_000,
+            "payment_deadline_ms": 60_000,
+            "recovery_every_ms": 2_000,
+            "recovery_batch": 100,
+            "stop_wait_ms": 2_000,
+        },
+        "metrics": {"host": "127.0.0.1", "port": ports.metrics},
+    }
+
+
+def _hsm_settings(ports: Ports, dek: str) -> dict[str, Any]:
+    return {
+        "addresses": [f"tcp:127.0.0.1:{ports.hsm}"],
+        "connections": 2,
+        "timeout_ms": 2_000,
+        "connect_timeout_ms": 2_000,
+        "in_flight_limit": 256,
+        "waiting_limit": 1_000,
+        "reconnect_first_ms": 100,
+        "reconnect_ceiling_ms": 1_000,
+        "echo_interval_ms": 5_000,
+        "header_length": 4,
+        "lmk_id": "",
+        "dek": dek,
+    }
+
+
+def _his_settings(ports: Ports) -> dict[str, Any]:
+    return {
+        "profile": "demo-h1",
+        "url": f"http://127.0.0.1:{ports.his}/his",
+        "level": "L3",
+        "site": {"operator": "ZZJ001"},
+        "connections": 32,
+        "inquiries_limit": 8,
+        "connect_timeout_ms": 2_000,
+        "idle_ms": 10_000,
+        "queue_limit": 500,
+        "queue_wait_ms": 5_000,
+        "breaker": {"failures": 20, "open_ms": 2_000},
+    }
+
+
+def _bank_settings(stage: Stage, terminals: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    return {
+        "dialect": "cup-pos",
+        "links": [{"mode": "client", "host": "127.0.0.1", "port": stage.ports.bank}],
+        "terminals": [
+            {
+                "merchant": MERCHANT,
+                "terminal": terminal,
+                "clearing": "outpatient",
+                "tmk": tmk,
+                "in_flight": IN_FLIGHT_PER_TERMINAL,
+            }
+            for terminal, tmk in terminals
+        ],
+        "pin_required": True,
+        "cutover": "23:00",
+        "connect_timeout_ms": 2_000,
+        "reconnect_first_ms": 200,
+        "reconnect_ceiling_ms": 2_000,
+        "response_timeout_ms": stage.response_timeout_ms,
+        "echo_idle_ms": 10_000,
+        "echo_timeout_ms": 3_000,
+        "sign_on_retry_ms": 1_000,
+        "frame_limit_bytes": 4_096,
+        "frame_timeout_ms": 2_000,
+        "in_flight_limit": 64,
+        "queue_limit": 256,
+        "queue_wait_ms": 2_000,
+        "stan_block": 200,
+        "expired_limit": 2_000,
+        "max_wrong_macs": 3,
+        "key_max_age_ms": 86_400_000,
+        "clock_skew_alarm_ms": 300_000,
+        "not_found_waits_ms": [2_000, 4_000],
+        "reversal_waits_ms": [500, 1_000, 2_000, 5_000],
+    }
+
+
+def _front_settings(stage: Stage) -> dict[str, Any]:
+    return {
+        "bind": "127.0.0.1",
+        "port": stage.ports.kiosk,
+        "enrol_port": stage.ports.enrol,
+        "pki": str(stage.pki),
+        "businesses": {"outpatient_bill": {"title": "门诊缴费", "clearing": "outpatient"}},
+        "connections_max": 64,
+        "handshake_timeout_ms": 5_000,
+        "silence_timeout_ms": 30_000,
+        "heartbeat_ms": 10_000,
+        "message_bytes_max": 65_536,
+        "in_flight_max": 256,
+        "outgoing_bytes_max": 1_048_576,
+        "registry_check_ms": 2_000,
+        "enrol_connections_max": 8,
+        "enrol_timeout_ms": 10_000,
+        "enrol_tries_per_minute": 30,
+    }
+
+
+def agent_settings(stage: Stage, kiosk: str) -> dict[str, Any]:
+    """A kiosk's configuration."""
+    folder = stage.kiosk(kiosk)
+    cards_file = folder / "cards.yaml"
+    _write_yaml(cards_file, {"cards": cards.in_the_hand()})
+    pad = str(stage.outside / f"pad-{kiosk}.hex")
+    return {
+        "terminal": TERMINAL_IDS[kiosk],
+        "journal": str(folder / "journal.db"),
+        "switch": {
+            "url": f"wss://127.0.0.1:{stage.ports.kiosk}/kiosk",
+            "pki": str(folder / "pki"),
+            "connect_timeout_ms": 3_000,
+            "reconnect_min_ms": 200,
+            "reconnect_max_ms": 2_000,
+            "request_timeout_ms": 30_000,
+            "message_bytes_max": 65_536,
+            "in_flight_max": 128,
+        },
+        "payment": {
+            "resend_timeout_ms": 20_000,
+            "resend_wait_ms": 500,
+            "query_interval_ms": 1_000,
+            "patient_wait_ms": 60_000,
+        },
+        "control": {"bind": "127.0.0.1", "port": stage.ports.control(kiosk)},
+        "devices": {
+            "card_reader": {"driver": "simulator", "options": {"cards": str(cards_file)}},
+            "pin_pad": {"driver": "simulator", "options": {"key_file": pad}},
+            "printer": {"driver": "simulator", "options": {"folder": str(folder / "slips")}},
+            "timeout_ms": 5_000,
+        },
+        "receipt": {"hospital_name": HOSPITAL_NAME, "columns": 32},
+    }
+
+
+def _write_yaml(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
