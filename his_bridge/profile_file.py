@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import yaml
@@ -24,7 +24,9 @@ from his_bridge.profile import (
 from his_bridge.reply import RESULTS, required_fields
 from his_bridge.template import Template
 
-PROFILE_BYTES_MAX = 262_144
+T = TypeVar("T")
+
+PROFILE_CHARS_MAX = 262_144
 MONEY_FUNCTIONS = (FunctionName.HOLD, FunctionName.CONFIRM, FunctionName.CANCEL)
 ECHOES = ("idem", "amount_fen", "bill_id", "patient_id")
 
@@ -68,19 +70,26 @@ def load_profile(name_or_file: str) -> Profile:
 
 def parse_profile(text: str) -> Profile:
     """The profile in a YAML text. Raises ProfileError."""
-    if len(text) > PROFILE_BYTES_MAX:
-        raise ProfileError("", f"longer than {PROFILE_BYTES_MAX} characters")
+    if len(text) > PROFILE_CHARS_MAX:
+        raise ProfileError("", f"longer than {PROFILE_CHARS_MAX} characters")
     try:
         tree = yaml.load(text, _Loader)  # noqa: S506 - derived from BaseLoader: makes text only
     except yaml.YAMLError as error:
         raise ProfileError("", f"not YAML: {error}") from None
-    try:
-        profile = msgspec.convert(tree, Profile, strict=False)
-    except msgspec.ValidationError as error:
-        sentence, _, path = str(error).partition(" - at `$.")
-        raise ProfileError(path.rstrip("`"), sentence) from None
+    functions = tree.get("functions") if isinstance(tree, dict) else None
+    for name, function in functions.items() if isinstance(functions, dict) else ():
+        _convert(function, Function, f"functions.{name}")  # msgspec names no keys of a mapping
+    profile = _convert(tree, Profile, "")
     _check(profile)
     return profile
+
+
+def _convert(tree: Any, kind: type[T], where: str) -> T:
+    try:
+        return msgspec.convert(tree, kind, strict=False)
+    except msgspec.ValidationError as error:
+        sentence, _, path = str(error).partition(" - at `$")
+        raise ProfileError(f"{where}{path.rstrip('`')}".lstrip("."), sentence) from None
 
 
 def site_values(profile: Profile) -> dict[str, str]:

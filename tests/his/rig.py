@@ -224,29 +224,25 @@ def order_for(
     patient: str = "P1",
     amount_fen: int = 1_230,
     facts: dict[str, str] | None = None,
+    held: bool = True,
 ) -> Order:
     """An order of a payment with a hold, a debit and the leg asked for."""
-    hold = Leg(
-        kind=LegKind.HOLD,
-        counterparty="h1",
-        amount_fen=amount_fen,
-        policy=hospital.policy(LegKind.HOLD, "outpatient"),
-        facts=facts or {},
-    )
-    debit = Leg(
-        kind=LegKind.DEBIT,
-        counterparty="bank",
-        amount_fen=amount_fen,
-        policy=hold.policy,
-        facts={"F2": "vaulted", "F11": "000123", "F37": "123456789012"},
-    )
-    last = Leg(
-        kind=kind,
-        counterparty="h1",
-        amount_fen=amount_fen,
-        policy=hospital.policy(kind, "outpatient"),
-    )
-    legs = (hold, debit, last) if kind is not LegKind.HOLD else (hold,)
+    policy = hospital.policy(kind, "outpatient")
+
+    def leg(what: LegKind, counterparty: str, known: dict[str, str]) -> Leg:
+        return Leg(
+            kind=what,
+            counterparty=counterparty,
+            amount_fen=amount_fen,
+            policy=policy,
+            facts=known,
+        )
+
+    hold = leg(LegKind.HOLD, "h1", facts or {})
+    bank_facts = {"F2": "vaulted", "F11": "000123", "F37": "123456789012"}
+    debit = leg(LegKind.DEBIT, "bank", bank_facts)
+    last = leg(kind, "h1", {})
+    legs = (hold,) if kind is LegKind.HOLD else (hold, debit, last) if held else (debit, last)
     payment = Payment(
         key=key,
         hospital="h1",
