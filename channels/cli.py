@@ -83,7 +83,7 @@ def _simulate(args: argparse.Namespace) -> int:
         _open(args, reactor)
     except (WorldError, DialectError, CannotListenError) as error:
         raise SystemExit(str(error)) from None
-    reactor.run()  # type: ignore[attr-defined]
+    reactor.run()
     return 0
 
 
@@ -116,7 +116,7 @@ def _open(args: argparse.Namespace, reactor: Any) -> None:
         name, number = _address(args.connect)
         reactor.connectTCP(name, number, BankDialer(service))
         ready["iso8583"] = f"{name}:{number}"
-    http = serve_json(reactor, args.http, service.routes())
+    http: Any = serve_json(reactor, args.http, service.routes())
     ready["http"] = f"127.0.0.1:{http.getHost().port}"
     reactor.addSystemEventTrigger("after", "shutdown", ledger.close)
     print(json.dumps(ready), flush=True)

@@ -19,7 +19,7 @@ from switch.observe.logs import get_logger
 
 FRAME_BYTES_MAX = 4096
 LINKS_MAX = 64
-_REDIAL_S_MAX = 2.0
+_REDIAL_S_MAX = 2
 
 _log = get_logger("bank_simulator")
 
@@ -141,11 +141,10 @@ class BankDialer(ReconnectingClientFactory):
 
     noisy = False
     maxDelay = _REDIAL_S_MAX
-    initialDelay = 0.1
 
     def __init__(self, service: BankService) -> None:
         self._service = service
 
     def buildProtocol(self, addr: IAddress | None) -> BankLink:
-        self.resetDelay()
+        self.resetDelay()  # type: ignore[no-untyped-call]
         return BankLink(self._service)

@@ -23,7 +23,7 @@ from channels.iso8583.template import compiled, filled
 from channels.iso8583.terminal import Terminal
 from channels.iso8583.writes import Write
 from switch.observe.logs import get_logger
-from switch.ports import Context
+from switch.ports import Context, JournalDown
 
 _log = get_logger("iso8583")
 
@@ -89,7 +89,11 @@ class Bank:
 
     async def _start(self) -> None:
         for terminal in self.terminals.values():
-            await terminal.load()
+            try:
+                await terminal.load()
+            except JournalDown as error:
+                # Sign-on makes new ones; installing them compares generations and loads again.
+                _log.warning("keys_not_loaded", bank=self.name, why=str(error))
         for door in self._doors:
             door.start()
 
