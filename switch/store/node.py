@@ -40,16 +40,23 @@ ON CONFLICT (name) DO UPDATE SET
 RETURNING epoch
 """
 
-_CLAIM = """
+_DRIVER_GONE = """CASE WHEN n.name = %(name)s THEN clock_timestamp() >= n.predecessor_until
+        ELSE clock_timestamp() > n.lease_until END"""
+
+_CLAIM = f"""
 WITH due AS (
     SELECT p.key FROM payment p JOIN node n ON n.name = p.owner
-    WHERE p.rest IS NULL AND p.fence <> %(epoch)s AND CASE
-        WHEN n.name = %(name)s THEN clock_timestamp() >= n.predecessor_until
-        ELSE clock_timestamp() > n.lease_until END
+    WHERE p.rest IS NULL AND p.fence <> %(epoch)s AND {_DRIVER_GONE}
     ORDER BY p.born_at LIMIT %(limit)s FOR NO KEY UPDATE OF p SKIP LOCKED)
 UPDATE payment p SET fence = %(epoch)s, owner = %(name)s FROM due WHERE p.key = due.key
 RETURNING p.key, p.state::text, p.checksum
-"""
+"""  # noqa: S608 - constants
+
+_CLAIM_ONE = f"""
+UPDATE payment p SET fence = %(epoch)s, owner = %(name)s FROM node n
+WHERE p.key = %(key)s AND n.name = p.owner AND p.fence <> %(epoch)s
+    AND (p.rest IS NOT NULL OR {_DRIVER_GONE})
+"""  # noqa: S608 - constants
 
 
 class Node:
@@ -138,6 +145,17 @@ class Node:
                 _log.error("row cannot be read", payment=key, invariant="I1", error=str(error))
         payments.sort(key=lambda payment: (payment.born_at, payment.key))
         return payments
+
+    def claim_one(self, conn: connection, key: str) -> Payment | None:
+        """``ports.Journal.claim``. A payment at rest has no driver: whoever opens its door is."""
+        with conn.cursor() as cursor:
+            cursor.execute(_CLAIM_ONE, {"epoch": self.epoch, "name": self.name, "key": key})
+            cursor.execute(
+                "SELECT state::text, checksum FROM payment WHERE key = %s AND fence = %s",
+                (key, self.epoch),
+            )
+            row = cursor.fetchone()
+        return None if row is None else decode_payment(key, row[0], row[1])
 
     def _claim_rows(self, conn: connection, limit: int) -> list[tuple[str, str, int]]:
         with conn.cursor() as cursor:

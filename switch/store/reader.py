@@ -21,7 +21,7 @@ from switch.ports import JournalDown
 from switch.store.errors import StoreError
 from switch.store.node import Node, Superseded
 from switch.store.settings import JournalSettings
-from switch.store.threads import CallFromThread, close_quietly, error_name, fire
+from switch.store.threads import CallFromThread, close_quietly, error_name, fire, is_broken
 
 T = TypeVar("T")
 _log = get_logger("journal")
@@ -126,7 +126,7 @@ class Reader:
             try:
                 return work(self._session)
             except psycopg2.Error as error:
-                if not self._session.closed and not (error.pgcode or "").startswith("25"):
+                if not (self._session.closed or is_broken(error)):
                     raise
                 close_quietly(self._session)
                 self._session = None

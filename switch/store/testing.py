@@ -116,7 +116,7 @@ class Pump:
         (result,) = self.run_all([work], timeout_s)
         if isinstance(result, Failure):
             result.raiseException()
-        return result  # type: ignore[return-value] - a Failure was raised above
+        return result
 
     def run_all(
         self, works: Sequence[Coroutine[Any, Any, T] | Deferred[T]], timeout_s: float = 30

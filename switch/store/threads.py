@@ -32,3 +32,9 @@ def close_quietly(conn: connection | None) -> None:
 def error_name(error: psycopg2.Error) -> str:
     """What may be logged of a database error: never its text, which can repeat a row (I12)."""
     return f"{type(error).__name__} {error.pgcode or 'connection'}"
+
+
+def is_broken(error: psycopg2.Error) -> bool:
+    """The session is of no use any more: psycopg2 does not always call it closed. A read-only
+    server (25) is a former primary: connect again."""
+    return error.pgcode is None or error.pgcode.startswith("25")

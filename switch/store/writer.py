@@ -24,18 +24,19 @@ from switch.store.errors import Corrupt, StartRefused, WriteRejected
 from switch.store.node import Node, Superseded
 from switch.store.rows import decode_payment, lost
 from switch.store.settings import JournalSettings
-from switch.store.threads import CallFromThread, Fired, close_quietly, error_name, fire
+from switch.store.threads import CallFromThread, Fired, close_quietly, error_name, fire, is_broken
 
 _log = get_logger("journal")
 
 _APPLY = "SELECT n, verdict, row_state, row_checksum FROM journal_apply(%s, %s, %s, %s)"
 _COMMITTED = CommitResult(committed=True)
-_RACED = "YYT01"
 _SUPERSEDED = "YYT13"
-_AWAY = ("08", "25", "53", "57", "58", "XX")
-"""Classes of SQLSTATE that say *not now*: connection, read-only, resources, operator, system."""
+_AWAY = ("08", "53", "57", "58", "XX")
+"""Classes of SQLSTATE that say *not now*: connection, resources, operator, system."""
 _AGAIN = ("40", "55", "YYT01")
 """Deadlock, serialization, lock not available, our own *raced*: repeat the db_transaction."""
+_AGAIN_MAX = 50
+"""So many in a row are a defect, and nobody else may wait behind it."""
 
 
 class _Item:
@@ -152,6 +153,7 @@ class Writer:
                 batch = self._after(error, batch, tries)
                 tries += 1
             else:
+                self._down = False
                 self._tell(self._results(batch, losers))
                 return
 
@@ -171,7 +173,8 @@ class Writer:
 
     def _after(self, error: psycopg2.Error, batch: list[_Item], tries: int) -> list[_Item]:
         """What is left to do of ``batch`` after ``error``."""
-        if self._session is None or self._session.closed or (error.pgcode or "").startswith("25"):
+        code = error.pgcode or ""
+        if self._session is None or self._session.closed or is_broken(error):
             close_quietly(self._session)
             self._reopen(error)
             return self._after_unknown(batch)
@@ -180,14 +183,14 @@ class Writer:
             for item in batch:
                 self._settle([item])
             return []
-        code = error.pgcode or ""
         (item,) = batch
         if code.startswith(_AWAY):
+            _log.error("commit refused", error=error_name(error), invariant="I4")
             if item.new:
                 self._fail(batch, JournalDown(error_name(error)))
                 return []
-            _log.error("commit refused, will repeat", error=error_name(error), invariant="I4")
-        elif not code.startswith(_AGAIN):
+            self._refuse_new()
+        elif not code.startswith(_AGAIN) or tries >= _AGAIN_MAX:
             _log.error("write rejected", payment=item.key, error=error_name(error))
             name = error_name(error)
             self._fail(batch, WriteRejected(f"the database rejects this write: {name}"))
@@ -226,26 +229,30 @@ class Writer:
         meanwhile. Raises Superseded or _Closing."""
         self._session = None
         _log.warning("database away", error=error_name(error))
+        self._refuse_new()
+        tries = 0
+        while self._session is None:
+            try:
+                self._session = self._connect()
+            except psycopg2.Error as again:
+                if tries & (tries - 1) == 0:  # ever more seldom
+                    _log.warning("database still away", error=error_name(again), tries=tries)
+                self._pause(tries)
+            except StartRefused as refusal:
+                _log.error("database refused", error=str(refusal), invariant="I4")
+                self._pause(tries)
+            tries += 1
+        self._down = False
+        _log.info("database back", tries=tries)
+
+    def _refuse_new(self) -> None:
+        """No new payment until the database is back (I4); those waiting are told."""
         with self._ready:
             self._down = True
             refused = [item for item in self._queue if item.new]
             self._queue = deque(item for item in self._queue if not item.new)
             self._waiting_new = 0
         self._fail(refused, JournalDown("the database is away"))
-        tries = 0
-        while self._session is None:
-            try:
-                self._session = self._connect()
-            except psycopg2.Error as again:
-                _log.warning("database still away", error=error_name(again))
-                self._pause(tries)
-            except StartRefused as refusal:
-                _log.error("database refused", error=str(refusal), invariant="I4")
-                self._pause(tries)
-            tries += 1
-        with self._ready:
-            self._down = False
-        _log.info("database back", tries=tries)
 
     def _pause(self, tries: int) -> None:
         """Back off; _Closing when the journal is being closed and this is not the first try."""

@@ -44,6 +44,7 @@ DECLARE
     w record;
     written boolean;
     took boolean;
+    claims boolean;
 BEGIN
     IF NOT EXISTS (SELECT FROM node WHERE name = node_ AND epoch = fence_) THEN
         RAISE EXCEPTION 'I13: node % was started again elsewhere', node_ USING ERRCODE = 'YYT13';
@@ -68,9 +69,10 @@ BEGIN
         END IF;
         took := w.identities IS NULL;
         IF w.version = 1 THEN
-            IF NOT took AND NOT EXISTS (
-                SELECT FROM payment p WHERE p.key = w.key
-                    OR (p.hospital = w.hospital AND p.bill = w.bill AND p.holds_bill))
+            claims := w.bill <> '' AND w.original = '' AND claims_bill(w.rest);
+            IF NOT took AND NOT EXISTS (SELECT FROM payment p WHERE p.key = w.key)
+                AND NOT (claims AND EXISTS (SELECT FROM payment p
+                    WHERE p.hospital = w.hospital AND p.bill = w.bill AND p.holds_bill))
             THEN
                 took := take_identities(w.hospital, w.key, w.identities);
                 IF NOT took THEN
@@ -82,14 +84,13 @@ BEGIN
             INSERT INTO payment VALUES (
                 w.key, w.hospital, w.business, w.terminal, w.bill, w.patient, w.amount_fen,
                 w.request_hash, w.business_date, w.stage, w.rest, 1, fence_, node_, w.born_at,
-                w.deadline_at, clock_timestamp(),
-                w.bill <> '' AND w.original = '' AND claims_bill(w.rest), w.checksum, w.state)
+                w.deadline_at, clock_timestamp(), claims, w.checksum, w.state)
                 ON CONFLICT DO NOTHING;
             written := FOUND;
         ELSE
             IF NOT took THEN
                 PERFORM FROM payment p WHERE p.key = w.key AND p.version = w.version - 1
-                    AND (p.fence = fence_ OR p.rest IS NOT NULL) FOR NO KEY UPDATE;
+                    AND p.fence = fence_ FOR NO KEY UPDATE;
                 IF FOUND THEN
                     took := take_identities(w.hospital, w.key, w.identities);
                     IF NOT took THEN
@@ -101,14 +102,13 @@ BEGIN
                     END IF;
                 END IF;
             END IF;
-            -- I13: only the driver writes; at rest there is none, and the first to open a door is.
+            -- I13: only the driver writes, and only from the state it decided on.
             UPDATE payment p SET
-                stage = w.stage, rest = w.rest, version = w.version, fence = fence_,
-                owner = node_, deadline_at = w.deadline_at, updated_at = clock_timestamp(),
+                stage = w.stage, rest = w.rest, version = w.version,
+                deadline_at = w.deadline_at, updated_at = clock_timestamp(),
                 holds_bill = p.holds_bill AND claims_bill(w.rest),
                 checksum = w.checksum, state = w.state
-                WHERE p.key = w.key AND p.version = w.version - 1
-                AND (p.fence = fence_ OR p.rest IS NOT NULL);
+                WHERE p.key = w.key AND p.version = w.version - 1 AND p.fence = fence_;
             written := FOUND;
         END IF;
         IF written AND NOT took THEN
