@@ -251,11 +251,12 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """Fields behind a delimiter: all there or none."""
+    """Fields behind a delimiter: all there, or none where they are not ``required``."""
 
     lead: bytes
     fields: tuple[Field, ...]
     when: When | None = None
+    required: bool = False
 
 
 Part = Field | Option
@@ -297,6 +298,8 @@ def _read(parts: tuple[Part, ...], data: bytes, seen: Values) -> int:
             continue
         if isinstance(part, Option):
             if not data.startswith(part.lead, at):
+                if part.required:
+                    raise CommandError("15", part.fields[0].name)
                 continue
             at += len(part.lead)
             fields = part.fields
@@ -318,7 +321,7 @@ def _write(parts: tuple[Part, ...], values: Values) -> bytes:
         if part.when is not None and not part.when(values):
             continue
         if isinstance(part, Option):
-            if part.fields[0].name not in values:
+            if part.fields[0].name not in values and not part.required:
                 continue
             out.append(part.lead)
             fields = part.fields

@@ -98,7 +98,12 @@ BU: Final = Command(
         Field("pair_code", Choice((*_BU_PAIRS, "FF"), "04", "LMK pair code 2, or FF")),
         Field("length_flag", Choice(("0", "1", "2"), "05")),
         Field("key", Key(untagged=lambda v: _BU_UNTAGGED[v["length_flag"]])),
-        Option(b";", (Field("key_type", _KEY_TYPE),), when=lambda v: v["pair_code"] == "FF"),
+        Option(
+            b";",
+            (Field("key_type", _KEY_TYPE),),
+            when=lambda v: v["pair_code"] == "FF",
+            required=True,
+        ),
         Option(b";00", (Field("kcv_form", Choice(("0", "1"), shown="0 16H, 1 6H")),)),
     ),
     response=(Field("check_value", Hex(_kcv_width, shown="16H or 6H")),),

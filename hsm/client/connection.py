@@ -154,5 +154,6 @@ class HsmConnection(TwistedProtocol):
             self._quarantined.add(header)
             self._silent_timeouts += 1
             deferred.errback(ConnectionFailedError("timeout"))
-        if self._silent_timeouts >= SILENT_TIMEOUTS_MAX:
+        if self._silent_timeouts >= SILENT_TIMEOUTS_MAX or len(self._quarantined) >= self._limit:
+            # Dead, or so full of overdue commands that it could never be used again.
             self.abort()

@@ -63,7 +63,5 @@ def check_value(values: Values, bench: Bench) -> Values:
     if len(key.hex) != 2 * _FLAG_LENGTHS[values["length_flag"]]:
         raise CommandError("05", "length_flag")
     key_type = values.get("key_type") or "0" + values["pair_code"]
-    if "FF" in key_type:
-        raise CommandError("04", "key_type")
     check = hex_of(primitives.check_value(bench.key(key_type, key)))
     return {"check_value": check[:6] if values.get("kcv_form") == "1" else check}

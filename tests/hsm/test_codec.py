@@ -56,7 +56,7 @@ def fill(draw: st.DrawFn, parts: tuple[codec.Part, ...], seen: dict[str, Any]) -
         if part.when is not None and not part.when(seen):
             continue
         fields = part.fields if isinstance(part, Option) else (part,)
-        may_miss = isinstance(part, Option) or bool(part.starts)
+        may_miss = not part.required if isinstance(part, Option) else bool(part.starts)
         if may_miss and draw(st.booleans()):
             continue
         for field in fields:

@@ -295,7 +295,7 @@ def test_m6_refuses(host: Any, changed: dict[str, Any], error: str) -> None:
         (b"B20004abcd", b"B300abcd"),
         (b"B20004abcd\x19tail", b"B300abcd\x19tail"),
         (b"NO02", b"NP15"),
-        (b"BUFF1U063A0E7C0F2124E56192A4510F395ED7", b"BV04"),
+        (b"BUFF1U063A0E7C0F2124E56192A4510F395ED7", b"BV15"),
         (b"BU010U063A0E7C0F2124E56192A4510F395ED7", b"BV05"),
         (b"BU013U063A0E7C0F2124E56192A4510F395ED7", b"BV05"),
         (b"BU011S063A0E7C0F2124E56192A4510F395ED7", b"BV26"),
