@@ -23,7 +23,9 @@ class BreakerSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """``failures`` in a row open it; ``open_ms`` later a probe goes out."""
 
     failures: Annotated[int, Meta(ge=1)]
+    """Calls in a row without a readable answer."""
     open_ms: Annotated[int, Meta(ge=1)]
+    """Until the next probe."""
 
 
 class Breaker:

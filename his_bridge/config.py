@@ -34,14 +34,20 @@ class HospitalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     secrets: dict[str, Secret[str]] = {}
     """More of ``site``, by reference: the operator's password."""
     connections: Limit
+    """Open at once, and so the calls in flight: one call at a time on each (I11)."""
     inquiries_limit: Limit
     """Connections that patient and bill queries may hold at once; leave some for money."""
     connect_timeout_ms: Limit
+    """Without a connection by then the call was not sent."""
     idle_ms: Limit
-    """Shorter than the web server's keep-alive time."""
+    """A connection idle for longer is not used again; shorter than the web server's keep-alive
+    time, or a call may meet a closing connection and end as unknown."""
     queue_limit: Limit
+    """Calls that wait for a connection, money and inquiries each; one more is not sent."""
     queue_wait_ms: Limit
+    """How long they wait; then they were not sent."""
     breaker: BreakerSettings
+    """When new debits stop because the hospital cannot book (I6)."""
 
 
 def target_of(config: HospitalConfig, profile: Profile) -> tuple[Target, bytes]:

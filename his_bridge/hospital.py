@@ -82,6 +82,8 @@ class Hospital:
     async def exchange(self, order: Order, secrets: CardSecrets | None) -> Reply:
         """Make one exchange for one leg."""
         function, request = request_of(order)
+        if function not in self._templates:  # a payment born under a richer profile
+            return Reply(outcome=Outcome.NOT_SENT, code="unsupported", text="医院未提供此功能")
         books = order.verb is Verb.DO and order.leg.kind is LegKind.BOOK
         if books:
             crash_point("K6 booking committed, HIS not called")

@@ -150,3 +150,14 @@ def test_confirm_query_and_policy(world: World) -> None:
         reply = world.exchange(other, order)
         assert reply.outcome is outcome, (verb, data)
         assert reply.not_found is (data is gone)
+
+
+def test_undo_that_the_profile_no_longer_offers_is_not_sent(world: World) -> None:
+    """Goal: a payment journaled under a richer profile gets an outcome, not an exception."""
+    world.answers(answer("0000", ""))
+    hospital = hospital_of(world)
+
+    reply = world.exchange(hospital, order_for(hospital, LegKind.BOOK, Verb.UNDO, held=False))
+
+    assert (reply.outcome, reply.code) == (Outcome.NOT_SENT, "unsupported")
+    assert world.seen == []

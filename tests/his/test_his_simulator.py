@@ -1,12 +1,7 @@
 """Goal: the simulated HIS keeps its books through kill -9, and its bad habits are what they say."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +12,7 @@ from his_bridge.simulator import ledger_of
 from his_bridge.simulator_habits import Habit, Mode
 from switch.model.outcome import Outcome, Verb
 from switch.model.payment import LegKind
+from tests.his.processes import Process
 from tests.his.rig import World, order_for
 
 
@@ -140,53 +136,6 @@ def test_bill_held_for_one_key_is_refused_to_another_until_it_lapses(world: Worl
     assert hold("K2") == "2004"
     world.net.run(601)
     assert hold("K2") == "0"
-
-
-class Process:
-    """The simulator as a real process."""
-
-    def __init__(self, ledger: Path) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "switch.cli", "his", "simulate", "--listen", "127.0.0.1:0",
-             "--http", "0", "--ledger", str(ledger)],
-            stdout=subprocess.PIPE,
-        )  # fmt: skip
-        assert self.process.stdout is not None
-        line = json.loads(self.process.stdout.readline())
-        assert line["event"] == "ready"
-        assert line["pid"] == self.process.pid
-        self.soap, self.http = line["addresses"]["soap"], line["addresses"]["http"]
-
-    def get(self, path: str) -> Any:
-        with urllib.request.urlopen(f"http://{self.http}{path}", timeout=10) as answer:
-            return json.load(answer)
-
-    def post(self, address: str, body: bytes) -> bytes:
-        request = urllib.request.Request(f"http://{address}", data=body, method="POST")
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            read: bytes = answer.read()
-            return read
-
-    def confirm(self, key: str, bill: dict[str, Any]) -> bytes:
-        from his_bridge.profile import FunctionName
-        from his_bridge.profile_file import load_profile
-        from his_bridge.template import Template
-        from switch.model.hospital import Confirm
-
-        template = Template(load_profile("demo-h1"), FunctionName.CONFIRM, {"operator": "1"})
-        asked = Confirm(
-            idem=key,
-            patient_id=bill["patient"],
-            bill_id=bill["bill"],
-            amount_fen=bill["amount_fen"],
-        )
-        return self.post(f"{self.soap}/his", template.render(asked))
-
-    def kill(self) -> None:
-        os.kill(self.process.pid, signal.SIGKILL)
-        self.process.wait(10)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
 
 
 def test_I2_answered_bookings_survive_kill_9(tmp_path: Path) -> None:
