@@ -170,7 +170,7 @@ class HisHost:
                 return _failed("MENZHENJS_OUT", PAID, **(_echo(other) if other else {}))
             if refusal is not None:
                 return _failed("MENZHENJS_OUT", refusal, JIAOYILSH=key)
-        bill = self.ledger.bill(bill_id, patient)
+        bill = self.ledger.bill(bill_id, patient, amount)
         assert bill is not None
         self.ledger.drop_hold(key)
         return _booked(self.ledger.book(key, bill))
@@ -187,7 +187,7 @@ class HisHost:
     ) -> tuple[str, str] | None:
         if self.ledger.tombstoned(key):
             return CANCELLED
-        bill = self.ledger.bill(bill_id, patient)
+        bill = self.ledger.bill(bill_id, patient, amount_fen)
         if bill is None:
             return NO_BILL
         if self.ledger.booking_of_bill(bill_id) is not None:

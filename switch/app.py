@@ -23,9 +23,9 @@ from switch import plugins
 from switch.engine import Engine
 from switch.gauges import Gauges
 from switch.model.outcome import Millis, Reply
-from switch.observe import logs
+from switch.observe import logs, metrics
 from switch.observe.http import serve_operator
-from switch.ports import LateReplies, Service, Timeline
+from switch.ports import JournalDown, LateReplies, Service, Timeline
 from switch.settings import Settings, SettingsError, load, version_of
 from switch.store import PostgresJournal, open_journal
 from switch.store.errors import StartRefused
@@ -161,12 +161,17 @@ class Switch:
         )
 
     async def _recover(self) -> None:
-        """Adopt what a crash left, now and then again: other nodes' leases run out later (I13)."""
+        """Adopt what a crash left, and again every so often: leases of others run out later (I13),
+        and a database that is away now comes back."""
         if self._stopping:
             return
-        while await self.engine.recover() == self._settings.limits.recovery_batch:
-            pass
-        await self.engine.take_late()
+        try:
+            while await self.engine.recover() == self._settings.limits.recovery_batch:
+                pass
+            await self.engine.take_late()
+            metrics.EXCEPTIONS_OPEN.set(await self.journal.exceptions_open())
+        except JournalDown as error:
+            log.warning("recovery_waits", reason=str(error))
         at = Millis(self._timeline.now_ms() + self._settings.limits.recovery_every_ms)
         self._timeline.call_at(
             at, lambda: Deferred.fromCoroutine(self._recover()).addErrback(_recovery_failed)
@@ -240,7 +245,9 @@ def _run(settings: Settings, version: str) -> int:
     def failed(failure: Failure) -> None:
         nonlocal code
         code = 1
-        if failure.check(StartRefused, CannotListenError, OSError, plugins.PluginError):
+        if failure.check(
+            StartRefused, JournalDown, CannotListenError, OSError, plugins.PluginError
+        ):
             log.error("start_refused", reason=str(failure.value))
         else:
             log.error("start_failed", exc_info=failure.value)

@@ -8,7 +8,7 @@ PIN = "135790"
 WRONG_PIN = "246801"
 BIN = "622588"
 EXPIRY = "3012"
-LOAD_CARDS = 16
+LOAD_CARDS = tuple(f"load-{n}" for n in range(16))
 
 
 class Card(Struct, frozen=True, kw_only=True):
@@ -38,7 +38,7 @@ def _card(number: int, name: str, balance_fen: int) -> Card:
 CARDS = (
     _card(1, "good", 100_000_000),
     _card(2, "empty", 1),
-    *(_card(100 + n, f"load-{n}", 100_000_000_000) for n in range(LOAD_CARDS)),
+    *(_card(100 + n, name, 100_000_000_000) for n, name in enumerate(LOAD_CARDS)),
 )
 
 
@@ -58,6 +58,7 @@ def in_the_hand() -> list[dict[str, Any]]:
             "pan": card.pan,
             "expiry": EXPIRY,
             "track2": f"{card.pan}={EXPIRY}2010000000000",
+            "pin": PIN,
         }
         for card in CARDS
     ]

@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 
+from switch.demo.cards import LOAD_CARDS
 from switch.demo.processes import Program
 from switch.demo.stage import KIOSKS, Stage, command
 from switch.store.embedded import embedded_dsn, wait_ready
@@ -54,10 +55,9 @@ class Programs:
         argv = command("agent", "--config", config)
         rate = (self._load + (1 - index)) // 2
         if rate:
-            argv = command(
-                "agent", "load", "--config", config, "--rate", str(rate), "--seconds", "0",
-                "--cards", ",".join(f"load-{n}" for n in range(16)), "--pin", "135790",
-            )  # fmt: skip
+            chosen = ",".join(LOAD_CARDS)
+            load = ("--rate", str(rate), "--seconds", "0", "--cards", chosen)
+            argv = command("agent", "load", "--config", config, *load)
         return Program(
             name=name,
             argv=argv,
@@ -126,7 +126,10 @@ class Programs:
                 "--http", str(stage.ports.his_http),
                 "--ledger", str(stage.folder / "his.db"),
             ),
-            addresses=lambda: {"http": self._http["his"], "soap": f"http://127.0.0.1:{stage.ports.his}/his"},
+            addresses=lambda: {
+                "http": self._http["his"],
+                "soap": f"http://127.0.0.1:{stage.ports.his}/his",
+            },
             ready=_answers(f"{self._http['his']}/ledger"),
         )  # fmt: skip
 
