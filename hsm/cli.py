@@ -32,6 +32,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     _register_serve(verbs.add_parser("serve", help="运行加密机 run the daemon"))
 
+    commands = verbs.add_parser("commands", help="列出主机指令 print the table of host commands")
+    commands.set_defaults(run=_commands)
+
     status = verbs.add_parser("status", help="查询状态 ask a daemon who it is (NC)")
     status.add_argument("--connect", type=_address, required=True, metavar="ADDRESS")
     status.add_argument("--json", action="store_true")
@@ -114,6 +117,13 @@ def _serve(args: argparse.Namespace) -> int:
     except CannotServeError as error:
         print(error, file=sys.stderr)
         return 1
+    return 0
+
+
+def _commands(_args: argparse.Namespace) -> int:
+    from hsm.reference import command_table
+
+    print(command_table())
     return 0
 
 
