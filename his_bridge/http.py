@@ -16,10 +16,11 @@ from typing import Any, cast
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
-from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.interfaces import IHandshakeListener, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from his_bridge.http_reader import HttpError, HttpReader, Message
 from switch.model.outcome import Millis
@@ -171,13 +172,13 @@ class HttpPool:
         if not call.money:
             self._inquiries_running += 1
         oldest_use = self._timeline.now_ms() - self._target.idle_ms
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.idle_since > oldest_use:
-                self._send(call, connection)
-                return
-            connection.abort()
+        if self._idle and self._idle[-1].idle_since > oldest_use:
+            self._send(call, self._idle.pop())
+            return
+        stale, self._idle = self._idle, []  # the newest is too old, so all are
         self._connect(call)
+        for connection in stale:
+            connection.abort()
 
     def _connect(self, call: _Call) -> None:
         factory = Factory.forProtocol(lambda: _Connection(self))
@@ -191,7 +192,17 @@ class HttpPool:
         )
 
     def _connected(self, connecting: Deferred[Protocol], connection: "_Connection") -> None:
-        self._send(self._connecting.pop(connecting), connection)
+        call = self._connecting.pop(connecting)
+        if not self._target.tls:
+            self._send(call, connection)
+            return
+        until = min(self._timeline.now_ms() + self._target.connect_timeout_ms, call.deadline)
+        call.wake_at(self._timeline, until, lambda: connection.abort("tls_timeout"))
+        connection.greet(call)
+
+    def greeted(self, connection: "_Connection", call: _Call) -> None:
+        """The TLS handshake is done: only now can a byte of the request leave."""
+        self._send(call, connection)
 
     def _not_connected(self, connecting: Deferred[Protocol]) -> None:
         call = self._connecting.pop(connecting)
@@ -240,16 +251,19 @@ class HttpPool:
         self._finish(call, Answered(message.status, message.body))
         self._pump()
 
-    def lost(self, connection: "_Connection", call: _Call | None, reason: str) -> None:
+    def lost(
+        self, connection: "_Connection", call: _Call | None, reason: str, *, sent: bool = True
+    ) -> None:
         """The connection is of no more use; ``call`` had been handed to it."""
         self._open.pop(connection, None)
         if connection in self._idle:
             self._idle.remove(connection)
         if call is not None:
-            self._finish(call, Failed(True, reason))
+            self._finish(call, Failed(sent, reason))
         self._pump()
 
 
+@implementer(IHandshakeListener)
 class _Connection(Protocol):
     """One kept-alive connection."""
 
@@ -258,6 +272,7 @@ class _Connection(Protocol):
     def __init__(self, pool: HttpPool) -> None:
         self._pool = pool
         self._call: _Call | None = None
+        self._greeting: _Call | None = None
         self.idle_since = Millis(0)
         self._reader = HttpReader(
             requests=False,
@@ -270,6 +285,15 @@ class _Connection(Protocol):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
         self._pool.opened(self)
+
+    def greet(self, call: _Call) -> None:
+        """``call`` waits for the TLS handshake; if that fails, it was not sent."""
+        self._greeting = call
+
+    def handshakeCompleted(self) -> None:
+        call, self._greeting = self._greeting, None
+        if call is not None:
+            self._pool.greeted(self, call)
 
     def send(self, call: _Call) -> None:
         self._call = call
@@ -301,8 +325,7 @@ class _Connection(Protocol):
             else:
                 if message is not None:  # a body that ended with the connection
                     self._answered(self._call, message)
-        call, self._call = self._call, None
-        self._pool.lost(self, call, reason_word)
+        self._give_up(reason_word)
 
     def _answered(self, call: _Call, message: Message) -> None:
         self._call = None
@@ -315,9 +338,13 @@ class _Connection(Protocol):
 
     def abort(self, reason: str = "stopped") -> None:
         """Give the connection up at once; the call it carries becomes unknown."""
-        call, self._call = self._call, None
-        self._pool.lost(self, call, reason)
+        self._give_up(reason)
         self.transport.abortConnection()
+
+    def _give_up(self, reason: str) -> None:
+        waiting, self._greeting = self._greeting, None
+        call, self._call = self._call, None
+        self._pool.lost(self, call or waiting, reason, sent=waiting is None)
 
 
 def _endpoint(reactor: Any, target: Target) -> Any:

@@ -1,13 +1,27 @@
 """Goal: a profile is right, or its first mistake is named with its path."""
 
+import re
 from importlib import resources
+from pathlib import Path
 
 import pytest
 
+from his_bridge.config import HospitalConfig
 from his_bridge.errors import ProfileError, RequestError
-from his_bridge.profile import FunctionName
+from his_bridge.policy import Level
+from his_bridge.profile import (
+    CancelKind,
+    Certainty,
+    Envelope,
+    Function,
+    FunctionName,
+    FunctionReply,
+    OrderStates,
+    Transport,
+)
 from his_bridge.profile_file import load_profile, parse_profile, site_values
-from his_bridge.template import Template
+from his_bridge.simulator_habits import Mode
+from his_bridge.template import REQUESTS, Template
 from switch.model.hospital import Confirm, PatientQuery
 
 DEMO = (resources.files("his_bridge") / "profiles" / "demo-h1.yaml").read_text("utf-8")
@@ -120,3 +134,16 @@ def test_rare_character_is_never_dropped() -> None:
     body = template.render(PatientQuery(card_no="张䶮"))
 
     assert "张".encode("gb2312") + b"&#19886;" in body
+
+
+def test_every_key_of_a_profile_is_explained() -> None:
+    """Goal: docs/his-profile.md names each key, placeholder, level and habit."""
+    page = (Path(__file__).parents[2] / "docs" / "his-profile.md").read_text("utf-8")
+    schema = (Transport, Envelope, Function, FunctionReply, Certainty, OrderStates, HospitalConfig)
+    words = {name for kind in schema for name in kind.__struct_fields__}
+    words |= {name for kind in REQUESTS.values() for name in kind.__struct_fields__}
+    words |= {str(word) for kind in (FunctionName, CancelKind, Level, Mode) for word in kind}
+    words -= {"at", "bank", "facts"}
+
+    missing = sorted(word for word in words if not re.search(rf"\b{word}\b", page))
+    assert missing == []
