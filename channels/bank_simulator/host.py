@@ -129,6 +129,8 @@ class BankHost:
 
     def _sign_on(self, message: Message, habit: Habit | None) -> dict[str, str]:
         """Fresh keys, under the terminal's TMK, in field 62."""
+        if habit is not None and habit.habit is Name.DECLINE:
+            return {"39": habit.code}
         merchant, terminal = _terminal(message)
         tmk = self._tmks[merchant, terminal]
         pik, mak = self._new_key(_PIK_BYTES), self._new_key(_MAK_BYTES)

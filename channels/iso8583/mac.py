@@ -5,7 +5,10 @@ write the fold as 16 hexadecimal characters, and what is left is an ordinary CBC
 characters (ISO 9797-1 algorithm 1), whose first 4 bytes in hexadecimal are field 64.
 """
 
+import struct
 from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import xor
 
 from channels.iso8583.dialect import MacRule
 
@@ -24,10 +27,9 @@ def cup_fold(mab: bytes) -> bytes:
     >>> cup_fold(bytes.fromhex("0102030405060708FF"))
     b'FE02030405060708'
     """
-    fold = 0
-    for start in range(0, len(mab), BLOCK_BYTES):
-        fold ^= int.from_bytes(mab[start : start + BLOCK_BYTES].ljust(BLOCK_BYTES, b"\0"), "big")
-    return b"%016X" % fold
+    blocks = -(-len(mab) // BLOCK_BYTES)
+    words = struct.unpack(f">{blocks}Q", mab.ljust(blocks * BLOCK_BYTES, b"\0"))
+    return b"%016X" % reduce(xor, words, 0)
 
 
 FOLDS: Mapping[MacRule, Callable[[bytes], bytes]] = {MacRule.CUP_ECB: cup_fold}

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import msgspec
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone, ConnectionRefusedError
+from twisted.internet.error import ConnectError, ConnectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
@@ -161,7 +161,7 @@ class Net:
         server = None if self.refuse else self.listeners.get(port)
         there = server and server.buildProtocol(None)
         if not there:
-            factory.clientConnectionFailed(connector, Failure(ConnectionRefusedError()))
+            factory.clientConnectionFailed(connector, Failure(ConnectError()))
             return
         self.join(factory.buildProtocol(None), there, factory, connector)
 

@@ -60,7 +60,7 @@ def test_I12_facts_hold_no_secret():
     [(card(pan="6225881234560000"), "51"), (card(pin="000000"), "55"), (card(pan="6" * 16), "14")],
 )
 def test_definite_refusals(secrets, code):
-    """Codes of the table that decline are Refused, with their sentence, and release the terminal."""
+    """Codes of the table that decline are Refused, and release the terminal."""
     rig = Rig()
 
     _, reply = rig.run(sell(rig, payment(rig), secrets))
@@ -228,7 +228,7 @@ def test_I5_late_approval_goes_to_the_machine():
 
 @pytest.mark.parametrize("habit", ["wrong_mac", "wrong_amount_echo"])
 def test_I10_unauthentic_answer_changes_nothing(habit):
-    """A wrong MAC, or a right one over another amount: the exchange waits on and ends Unknown A0."""
+    """A wrong MAC, or a right one over another amount: it waits on and ends Unknown A0."""
     rig = Rig()
     rig.habit(habit)
 
