@@ -4,8 +4,9 @@ import socket
 
 from hsm import codec
 from hsm.address import Address
-from hsm.codec import Command, Values
+from hsm.codec import Command
 from hsm.errors import CommandError
+from hsm.kinds import Values
 
 _TIMEOUT_S = 5.0
 

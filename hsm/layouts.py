@@ -8,8 +8,9 @@ printable characters.
 
 from typing import Final
 
-from hsm.codec import Bytes, Choice, Command, Counted, Digits, Field, Hex, Key, Option, Text, Values
+from hsm.codec import Command, Field, Option
 from hsm.keys import KEY_TYPES, SCHEME_BYTES
+from hsm.kinds import Bytes, Choice, Counted, Digits, Hex, Key, Text, Values
 
 _KEY_TYPE: Final = Choice(tuple(KEY_TYPES), "04", "key type 3")
 _SCHEME: Final = Choice(tuple(SCHEME_BYTES), "26", "key scheme 1")

@@ -5,9 +5,10 @@ from functools import lru_cache
 from typing import Final
 
 from hsm import codec, layouts
-from hsm.codec import Command, Tail, Values
+from hsm.codec import Command, Tail
 from hsm.errors import TEXTS, CommandError
 from hsm.keys import Cryptogram, parse_cryptogram, scheme_for
+from hsm.kinds import Values
 from switch.model.secret import Secret
 from switch.ports import KeyServiceError
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hsm import primitives
-from hsm.codec import Command, Values
+from hsm.codec import Command
 from hsm.errors import CommandError
 from hsm.keys import Cryptogram
+from hsm.kinds import Values
 from hsm.lmk import ParityError, VariantLmk
 from hsm.policy import Policy
 

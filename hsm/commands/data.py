@@ -1,9 +1,9 @@
 """M0, M2: data under an encryption key. The vault of stored card numbers lives on these two."""
 
 from hsm import layouts, primitives
-from hsm.codec import Values
 from hsm.commands.bench import Bench, allow, hex_of, performs
 from hsm.errors import CommandError
+from hsm.kinds import Values
 
 
 @performs(layouts.M0)

@@ -3,9 +3,9 @@
 from typing import Final
 
 from hsm import keys, layouts, primitives
-from hsm.codec import Values
 from hsm.commands.bench import Bench, Warned, hex_of, performs
 from hsm.errors import CommandError
+from hsm.kinds import Values
 
 _FLAG_LENGTHS: Final = {"0": 8, "1": 16, "2": 24}
 _ZMK, _TMK = "000", "002"

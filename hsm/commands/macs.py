@@ -4,9 +4,9 @@ from hmac import compare_digest
 from typing import Final
 
 from hsm import layouts, primitives
-from hsm.codec import Values
 from hsm.commands.bench import Bench, allow, hex_of, performs
 from hsm.errors import CommandError
+from hsm.kinds import Values
 
 _MAC_TYPES: Final = ("003", "008")
 _OPEN_MODES: Final = ("1", "2")

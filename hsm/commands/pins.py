@@ -3,9 +3,9 @@
 from typing import Final
 
 from hsm import layouts, primitives
-from hsm.codec import Values
 from hsm.commands.bench import Bench, hex_of, performs
 from hsm.errors import CommandError
+from hsm.kinds import Values
 
 _FORMATS: Final = frozenset({"01", "02", "03", "04", "05", "34", "47", "48"})
 """PIN block codes that exist; of them only 01 (ISO 9564-1 format 0) is spoken yet."""

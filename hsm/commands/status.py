@@ -1,8 +1,8 @@
 """NC, NO, B2: is it there, what is it, does the line work."""
 
 from hsm import layouts
-from hsm.codec import Values
 from hsm.commands.bench import FIRMWARE, Bench, performs
+from hsm.kinds import Values
 
 
 @performs(layouts.NC)

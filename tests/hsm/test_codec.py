@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsm import codec
-from hsm.codec import Bytes, Choice, Command, Counted, Digits, Field, Hex, Key, Option, Tail, Text
+from hsm.codec import Command, Field, Option, Tail
 from hsm.errors import TEXTS, CommandError
 from hsm.keys import SCHEME_BYTES, Cryptogram
+from hsm.kinds import Bytes, Choice, Counted, Digits, Hex, Key, Text
 from hsm.layouts import COMMANDS
 from hsm.lmk import published_test_lmk
 from hsm.policy import Policy
