@@ -89,7 +89,7 @@ class Control:
 
     def _receipt(self, name: str) -> Reply:
         key = name.removesuffix(".png")
-        text = self._kiosk.slip_text(key)
+        text = self._kiosk.slip_text(key, copy=False)
         if key == name:
             return 200, "text/plain; charset=utf-8", text.encode()
         font = preview.find_font(self._config.receipt.font)

@@ -150,7 +150,8 @@ class Link:
         attempt.addTimeout(self._config.connect_timeout_ms / 1000, self._reactor)
         attempt.addCallbacks(self._connected, lambda failure: self._down(talk, failure))
 
-    def _connected(self, _talk: "_Conversation") -> None:
+    def _connected(self, talk: "_Conversation") -> None:
+        talk.established = True
         Deferred.fromCoroutine(self._boot()).addErrback(self._boot_failed)
 
     async def _boot(self) -> None:
@@ -248,8 +249,7 @@ class _Conversation:
         self._counter.bytes_max = self.bytes_max
 
     def negotiationFinished(self) -> None:
-        """Now it may carry messages."""
-        self.established = True
+        """Twisted says so after connect() fired; the link goes by connect()."""
 
     def textMessageReceived(self, message: str) -> None:
         """One envelope."""

@@ -101,10 +101,10 @@ class Payments:
         self._open[key] = None
         self._starting.add(key)
         try:
-            await self._send(key, body)
+            answered = await self._send(key, body)
         finally:
             self._starting.discard(key)
-        if key in self._open and self.link.up:
+        if not answered and self.link.up:
             self._ask(key)
 
     async def outcome(self, key: str, wait_ms: int) -> protocol.Told | None:
@@ -120,7 +120,8 @@ class Payments:
         entry = self._journal.get(key)
         return entry.told if entry else None
 
-    async def _send(self, key: str, body: protocol.PaymentStart) -> None:
+    async def _send(self, key: str, body: protocol.PaymentStart) -> bool:
+        """True when an answer came, PENDING too; False when it may only be asked for now."""
         give_up_at = self._now_ms() + self._times.resend_timeout_ms
         noted = False
         while self._now_ms() < give_up_at:
@@ -132,19 +133,20 @@ class Payments:
                 envelope = await request
                 crash_point("T3 answer read, not journaled")
                 self._take(protocol.decode_reply(envelope, protocol.Told))
-                return
+                return True
             except Lost:
                 await self._link_up(give_up_at)
             except Late:
                 continue
             except protocol.ProtocolError as error:
                 _log.warning("bad_answer", key=key, reason=str(error))
-                return
+                return False
             except Refused as refused:
                 if refused.fault.code not in protocol.AGAIN:
                     _log.warning("not_taken", key=key, reason=str(refused))
-                    return
+                    return False
                 await self._pause(self._times.resend_wait_ms)
+        return False
 
     async def _link_up(self, until_ms: int) -> None:
         if self.link.up:

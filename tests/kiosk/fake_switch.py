@@ -1,0 +1,214 @@
+"""The real kiosk front before a front of the engine that plays by the bill's name.
+
+Run as a process: ``python fake_switch.py PKI_DIR [key=value …]``; prints one JSON line with its
+ports, takes orders on a loopback HTTP port. Bills: ``PENDING…`` stays open until released,
+``D51…`` is declined, ``BOOM…`` breaks, ``DOWN…`` has no journal; everything else is approved.
+"""
+
+import json
+import resource
+import sys
+from typing import Any
+
+import msgspec
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
+
+from channels.kiosk import plugin
+from switch.model.answer import Answer, AnswerState
+from switch.observe import http, logs
+from switch.ports import InquiryReply, JournalDown
+
+reactor: Any = _reactor
+
+LIMITS: dict[str, Any] = {
+    "bind": "127.0.0.1",
+    "port": 0,
+    "enrol_port": 0,
+    "connections_max": 16,
+    "handshake_timeout_ms": 1500,
+    "silence_timeout_ms": 60_000,
+    "heartbeat_ms": 20_000,
+    "message_bytes_max": 65_536,
+    "in_flight_max": 64,
+    "outgoing_bytes_max": 200_000,
+    "registry_check_ms": 200,
+    "enrol_connections_max": 8,
+    "enrol_timeout_ms": 5_000,
+    "enrol_tries_per_minute": 8,
+}
+BUSINESSES = {
+    "outpatient_bill": {"title": "门诊缴费", "clearing": "outpatient"},
+    "inpatient_deposit": {"title": "住院预交", "clearing": "inpatient"},
+}
+
+
+class Timeline:
+    """Real time."""
+
+    def now_ms(self) -> int:
+        return int(reactor.seconds() * 1000)
+
+    def call_at(self, at: int, what: Any) -> Any:
+        return reactor.callLater(max(0, at - self.now_ms()) / 1000, what)
+
+    def wall_clock(self) -> tuple[str, str]:
+        return "20260301", "120000"
+
+
+class FakeContext:
+    """What a front's ``build`` needs of the composition root."""
+
+    def __init__(self) -> None:
+        self.timeline = Timeline()
+        self.reactor = reactor
+
+
+class FakeFront:
+    """Remembers every key; the same key gets the same answer, other content is refused (I8)."""
+
+    def __init__(self) -> None:
+        self.requests: dict[str, Any] = {}
+        self.answers: dict[str, Answer] = {}
+        self.seen: list[dict[str, Any]] = []
+        self.watchers: dict[str, list[Any]] = {}
+        self.waiting: dict[str, list[Deferred[None]]] = {}
+
+    async def start(self, request: Any, secrets: Any) -> Answer:
+        pin_block = secrets.pin_block.reveal() if secrets and secrets.pin_block else ""
+        self.seen.append({"start": request.key, "pin_block": pin_block})
+        if request.bill.startswith("BOOM"):
+            raise RuntimeError(f"a fault with {secrets.pan!r}")
+        if request.bill.startswith("DOWN"):
+            raise JournalDown("away")
+        if request.key in self.requests:
+            if self.requests[request.key] != request:
+                return Answer(
+                    key=request.key, state=AnswerState.REFUSED, code="I8", text="内容不一致"
+                )
+            return self.answers[request.key]
+        self.requests[request.key] = request
+        answer = _answer(request)
+        self.answers[request.key] = answer
+        if request.bill.startswith("SLOW"):
+            waiter: Deferred[None] = Deferred()
+            self.waiting.setdefault(request.key, []).append(waiter)
+            await waiter
+            answer = self.answers[request.key]
+        return answer
+
+    async def query(self, hospital: str, terminal: str, key: str) -> Answer:
+        self.seen.append({"query": key})
+        known = self.answers.get(key)
+        if known is None:
+            known = Answer(key=key, state=AnswerState.UNKNOWN_KEY, version=1, text="未找到")
+            self.answers[key] = known
+        return known
+
+    async def inquire(self, hospital: str, function: str, body: Any) -> InquiryReply:
+        if function == "patient_query":
+            if body["card_no"] == "NOBODY":
+                return InquiryReply(ok=False, code="404", text="未找到患者")
+            patient = {"patient_id": "P1", "name": "王小明", "card_no": body["card_no"]}
+            return InquiryReply(ok=True, body={**patient, "gender": "M"})
+        bills = [{"bill_id": "B1", "title": "血常规", "amount_fen": 1234, "department": "检验科"}]
+        return InquiryReply(ok=True, body=bills)
+
+    async def balance(self, hospital: str, business: str, secrets: Any) -> InquiryReply:
+        return InquiryReply(ok=True, body={"balance_fen": 500_000})
+
+    def watch(self, terminal: str, tell: Any) -> Any:
+        self.watchers.setdefault(terminal, []).append(tell)
+        return lambda: self.watchers[terminal].remove(tell)
+
+    def release(self, key: str, state: str) -> None:
+        """The outcome of an open payment becomes known."""
+        old = self.answers[key]
+        receipt = {"F37": "012345678901", "masked_pan": "622588******0001"}
+        new = msgspec.structs.replace(
+            old, state=AnswerState(state), version=old.version + 1, receipt=receipt
+        )
+        self.answers[key] = new
+        for tell in list(self.watchers.get(self.requests[key].terminal, ())):
+            tell(new)
+        for waiter in self.waiting.pop(key, ()):
+            waiter.callback(None)
+
+
+def _answer(request: Any) -> Answer:
+    facts = {
+        "masked_pan": "622588******0001",
+        "F11": "000001",
+        "F37": "012345678901",
+        "F41": "10000001",
+        "F42": "123456789012345",
+        "batch": "000001",
+        "receipt_no": "R0001",
+    }
+    if request.bill.startswith(("PENDING", "SLOW")):
+        return Answer(
+            key=request.key, state=AnswerState.PENDING, version=1, amount_fen=request.amount_fen
+        )
+    if request.bill.startswith("D51"):
+        return Answer(
+            key=request.key,
+            state=AnswerState.DECLINED,
+            version=4,
+            amount_fen=request.amount_fen,
+            code="51",
+            text="余额不足",
+        )
+    return Answer(
+        key=request.key,
+        state=AnswerState.APPROVED,
+        version=4,
+        amount_fen=request.amount_fen,
+        receipt=facts,
+    )
+
+
+def main() -> None:
+    """Start, print the ports, turn until killed."""
+    logs.configure("info", sys.stderr.buffer)
+    limits = dict(LIMITS, pki=sys.argv[1], businesses=BUSINESSES)
+    for argument in sys.argv[2:]:
+        name, _, value = argument.partition("=")
+        limits[name] = int(value)
+    front = FakeFront()
+    config = msgspec.convert(limits, plugin.config_schema)
+    service = plugin.build("kiosks", config, front, FakeContext())  # type: ignore[arg-type]
+    service.start()
+
+    def do(order: dict[str, Any]) -> object:
+        if "release" in order:
+            front.release(order["release"], order["state"])
+        if "drop" in order:
+            for session in list(service._sessions.values()):
+                session._guard.abort()
+        if "tell" in order:
+            for tell in list(front.watchers.get(order["tell"], ())):
+                for _ in range(order["times"]):
+                    tell(Answer(key="K-1", state=AnswerState.PENDING, text="字" * 1000))
+        return {}
+
+    def usage(_body: object) -> object:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        return {"cpu_s": used.ru_utime + used.ru_stime, "payments": len(front.requests)}
+
+    control = http.serve_json(
+        reactor,
+        0,
+        {
+            ("POST", "/do"): do,
+            ("GET", "/seen"): lambda _body: front.seen,
+            ("GET", "/usage"): usage,
+            ("GET", "/answers"): lambda _body: msgspec.to_builtins(front.answers),
+        },
+    )
+    ports: Any = dict(service.addresses(), control=control.getHost().port)  # type: ignore[attr-defined]
+    print(json.dumps(ports), flush=True)
+    reactor.run()
+
+
+if __name__ == "__main__":
+    main()
