@@ -164,9 +164,10 @@ def prepare(data: Path, socket_dir: str = "", binaries_dir: str = "") -> list[st
 def exec_server(command: Sequence[str], data: Path, die_with_parent: bool) -> None:
     """Become the server: this process's id is PostgreSQL's from here on. Never returns.
 
-    ``die_with_parent``: a fast shutdown (SIGINT) when the process that started us ends, however
-    it ends. The request survives exec and the namespace. Raises EmbeddedError when another server
-    runs there already.
+    ``die_with_parent``: a fast shutdown (SIGINT) when whoever started us ends, however it ends.
+    For the kernel that is the *thread* that did it, so it must live as long as the server should.
+    The request survives exec and the namespace. Raises EmbeddedError when another server runs
+    there already.
     """
     parent = os.getppid()
     if die_with_parent:
@@ -189,7 +190,7 @@ def wait_ready(dsn: str, timeout_s: int) -> None:
                 raise EmbeddedError(
                     f"PostgreSQL did not come up within {timeout_s} s: {error}"
                 ) from None
-            time.sleep(0.02)
+            time.sleep(0.05)
         else:
             return
 

@@ -1,5 +1,6 @@
 """How results come back from the journal's threads to the reactor."""
 
+import select
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -27,6 +28,13 @@ def close_quietly(conn: connection | None) -> None:
             conn.close()
         except psycopg2.Error:
             return  # it was broken: that is why it is closed
+
+
+def hung_up(conn: connection) -> bool:
+    """The server has closed this idle session. Seen before sending: nothing was sent."""
+    poller = select.poll()
+    poller.register(conn.fileno(), select.POLLRDHUP)
+    return bool(poller.poll(0))
 
 
 def error_name(error: psycopg2.Error) -> str:

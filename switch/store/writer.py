@@ -24,7 +24,15 @@ from switch.store.errors import Corrupt, StartRefused, WriteRejected
 from switch.store.node import Node, Superseded
 from switch.store.rows import decode_payment, lost
 from switch.store.settings import JournalSettings
-from switch.store.threads import CallFromThread, Fired, close_quietly, error_name, fire, is_broken
+from switch.store.threads import (
+    CallFromThread,
+    Fired,
+    close_quietly,
+    error_name,
+    fire,
+    hung_up,
+    is_broken,
+)
 
 _log = get_logger("journal")
 
@@ -145,6 +153,14 @@ class Writer:
         """Commit ``batch``, whatever it takes; every Deferred of it is fired."""
         tries = 0
         while batch:
+            if self._session is None or self._session.closed or hung_up(self._session):
+                # Nothing of this batch was sent: births in it are refused at once, not in doubt.
+                self._fail(
+                    [item for item in batch if item.new], JournalDown("the database is away")
+                )
+                batch = [item for item in batch if not item.new]
+                self._reopen("hung up")
+                continue
             try:
                 losers = self._apply(batch)
             except psycopg2.Error as error:
@@ -159,8 +175,7 @@ class Writer:
 
     def _apply(self, batch: Sequence[_Item]) -> dict[int, tuple[str, str | None, int]]:
         """One round trip, one commit: number → (verdict, state, checksum) of the losers."""
-        if self._session is None:
-            raise psycopg2.OperationalError("no session")
+        assert self._session is not None
         rows = "[" + ",".join([item.text for item in batch]) + "]"
         crash_point("before commit")
         started = time.perf_counter()
@@ -175,8 +190,7 @@ class Writer:
         """What is left to do of ``batch`` after ``error``."""
         code = error.pgcode or ""
         if self._session is None or self._session.closed or is_broken(error):
-            close_quietly(self._session)
-            self._reopen(error)
+            self._reopen(error_name(error))
             return self._after_unknown(batch)
         if len(batch) > 1:
             # One bad write must not take the others with it: each on its own.
@@ -211,8 +225,7 @@ class Writer:
         """Which of these first writes are in the journal."""
         while True:
             try:
-                if self._session is None:
-                    raise psycopg2.OperationalError("no session")
+                assert self._session is not None
                 with self._session.cursor() as cursor:
                     cursor.execute(
                         "SELECT write_no FROM payment_event"
@@ -221,14 +234,14 @@ class Writer:
                     )
                     return {number for (number,) in cursor}
             except psycopg2.Error as error:
-                close_quietly(self._session)
-                self._reopen(error)
+                self._reopen(error_name(error))
 
-    def _reopen(self, error: psycopg2.Error) -> None:
+    def _reopen(self, why: str) -> None:
         """A new session under the node's lock, however long it takes; new payments are refused
         meanwhile. Raises Superseded or _Closing."""
+        close_quietly(self._session)
         self._session = None
-        _log.warning("database away", error=error_name(error))
+        _log.warning("database away", error=why)
         self._refuse_new()
         tries = 0
         while self._session is None:

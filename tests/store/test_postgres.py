@@ -250,7 +250,7 @@ def writer_waits(world) -> bool:
     """The writer's session stands in front of a lock."""
     return bool(
         world.sql(
-            "SELECT FROM pg_stat_activity WHERE application_name = 'yyt a writer'"
+            "SELECT 1 FROM pg_stat_activity WHERE application_name = 'yyt a writer'"
             " AND wait_event_type = 'Lock' AND datname = current_database()"
         )
     )
@@ -443,23 +443,31 @@ def test_I4_what_was_told_survives_the_servers_death(how: signal.Signals) -> Non
                 told[key] = version
 
         world.run_all([drive(f"k{n}") for n in range(16)])
-        killer.join(PATIENCE_S)
 
         assert told == {f"k{n}": 199 for n in range(16)}
         assert dict(world.sql("SELECT key, version FROM payment")) == told
         assert world.run(node.commit(write("after"))).committed
         world.close()
+        killer.finish()
 
 
 class _DeathAndReturn(threading.Thread):
+    """Lives until :meth:`finish`: the server stops when the thread that started it ends."""
+
     def __init__(self, server: TemporaryPostgres, how: int) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self._server = server
         self._how = how
+        self._finished = threading.Event()
 
     def run(self) -> None:
         self._server.signal(self._how)
         self._server.start()
+        self._finished.wait()
+
+    def finish(self) -> None:
+        self._finished.set()
+        self.join(PATIENCE_S)
 
 
 def test_a_birth_while_the_server_is_away_is_refused_at_once() -> None:
@@ -593,5 +601,5 @@ def test_I12_a_password_in_the_configuration_is_refused(tmp_path: Path) -> None:
 def test_settings_that_cannot_work_are_refused(changes: dict, message: str) -> None:
     """In words, before anything is opened."""
     with pytest.raises(ValueError, match=message):
-        journal_settings("dbname=x", **changes)
+        journal_settings(**({"dsn": "dbname=x"} | changes))
     assert JournalSettings.__struct_config__.forbid_unknown_fields
