@@ -155,6 +155,9 @@ class BankChannel:
             "sent_date": date[4:],
             "key_generation": str(terminal.keys.generation if terminal.keys else 0),
         }
+        if order.leg.attempt > 1:
+            # What the refused attempt was answered must not pass for this one's answer.
+            facts |= dict.fromkeys(("F15", "F37", "F38", "F39"), "")
         identity = Identity(
             bank=self.name,
             merchant=terminal.config.merchant,

@@ -80,6 +80,8 @@ class Hub:
         """The link by this name if it is up, else the least busy one; None when all are down."""
         best = None
         for link in self.links:
+            if not link.usable:
+                continue
             if link.name == preferred:
                 return link
             if best is None or link.in_flight < best.in_flight:

@@ -55,6 +55,8 @@ class Link(Protocol):
         self.in_flight = 0
         self.received_at = 0
         self.up = False
+        self.usable = False
+        """Up, and not being dropped: the only links that messages go out on."""
         self._owner = owner
         self._timeline = timeline
         self._times = times
@@ -83,14 +85,15 @@ class Link(Protocol):
 
     def drop(self, why: str) -> None:
         """Close at once: the peer is gone, hostile or out of step."""
-        if self.up:
+        if self.usable:
             _log.warning("link_dropped", link=self.name, why=why)
+        self.usable = False
         if self.transport is not None:
             abort = getattr(self.transport, "abortConnection", self.transport.loseConnection)
             abort()
 
     def connectionMade(self) -> None:
-        self.up = True
+        self.up = self.usable = True
         self.received_at = self._timeline.now_ms()
         self._tune()
         self._watch_idle()
@@ -113,7 +116,7 @@ class Link(Protocol):
             )
 
     def connectionLost(self, reason: Failure | None = None) -> None:
-        self.up = False
+        self.up = self.usable = False
         self._stop_frame_timer()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
