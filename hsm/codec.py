@@ -71,8 +71,8 @@ class Tail(NamedTuple):
 NO_TAIL: Final = Tail()
 
 
-def _read(parts: tuple[Part, ...], data: bytes, seen: Values) -> int:
-    """Read ``parts`` into ``seen``; where they end."""
+def _read(parts: tuple[Part, ...], data: bytes, seen: Values, found: Values) -> int:
+    """Read ``parts`` into ``found`` (and ``seen``, which they may depend on); where they end."""
     at = 0
     for part in parts:
         if part.when is not None and not part.when(seen):
@@ -90,9 +90,10 @@ def _read(parts: tuple[Part, ...], data: bytes, seen: Values) -> int:
             fields = (part,)
         for field in fields:
             try:
-                seen[field.name], at = field.kind.read(data, at, seen)
+                value, at = field.kind.read(data, at, seen)
             except CommandError as error:
                 raise CommandError(error.code, field.name) from None
+            seen[field.name] = found[field.name] = value
     return at
 
 
@@ -120,7 +121,7 @@ def parse_request(command: Command, data: bytes) -> tuple[Values, Tail]:
     Whatever is left over when all fields are read must be a tail, else it is error 15.
     """
     values: Values = {}
-    at = _read(command.request, data, values)
+    at = _read(command.request, data, values, values)
     tail = _read_tail(data[at:]) if at < len(data) else NO_TAIL
     if tail is None:
         raise CommandError("15", "data after the last field")
@@ -177,19 +178,10 @@ def parse_response(command: Command, data: bytes, known: Values) -> tuple[str, V
     error = data[2:4]
     if data[:2] != command.response_code.encode("ascii") or len(error) < 2 or not error.isascii():
         raise CommandError("15", "response code")
-    code, at, seen = error.decode("ascii"), 0, dict(known)
+    code, at, found = error.decode("ascii"), 0, Values()
     if code in command.answered:
-        at = _read(command.response, data[4:], seen)
+        at = _read(command.response, data[4:], dict(known), found)
     rest = data[4 + at :]
     if rest and not rest.startswith(TRAILER):
         raise CommandError("15", "data after the last field")
-    names = _names(command.response) if code in command.answered else ()
-    return code, {name: seen[name] for name in names if name in seen}, rest
-
-
-def _names(parts: tuple[Part, ...]) -> tuple[str, ...]:
-    return tuple(
-        field.name
-        for part in parts
-        for field in (part.fields if isinstance(part, Option) else (part,))
-    )
+    return code, found, rest

@@ -7,6 +7,7 @@ import pytest
 
 from hsm import reference
 from hsm.client import HsmConfig
+from hsm.daemon import metrics
 
 PAGE = (Path(__file__).parents[2] / "docs" / "hsm.md").read_text(encoding="utf-8")
 
@@ -30,3 +31,10 @@ def test_every_setting_is_explained() -> None:
     """Each field of HsmConfig has its place in the settings table."""
     for field in msgspec.structs.fields(HsmConfig):
         assert f"`{field.name}`" in PAGE
+
+
+def test_every_metric_of_the_daemon_is_explained() -> None:
+    """Name by name, as Prometheus shows it."""
+    for family in metrics.REGISTRY.collect():
+        name = family.name + ("_total" if family.type == "counter" else "")
+        assert f"`{name}`" in PAGE
