@@ -201,3 +201,23 @@ def test_stop_while_connecting_is_not_sent(world: World) -> None:
     world.net.run(0.1)
 
     assert ends == [Failed(False, "stopped")]
+
+
+def test_bytes_on_an_idle_connection_close_it(world: World) -> None:
+    """Goal: a second answer that comes later finds no call to spoil."""
+    server, pool = Server(world), pool_for(world)
+    first = post(pool, b"first")
+    world.net.run(0.1)
+    held = server.waiting[0][0]
+    server.answer(http_answer(b"one"))
+    world.net.run(0.1)
+    held.transport.write(http_answer(b"two"))
+    world.net.run(0.1)
+    second = post(pool, b"second")
+    world.net.run(0.1)
+    server.answer(http_answer(b"mine"))
+    world.net.run(0.1)
+
+    assert first == [Answered(200, b"one")]
+    assert second == [Answered(200, b"mine")]
+    assert world.net.connects == 2
