@@ -124,10 +124,10 @@ class Load:
             elapsed_ms = min(elapsed_ms, plan.seconds * 1000)
         due = elapsed_ms * plan.rate // 1000 - report.offered
         report.held_back_max = max(report.held_back_max, due - (plan.in_flight - self._in_flight))
-        starting = min(due, plan.in_flight - self._in_flight)
-        if starting > 0:
-            self._start(starting)
         over = plan.seconds and now_ms - self._began_at >= plan.seconds * 1000
+        starting = min(due, plan.in_flight - self._in_flight)
+        if starting > 0 and not over:
+            self._start(starting)
         if over and (not self._due_at or now_ms - self._began_at >= plan.seconds * 1000 + DRAIN_MS):
             self._loop.stop()
             self._done(self.report())

@@ -92,7 +92,7 @@ class Supervisor:
 
     def start(self, programs: Sequence[Program], timeout_s: float) -> None:
         """Start ``programs`` together and wait until each is ready. Raises NotReady."""
-        children = [_Child(p, self._folder / "log" / f"{p.name}.log") for p in programs]
+        children = [_Child(program, self.log_of(program.name)) for program in programs]
         with self._lock:
             for child in children:
                 child.start()
@@ -104,6 +104,19 @@ class Supervisor:
                 if time.monotonic() > end or self._interrupted.is_set():
                     raise NotReady(f"{child.program.name} did not come up; its log is {child.log}")
                 time.sleep(POLL_S)
+
+    def pids(self) -> dict[str, int]:
+        """Name → process id of those that run."""
+        with self._lock:
+            return {
+                child.program.name: child.process.pid
+                for child in self._children
+                if child.process is not None
+            }
+
+    def log_of(self, name: str) -> Path:
+        """Where a program's output goes."""
+        return self._folder / "log" / f"{name}.log"
 
     def kill(self, name: str) -> None:
         """SIGKILL a child, as a power cut would; it comes back like after any death."""

@@ -1,0 +1,1 @@
+"""``yyt bench``: what the switch does in a second, measured on the machine it runs on."""

@@ -1,0 +1,58 @@
+"""The measuring rod: how many payments a second pgbench commits on the same server.
+
+A "payment" here is what the journal commits for one: an insert and three updates of a row with
+its state, each with one row of history, each a durable commit of its own.
+"""
+
+import re
+import subprocess
+from pathlib import Path
+
+import psycopg2
+
+from switch.store.embedded import binaries
+
+CLIENTS = 64
+STATE_BYTES = 2_500
+"""About what a payment's state takes in the journal."""
+
+_TABLES = """
+DROP TABLE IF EXISTS bench_payment, bench_event;
+CREATE TABLE bench_payment (key bigint PRIMARY KEY, version integer NOT NULL, state json NOT NULL)
+    WITH (fillfactor = 60);
+CREATE TABLE bench_event (key bigint, version integer, event json, PRIMARY KEY (key, version));
+"""
+
+_STATE = '\'{"state":"' + "x" * STATE_BYTES + "\"}'"
+_EVENT = "'" + '{"event":"' + "x" * 300 + '"}' + "'"
+
+
+def _script() -> str:
+    def step(version: int, change: str) -> str:
+        history = f"INSERT INTO bench_event VALUES (:key, {version}, {_EVENT})"  # noqa: S608 - constants
+        return f"BEGIN;\n{change};\n{history};\nCOMMIT;\n"
+
+    first = step(1, f"INSERT INTO bench_payment VALUES (:key, 1, {_STATE})")  # noqa: S608 - constants
+    update = "UPDATE bench_payment SET version = {0}, state = {1} WHERE key = :key"
+    later = [step(n, update.format(n, _STATE)) for n in (2, 3, 4)]
+    return "\\set key random(1, 9000000000000000)\n" + first + "".join(later)
+
+
+def payments_per_s(dsn: str, folder: Path, seconds: int) -> float:
+    """Run pgbench for ``seconds``. Raises CalledProcessError."""
+    connection = psycopg2.connect(dsn)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(_TABLES)
+    connection.close()
+    script = folder / "pgbench.sql"
+    script.write_text(_script(), encoding="ascii")
+    done = subprocess.run(  # noqa: S603 - the package's own program
+        [
+            str(binaries() / "pgbench"), "--no-vacuum", "--jobs=1", f"--client={CLIENTS // 2}",
+            f"--time={seconds}", f"--file={script}", dsn,
+        ],
+        check=True, capture_output=True, text=True, timeout=seconds + 60,
+    )  # fmt: skip
+    found = re.search(r"tps = ([0-9.]+)", done.stdout)
+    assert found is not None, "pgbench prints its rate"
+    return float(found.group(1))
