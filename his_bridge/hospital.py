@@ -30,7 +30,7 @@ _log = get_logger("his")
 
 NO_ANSWER = "医院系统未应答"
 BUSY = "医院系统繁忙，请稍后再试"
-_OWN_LIMITS = frozenset({"queue_full", "queue_wait", "stopped"})
+_OWN_LIMITS = frozenset({"queue_full", "queue_wait", "stopped", "not_ours"})
 """Not the HIS's failures: they say nothing about it."""
 
 
@@ -90,7 +90,12 @@ class Hospital:
         expected = expected_of(order, request)
         try:
             mapped = await self._call(
-                function, request, expected, money=True, first_byte=_k7 if books else None
+                function,
+                request,
+                expected,
+                money=True,
+                first_byte=_k7 if books else None,
+                may_send=order.may_send,
             )
         except RequestError as error:
             _log.error("his_request_refused", function=function, code=error.code, text=error.text)
@@ -149,6 +154,7 @@ class Hospital:
         *,
         money: bool,
         first_byte: Callable[[], object] | None = None,
+        may_send: Callable[[], bool] | None = None,
     ) -> Mapped | Reply:
         """A mapped answer, or the Reply of a call that got none. Raises RequestError."""
         body = self._templates[function].render(request)
@@ -158,6 +164,7 @@ class Hospital:
             timeout_ms=self._profile.functions[function].timeout_ms,
             money=money,
             first_byte=first_byte,
+            may_send=may_send,
         )
         if isinstance(end, Failed):
             self._observe(function, began, end.reason)

@@ -73,18 +73,25 @@ class _Call:
         "deadline",
         "done",
         "first_byte",
+        "may_send",
         "money",
         "running",
         "timer",
     )
 
     def __init__(
-        self, data: bytes, deadline: Millis, money: bool, first_byte: Callable[[], object] | None
+        self,
+        data: bytes,
+        deadline: Millis,
+        money: bool,
+        first_byte: Callable[[], object] | None,
+        may_send: Callable[[], bool] | None,
     ) -> None:
         self.data = data
         self.deadline = deadline
         self.money = money
         self.first_byte = first_byte
+        self.may_send = may_send
         self.done: Deferred[End] = Deferred()
         self.timer: Cancellable | None = None
         self.running = False
@@ -128,13 +135,15 @@ class HttpPool:
         timeout_ms: int,
         money: bool,
         first_byte: Callable[[], object] | None = None,
+        may_send: Callable[[], bool] | None = None,
     ) -> Deferred[End]:
         """Send one complete HTTP request; the Deferred never fails.
 
-        ``first_byte`` is called when the answer's first bytes are here, before they are read.
+        ``first_byte`` is called when the answer's first bytes are here, before they are read;
+        ``may_send`` just before the request's first byte is written: False = not sent (I13).
         """
         deadline = Millis(self._timeline.now_ms() + timeout_ms)
-        call = _Call(data, deadline, money, first_byte)
+        call = _Call(data, deadline, money, first_byte, may_send)
         done, lane = call.done, self._money if money else self._inquiries
         if self._stopped:
             self._finish(call, Failed(False, "stopped"))
@@ -211,6 +220,12 @@ class HttpPool:
         self._pump()
 
     def _send(self, call: _Call, connection: "_Connection") -> None:
+        if call.may_send is not None and not call.may_send():
+            connection.idle_since = self._timeline.now_ms()
+            self._idle.append(connection)
+            self._finish(call, Failed(False, "not_ours"))
+            self._pump()
+            return
         call.connection = connection
         call.wake_at(self._timeline, call.deadline, lambda: self._late(call, connection))
         connection.send(call)

@@ -64,6 +64,10 @@ class BalanceQuery(Struct, frozen=True, kw_only=True):
     secrets: CardSecrets
 
 
+def _always() -> bool:
+    return True
+
+
 class Order(Struct, frozen=True, kw_only=True):
     """One exchange to be made for one leg."""
 
@@ -72,6 +76,9 @@ class Order(Struct, frozen=True, kw_only=True):
     verb: Verb
     rung: RungKind | None = None
     unvoiding: bool = False
+    may_send: Callable[[], bool] = _always
+    """Asked just before the first byte is written, after everything that had to be waited for
+    (HSM, connection): False = this node drives the payment no longer, so it ends NotSent (I13)."""
 
     @property
     def leg(self) -> Leg:

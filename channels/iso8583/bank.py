@@ -3,6 +3,8 @@
 What is done with it (sale, reversal, balance) is :mod:`channels.iso8583.channel`.
 """
 
+from collections.abc import Callable
+
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 
@@ -35,6 +37,13 @@ class NoLinkError(Iso8583Error):
 
     def __init__(self) -> None:
         super().__init__("link", "no link to the bank is up")
+
+
+class NotOursError(Iso8583Error):
+    """This node drives the payment no longer; nothing was sent (I13)."""
+
+    def __init__(self) -> None:
+        super().__init__("lease", "this node drives the payment no longer")
 
 
 class Sent(Struct, frozen=True):
@@ -115,8 +124,11 @@ class Bank:
         *,
         origin: Origin | None = None,
         preferred_link: str = "",
+        may_send: Callable[[], bool] | None = None,
     ) -> Sent:
-        """One exchange. Raises KeyServiceError and Iso8583Error, both before the write only."""
+        """One exchange. Raises KeyServiceError and Iso8583Error, both before the write only.
+
+        ``may_send`` is asked after all waiting, just before the write (I13)."""
         terminal.begin()
         try:
             mak = terminal.mak
@@ -128,6 +140,8 @@ class Bank:
             link = self.hub.pick(preferred_link)
             if link is None:
                 raise NoLinkError
+            if may_send is not None and not may_send():
+                raise NotOursError
             # What is kept to know the answer by holds no secret (I12).
             kept = {number: fields[number] for number in self._remembered if number in fields}
             exchange = Exchange(kept, terminal, mak, origin)

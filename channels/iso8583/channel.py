@@ -4,7 +4,7 @@ Outcomes (I9): nothing is NotSent once a byte may have left; nothing that left i
 proven answer or Unknown. Secrets live from the call to the write and nowhere else (I12).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
@@ -179,7 +179,13 @@ class BankChannel:
         )
         try:
             sent = await self._send_card(
-                self._sale, terminal, card, order.leg.facts, write_sale, origin
+                self._sale,
+                terminal,
+                card,
+                order.leg.facts,
+                write_sale,
+                origin,
+                order.may_send,
             )
         except (KeyServiceError, Iso8583Error) as error:
             _log.error("not_sent", bank=self.name, key=order.payment.key, why=str(error))
@@ -197,6 +203,7 @@ class BankChannel:
         facts: Mapping[str, str],
         write: Write,
         origin: Origin | None,
+        may_send: Callable[[], bool] | None = None,
     ) -> Sent:
         """Translate the PIN, build, MAC, send, wait. Raises before the write only."""
         terminal.begin()  # the PIN block must not outlive the key it is made under
@@ -208,7 +215,9 @@ class BankChannel:
                 )
             values = sale.secret_values(card, pin_block)
             fields = split.whole(facts, values)
-            return await self._bank.send(split.mti, fields, terminal, write, origin=origin)
+            return await self._bank.send(
+                split.mti, fields, terminal, write, origin=origin, may_send=may_send
+            )
         finally:
             terminal.end()
 
@@ -225,7 +234,7 @@ class BankChannel:
             return replies.not_sent("冲正待发:冲正通道已满")
         self._reversing += 1
         try:
-            sent = await self._send_reversal(terminal, facts)
+            sent = await self._send_reversal(terminal, facts, order.may_send)
         except (KeyServiceError, Iso8583Error) as error:
             _log.error("reversal_not_sent", bank=self.name, key=order.payment.key, why=str(error))
             return replies.not_sent("冲正未发出")
@@ -237,7 +246,9 @@ class BankChannel:
         self._follow_up(terminal, sent.answer)
         return replies.reply_to_reversal(self._dialect, sent.answer)
 
-    async def _send_reversal(self, terminal: Terminal, facts: Mapping[str, str]) -> Sent:
+    async def _send_reversal(
+        self, terminal: Terminal, facts: Mapping[str, str], may_send: Callable[[], bool]
+    ) -> Sent:
         pan = ""
         if facts.get("F2"):
             pan = (await self._context.key_service.reveal(facts["F2"])).reveal()
@@ -249,6 +260,7 @@ class BankChannel:
             terminal,
             write_reversal,
             preferred_link=facts.get("link", ""),
+            may_send=may_send,
         )
 
     # ---- Inquirer --------------------------------------------------------------------------------

@@ -162,9 +162,9 @@ class Driver:
         self, event: Event | dict[str, object], after: Payment, effects: tuple[Effect, ...]
     ) -> CommitResult:
         """Prepare what is to be sent, commit it all, and only then act."""
-        entry = msgspec.json.encode({"event": event, "effects": effects})
         for _ in range(IDENTITY_TRIES_MAX):
-            prepared, identities, unprepared = await self._prepare(after, effects)
+            prepared, acts, identities = await self._prepare(after, effects)
+            entry = msgspec.json.encode({"event": event, "effects": acts})
             result = await self._house.journal.commit(
                 Write(payment=prepared, event=entry, identities=identities)
             )
@@ -176,14 +176,15 @@ class Driver:
             return result
         self._settle(self.payment, prepared)
         self.payment = prepared
-        self._act(effects, unprepared)
+        self._act(acts)
         return result
 
     async def _prepare(
         self, after: Payment, effects: tuple[Effect, ...]
-    ) -> tuple[Payment, tuple[Identity, ...], frozenset[int]]:
+    ) -> tuple[Payment, tuple[Effect, ...], tuple[Identity, ...]]:
+        """What is to be sent gets its facts and its identity; what cannot be prepared is decided
+        as NotSent here, so that the journal never says "out" of what has no identity to undo."""
         identities: list[Identity] = []
-        unprepared: set[int] = set()
         for effect in effects:
             if effect.kind is not EffectKind.SEND or effect.verb is not Verb.DO:
                 continue
@@ -193,7 +194,8 @@ class Driver:
                 order, self._secrets
             )
             if prepared is None:
-                unprepared.add(effect.leg)
+                after, more = self._unprepared(after, effect)
+                effects = (*(other for other in effects if other is not effect), *more)
                 continue
             if prepared.identity is not None:
                 identities.append(prepared.identity)
@@ -201,7 +203,19 @@ class Driver:
                 legs = list(after.legs)
                 legs[effect.leg] = replace(leg, facts={**leg.facts, **prepared.facts})
                 after = replace(after, legs=tuple(legs))
-        return after, tuple(identities), frozenset(unprepared)
+        return after, effects, tuple(identities)
+
+    def _unprepared(self, after: Payment, effect: Effect) -> tuple[Payment, tuple[Effect, ...]]:
+        unsent = event_of(
+            Verb.DO,
+            _unsent,
+            effect.leg,
+            effect.attempt,
+            self._house.timeline.now_ms(),
+            fresh_attempt=False,
+        )
+        turned, effects = machine.decide(after, unsent)
+        return replace(turned, version=after.version), effects
 
     def _lost(self, result: CommitResult) -> None:
         if self.payment.version:
@@ -236,10 +250,10 @@ class Driver:
 
     # ---- act -------------------------------------------------------------------------------------
 
-    def _act(self, effects: tuple[Effect, ...], unprepared: frozenset[int] = frozenset()) -> None:
+    def _act(self, effects: tuple[Effect, ...]) -> None:
         for effect in effects:
             if effect.kind is EffectKind.SEND:
-                self._send(effect, unprepared)
+                self._send(effect)
             elif effect.kind is EffectKind.WAKE:
                 self._arm(effect)
             elif effect.kind is EffectKind.ALARM:
@@ -251,8 +265,8 @@ class Driver:
                     crash_point("K9")
                 self._house.told(self)
 
-    def _send(self, effect: Effect, unprepared: frozenset[int]) -> None:
-        if self._house.journal.lease_left_ms() <= 0:
+    def _send(self, effect: Effect) -> None:
+        if not self._may_send():
             # I13: someone else may drive it by now, so nothing more is sent from here
             log.error("lease_gone", key=self.payment.key, invariant="I13")
             self._house.lost(self)
@@ -261,26 +275,27 @@ class Driver:
         if effect.verb is Verb.UNDO:
             crash_point("K11")
         self._exchanges += 1
-        Deferred.fromCoroutine(self._exchange(effect, effect.leg in unprepared)).addErrback(
-            self._broken
-        )
+        Deferred.fromCoroutine(self._exchange(effect)).addErrback(self._broken)
 
-    async def _exchange(self, effect: Effect, unprepared: bool) -> None:
+    def _may_send(self) -> bool:
+        """I13: ours to drive, by a lease that has not run out on the monotonic clock."""
+        return self._alive and self._house.journal.lease_left_ms() > 0
+
+    async def _exchange(self, effect: Effect) -> None:
         payment, i = self.payment, effect.leg
         leg = payment.legs[i]
         started = self._house.timeline.now_ms()
-        reply = _unsent
-        if not unprepared:
-            order = Order(
-                payment=payment,
-                leg_index=i,
-                verb=effect.verb,
-                rung=leg.policy.ladder[leg.rung].kind if effect.verb is Verb.UNDO else None,
-                unvoiding=leg.unvoiding,
-            )
-            reply = await self._house.counterparty(leg.counterparty).exchange(
-                order, self._secrets if effect.verb is Verb.DO else None
-            )
+        order = Order(
+            payment=payment,
+            leg_index=i,
+            verb=effect.verb,
+            rung=leg.policy.ladder[leg.rung].kind if effect.verb is Verb.UNDO else None,
+            unvoiding=leg.unvoiding,
+            may_send=self._may_send,
+        )
+        reply = await self._house.counterparty(leg.counterparty).exchange(
+            order, self._secrets if effect.verb is Verb.DO else None
+        )
         self._exchanges -= 1
         now = self._house.timeline.now_ms()
         self.outside_ms += now - started
