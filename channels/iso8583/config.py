@@ -1,36 +1,52 @@
 """Configuration of a bank channel. Every time and every limit is the operator's to state."""
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from channels.iso8583.errors import DialectError
+from channels.iso8583.load import load_dialect
+
+Milliseconds = Annotated[int, Meta(ge=1, le=7 * 86_400_000)]
+Limit = Annotated[int, Meta(ge=1, le=1_000_000)]
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+TerminalId = Annotated[str, Meta(pattern="^[0-9A-Za-z]{8}$")]
+MerchantId = Annotated[str, Meta(pattern="^[0-9A-Za-z]{15}$")]
+TimeOfDay = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
-class ClientLink(Struct, frozen=True, kw_only=True, tag="client", tag_field="mode"):
+class ClientLink(
+    Struct, frozen=True, kw_only=True, tag="client", tag_field="mode", forbid_unknown_fields=True
+):
     """We dial the bank."""
 
     host: str
-    port: int
+    port: Port
 
 
-class ServerLink(Struct, frozen=True, kw_only=True, tag="server", tag_field="mode"):
+class ServerLink(
+    Struct, frozen=True, kw_only=True, tag="server", tag_field="mode", forbid_unknown_fields=True
+):
     """The bank dials us. A connection above ``accept_limit`` is closed; we keep listening."""
 
     host: str
     """The address of ours to listen on."""
-    port: int
-    accept_limit: int
+    port: Port
+    accept_limit: Limit
 
 
 class TerminalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A logical terminal: the owner of a key set, a batch and a STAN counter."""
 
-    merchant: str
+    merchant: MerchantId
     """F42, 15 characters."""
-    terminal: str
+    terminal: TerminalId
     """F41, 8 characters."""
     clearing: str
     """Whose money it collects: ``outpatient`` or ``inpatient`` (双秘钥双商户号)."""
     tmk: str
     """The bank's terminal master key under our LMK, type ZMK (000)."""
-    in_flight: int
+    in_flight: Limit
     """Payments at once on this terminal; 1 unless the bank allows more in writing."""
 
 
@@ -39,36 +55,46 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     dialect: str
     """Name of a built-in dialect, or path of a dialect file."""
-    links: tuple[ClientLink | ServerLink, ...]
-    terminals: tuple[TerminalConfig, ...]
+    links: Annotated[tuple[ClientLink | ServerLink, ...], Meta(min_length=1)]
+    terminals: Annotated[tuple[TerminalConfig, ...], Meta(min_length=1)]
     pin_required: bool
-    cutover: str
+    cutover: TimeOfDay
     """``HH:MM`` local time at which the bank's business day turns (日切)."""
-    connect_timeout_ms: int
-    reconnect_first_ms: int
-    reconnect_ceiling_ms: int
-    response_timeout_ms: int
-    echo_idle_ms: int
+    connect_timeout_ms: Milliseconds
+    reconnect_first_ms: Milliseconds
+    reconnect_ceiling_ms: Milliseconds
+    response_timeout_ms: Milliseconds
+    echo_idle_ms: Milliseconds
     """Nothing received for so long: ask whether the bank is still there."""
-    echo_timeout_ms: int
-    sign_on_retry_ms: int
-    frame_limit_bytes: int
-    frame_timeout_ms: int
+    echo_timeout_ms: Milliseconds
+    sign_on_retry_ms: Milliseconds
+    frame_limit_bytes: Limit
+    frame_timeout_ms: Milliseconds
     """A frame is complete within this time of its first byte, else the link is closed."""
-    in_flight_limit: int
+    in_flight_limit: Limit
     """Sales at once at this bank; reversals have as many slots of their own."""
-    queue_limit: int
+    queue_limit: Limit
     """Sales that may wait for a free terminal; one more is refused at once."""
-    queue_wait_ms: int
-    stan_block: int
-    expired_limit: int
+    queue_wait_ms: Milliseconds
+    stan_block: Limit
+    expired_limit: Limit
     """Ended exchanges remembered, to know late and duplicate answers."""
-    max_wrong_macs: int
+    max_wrong_macs: Limit
     """So many unauthentic frames in a row: the link is dropped and signed on anew."""
-    key_max_age_ms: int
+    key_max_age_ms: Milliseconds
     """Older keys start no debit; they are renewed at nine tenths of it."""
-    clock_skew_alarm_ms: int
-    not_found_waits_ms: tuple[int, ...]
+    clock_skew_alarm_ms: Milliseconds
+    not_found_waits_ms: Annotated[tuple[Milliseconds, ...], Meta(min_length=1)]
     """After 25 (no original): the reversal is sent again at these waits."""
-    reversal_waits_ms: tuple[int, ...]
+    reversal_waits_ms: Annotated[tuple[Milliseconds, ...], Meta(min_length=1)]
     """Waits between the tries of a reversal; the last one repeats for ever."""
+
+    def __post_init__(self) -> None:
+        """Refuse what the schema cannot see: a dialect that is none, a terminal named twice."""
+        try:
+            load_dialect(self.dialect)
+        except DialectError as error:
+            raise ValueError(str(error)) from None
+        names = [(one.merchant, one.terminal) for one in self.terminals]
+        if len(set(names)) < len(names):
+            raise ValueError("a logical terminal is named twice")

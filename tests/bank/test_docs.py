@@ -1,0 +1,34 @@
+"""docs/bank-link.md says what the code does."""
+
+from pathlib import Path
+
+import pytest
+
+from channels.bank_simulator.habits import Name, On
+from channels.iso8583.config import Config
+from channels.iso8583.dialect import Action, Dialect
+from channels.iso8583.session import TABLE
+
+TEXT = (Path(__file__).parents[2] / "docs" / "bank-link.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", [*Config.__struct_fields__, *Name, *On, *Action])
+def test_every_word_is_explained(name):
+    """Configuration keys, habits and actions all stand in the page."""
+    assert f"`{name}`" in TEXT
+
+
+def test_every_section_of_a_dialect_is_named():
+    """A dialect author finds each section of the file."""
+    plain = {"name", "title", "mti_encoding", "bitmap_encoding", "currency"}
+    plain |= {"balance_field", "unmapped_text"}
+
+    assert {n for n in Dialect.__struct_fields__ if f"`{n}`" not in TEXT} <= plain
+
+
+def test_session_diagram_is_the_table():
+    """The drawing is generated: one arrow per row, in the table's order."""
+    arrows = [f"    {state} --> {after}: {event}" for (state, event), (after, _) in TABLE.items()]
+    drawing = "\n".join(["stateDiagram-v2", "    [*] --> off", *arrows])
+
+    assert drawing in TEXT, drawing
