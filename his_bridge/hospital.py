@@ -30,7 +30,7 @@ _log = get_logger("his")
 
 NO_ANSWER = "医院系统未应答"
 BUSY = "医院系统繁忙，请稍后再试"
-_OWN_LIMITS = frozenset({"queue_full", "queue_wait", "stopped", "not_ours"})
+_OWN_LIMITS = frozenset({"queue_full", "queue_wait", "stopped", "lease_gone"})
 """Not the HIS's failures: they say nothing about it."""
 
 

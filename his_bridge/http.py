@@ -223,7 +223,7 @@ class HttpPool:
         if call.may_send is not None and not call.may_send():
             connection.idle_since = self._timeline.now_ms()
             self._idle.append(connection)
-            self._finish(call, Failed(False, "not_ours"))
+            self._finish(call, Failed(False, "lease_gone"))
             self._pump()
             return
         call.connection = connection

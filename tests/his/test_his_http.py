@@ -221,3 +221,23 @@ def test_bytes_on_an_idle_connection_close_it(world: World) -> None:
     assert first == [Answered(200, b"one")]
     assert second == [Answered(200, b"mine")]
     assert world.net.connects == 2
+
+
+def test_I13_call_whose_lease_is_gone_is_not_sent(world: World) -> None:
+    """Goal: asked just before the first byte, after all waiting; the connection serves others."""
+    server, pool = Server(world), pool_for(world, connections=1)
+    post(pool, b"first")
+    ends: list[Any] = []
+    ours = [True]
+    waiting = pool.post(b"x", timeout_ms=9_000, money=True, may_send=lambda: ours[0])
+    waiting.addBoth(ends.append)
+    world.net.run(0.1)
+    ours[0] = False
+    server.answer()
+    world.net.run(0.1)
+    post(pool, b"third")
+    world.net.run(0.1)
+
+    assert ends == [Failed(False, "lease_gone")]
+    assert server.bodies() == [b"third"]
+    assert world.net.connects == 1
