@@ -8,7 +8,7 @@ from collections import deque
 
 from twisted.internet.defer import Deferred
 
-from switch.ports import JournalDown, LogicalTerminal, Numbers
+from switch.ports import LogicalTerminal, Numbers
 
 
 class Stans:
@@ -61,10 +61,10 @@ class Stans:
 
     async def _reserve(self) -> None:
         epoch = self._epoch
-        problem: JournalDown | None = None
+        problem: Exception | None = None
         try:
             block = await self._numbers.reserve(self._terminal, self._block)
-        except JournalDown as error:
+        except Exception as error:  # whatever it is, whoever waits must hear of it
             problem = error
         else:
             if epoch == self._epoch:
