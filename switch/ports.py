@@ -209,6 +209,11 @@ class Journal(Protocol):
         drives it. Our own is returned as it is."""
         ...
 
+    def lease_term(self) -> int:
+        """Grows when a lease that had run out is renewed: what was committed in an earlier term
+        may be another node's by now, although we have a lease again (I13)."""
+        ...
+
     def lease_left_ms(self) -> int:
         """What is left of this node's lease on the monotonic clock; 0 = it is gone (I13)."""
         ...

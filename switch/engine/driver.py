@@ -88,6 +88,7 @@ class Driver:
         self._wakes: dict[int, Cancellable] = {}
         self._deadline: Cancellable | None = None
         self._exchanges = 0
+        self._term = 0
 
     # ---- life ------------------------------------------------------------------------------------
 
@@ -162,6 +163,7 @@ class Driver:
         self, event: Event | dict[str, object], after: Payment, effects: tuple[Effect, ...]
     ) -> CommitResult:
         """Prepare what is to be sent, commit it all, and only then act."""
+        self._term = self._house.journal.lease_term()
         for _ in range(IDENTITY_TRIES_MAX):
             prepared, acts, identities = await self._prepare(after, effects)
             entry = msgspec.json.encode({"event": event, "effects": acts})
@@ -278,8 +280,10 @@ class Driver:
         Deferred.fromCoroutine(self._exchange(effect)).addErrback(self._broken)
 
     def _may_send(self) -> bool:
-        """I13: ours to drive, by a lease that has not run out on the monotonic clock."""
-        return self._alive and self._house.journal.lease_left_ms() > 0
+        """I13: ours to drive, by a lease that has not run out on the monotonic clock, nor did
+        between the commit that led here and now (it may have been renewed since)."""
+        journal = self._house.journal
+        return self._alive and journal.lease_left_ms() > 0 and journal.lease_term() == self._term
 
     async def _exchange(self, effect: Effect) -> None:
         payment, i = self.payment, effect.leg

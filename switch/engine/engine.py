@@ -189,11 +189,10 @@ class Engine:
         """The settlement file, a day list or two people say whether a leg's effect stands (§3's
         doors). False: another node drives the payment, say it there."""
         driver = await self.driver_of(key)
-        if driver is None:
-            return False
         kind = EventKind.STANDS if stands else EventKind.ABSENT
-        driver.feed(Event(kind=kind, at=self.timeline.now_ms(), leg=leg))
-        return True
+        if driver is not None:
+            driver.feed(Event(kind=kind, at=self.timeline.now_ms(), leg=leg))
+        return driver is not None
 
     # ---- House (for drivers) ---------------------------------------------------------------------
 
@@ -220,13 +219,18 @@ class Engine:
     def lost(self, driver: Driver) -> None:
         """Let go here; if it is still ours later (a defect, not a take-over), go on with it."""
         self._drop(driver)
-        key = driver.payment.key
-        at = Millis(self.timeline.now_ms() + self._limits.recovery_every_ms)
-        self.timeline.call_at(at, lambda: self._reclaim(key))
+        self._reclaim_later(driver.payment.key)
 
-    def _reclaim(self, key: str) -> None:
-        if self._taking and key not in self._live:
-            Deferred.fromCoroutine(self._claim(key))
+    def _reclaim_later(self, key: str) -> None:
+        at = Millis(self.timeline.now_ms() + self._limits.recovery_every_ms)
+        self.timeline.call_at(at, lambda: Deferred.fromCoroutine(self._reclaim(key)))
+
+    async def _reclaim(self, key: str) -> None:
+        try:
+            if self._taking and key not in self._live:
+                await self._claim(key)
+        except JournalDown:  # no sweep would find it: the fence is ours already
+            self._reclaim_later(key)
 
     # ---- recovery --------------------------------------------------------------------------------
 

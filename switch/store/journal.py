@@ -97,6 +97,10 @@ class PostgresJournal:
         """See ``ports.Journal.claim``; JournalDown when the database is away."""
         return await self._reader.submit(lambda conn: self._node.claim_one(conn, key))
 
+    def lease_term(self) -> int:
+        """See ``ports.Journal.lease_term``."""
+        return self._reader.lease_term
+
     def lease_left_ms(self) -> int:
         """See ``ports.Journal.lease_left_ms``. 0 for ever once another process has our name."""
         if self._writer.superseded:

@@ -168,6 +168,7 @@ class MemoryJournal:
         database.epochs += 1
         self.epoch = database.epochs
         self._lease_until = timeline.now_ms() + lease_ms
+        self._lease_term = 0
         database.nodes[node_name] = _Node(self.epoch, self._lease_until)
         self.numbers = MemoryNumbers(database.counters, self.settle)
         self.keys = MemoryKeys(database.working_keys, self.settle)
@@ -182,6 +183,8 @@ class MemoryJournal:
         """The heartbeat; does nothing while the database is away or another has our name."""
         row = self._database.nodes[self._name]
         if self._alive and not self._faults.down() and row.epoch == self.epoch:
+            if self._lease_until <= self._timeline.now_ms():
+                self._lease_term += 1
             self._lease_until = row.lease_until = self._timeline.now_ms() + self._lease_ms
 
     def close(self) -> None:
@@ -256,6 +259,10 @@ class MemoryJournal:
             return row.payment()
 
         return await self.settle(take)
+
+    def lease_term(self) -> int:
+        """See ``ports.Journal.lease_term``."""
+        return self._lease_term
 
     def lease_left_ms(self) -> int:
         """See ``ports.Journal.lease_left_ms``."""

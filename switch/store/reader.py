@@ -52,6 +52,8 @@ class Reader:
         self.lease_until_ms = 0
         """On the time line, counted from before the renewal was sent: never later than what the
         database thinks."""
+        self.lease_term = 0
+        """Raised before a renewed lease begins that does not join the one before it."""
         self._thread = threading.Thread(target=self._run, name="journal reader", daemon=True)
 
     def start(self, session: connection, lease_until_ms: int) -> None:
@@ -144,6 +146,8 @@ class Reader:
             name = error_name(error) if isinstance(error, psycopg2.Error) else str(error)
             _log.warning("lease not renewed", error=name, invariant="I13")
         else:
+            if self.lease_until_ms <= self._now_ms():
+                self.lease_term += 1
             self.lease_until_ms = asked_ms + self._settings.lease_ms
 
     def _release(self) -> None:

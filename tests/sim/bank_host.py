@@ -17,6 +17,7 @@ from switch.net.frames import FrameReader, LengthPrefix, framed
 from tests.sim.clock import SimClock
 from tests.sim.key_service import kcv_of, mac_of
 from tests.sim.mix import Mix
+from tests.sim.process import Process
 
 Identity = tuple[str, str, str, str]
 """F42, F41, batch, STAN."""
@@ -28,15 +29,27 @@ _KEYS_KEPT = 8
 class Entry:
     """One sale as the bank keeps it."""
 
-    __slots__ = ("amount_fen", "arrived_at", "booked", "code", "reversed_at", "times")
+    __slots__ = (
+        "amount_fen",
+        "arrived_at",
+        "booked",
+        "code",
+        "heard_at",
+        "reversed_at",
+        "sender",
+        "times",
+    )
 
-    def __init__(self, amount_fen: int, arrived_at: float) -> None:
+    def __init__(self, amount_fen: int, arrived_at: float, sender: Process) -> None:
         self.amount_fen = amount_fen
         self.arrived_at = arrived_at
         self.booked = False
         self.code = ""
         self.reversed_at: float | None = None
         self.times = 1
+        self.sender = sender
+        self.heard_at: float | None = None
+        """When the process that sent the sale read an authentic approval of it."""
 
     @property
     def net_fen(self) -> int:
@@ -62,6 +75,8 @@ class BankHost:
         self.entries: dict[Identity, Entry] = {}
         self.reversals: list[tuple[float, Identity, str]] = []
         """When, of what, answered how."""
+        self.overtaken: set[Identity] = set()
+        """Sales whose reversal came first, at a bank that answers repeats as it answered them."""
         self.links: dict[BankLink, None] = {}
         self._tombs: set[Identity] = set()
         self._maks: dict[str, list[str]] = {}
@@ -110,7 +125,8 @@ class BankHost:
             self.entries[identity].times += 1
             self._answer(link, message, mak, "0210", {**_echo(message), "39": "94"})
             return
-        self.entries[identity] = Entry(int(message.fields["4"]), self.clock.rightNow)
+        sender = link.transport.peer.owner
+        self.entries[identity] = Entry(int(message.fields["4"]), self.clock.rightNow, sender)
         if random() < mix.bank_processing:
             delay = self.random.uniform(5, PROCESSING_MAX_S)
             self.clock.callLater(delay, self._book, link, message, mak, identity)
@@ -133,8 +149,10 @@ class BankHost:
             entry.code = "51"
         entry.booked = entry.code == "00"
         self.trace("bank", "sale", *identity[1:], entry.amount_fen, entry.code)
-        fields = approval if entry.booked else {**_echo(message), "39": entry.code}
-        self._answer(link, message, mak, "0210", fields)
+        if entry.booked:
+            self._answer(link, message, mak, "0210", approval, entry)
+        else:
+            self._answer(link, message, mak, "0210", {**_echo(message), "39": entry.code})
 
     # ---- reversal ----------------------------------------------------------------------------------
 
@@ -156,9 +174,13 @@ class BankHost:
 
     def _reverse(self, identity: Identity) -> str:
         entry = self.entries.get(identity)
+        if identity in self.overtaken:
+            return "25"
         if entry is None or not entry.code:
             if not self.mix.bank_forgets:
                 self._tombs.add(identity)
+            elif self.mix.bank_repeats:
+                self.overtaken.add(identity)
             return "25"
         if entry.booked and entry.reversed_at is None:
             entry.reversed_at = self.clock.rightNow
@@ -167,7 +189,13 @@ class BankHost:
     # ---- answers -----------------------------------------------------------------------------------
 
     def _answer(
-        self, link: "BankLink", message: Message, mak: str, mti: str, fields: dict[str, str]
+        self,
+        link: "BankLink",
+        message: Message,
+        mak: str,
+        mti: str,
+        fields: dict[str, str],
+        approved: Entry | None = None,
     ) -> None:
         """As the habits have it: never, late, out of order, twice, with a wrong MAC."""
         random, mix = self.random.random, self.mix
@@ -177,7 +205,7 @@ class BankHost:
         key = mak
         if random() < mix.bank_wrong_mac:
             self.trace("bank", mti, fields["11"], "wrong MAC")
-            key = "wrong"
+            key, approved = "wrong", None
         delay = 0.0
         if random() < mix.bank_late:
             delay = self.random.uniform(20, 80)
@@ -186,13 +214,19 @@ class BankHost:
         times = 2 if random() < mix.bank_twice else 1
         for _ in range(times):
             if delay:
-                self.clock.callLater(delay, self._say, link, message, mti, fields, key)
+                self.clock.callLater(delay, self._say, link, message, mti, fields, key, approved)
             else:
-                self._say(link, message, mti, fields, key)
+                self._say(link, message, mti, fields, key, approved)
             delay += self.random.uniform(0, 10)
 
     def _say(
-        self, link: "BankLink", message: Message, mti: str, fields: dict[str, str], mak: str
+        self,
+        link: "BankLink",
+        message: Message,
+        mti: str,
+        fields: dict[str, str],
+        mak: str,
+        approved: Entry | None = None,
     ) -> None:
         """``mak`` empty: without a MAC. A link that is gone is replaced by any other."""
         codec = self.codec
@@ -206,7 +240,13 @@ class BankHost:
             if not self.links:
                 return
             link = next(iter(self.links))
-        link.transport.write(framed(encoded, LengthPrefix.BINARY_2))
+        reader = link.transport.peer.owner
+
+        def arrived() -> None:
+            if approved is not None and approved.sender is reader and approved.heard_at is None:
+                approved.heard_at = self.clock.rightNow
+
+        link.transport.send(framed(encoded, LengthPrefix.BINARY_2), arrived)
 
     def _proven(self, message: Message) -> str:
         """The key under which the request's MAC is right, or nothing."""

@@ -18,7 +18,8 @@ from tests.sim.kiosks import Purchase, Told
 from tests.sim.mix import Mix
 from tests.sim.node import BANK, EPOCH_S
 
-_OPEN = frozenset({LegState.DOING, LegState.ASKING, LegState.UNDOING, LegState.UNDO_WAIT})
+RECORDING_S = 60.0
+"""So long a process may take to journal what it has read."""
 
 
 class Violation(Struct, frozen=True):
@@ -29,23 +30,26 @@ class Violation(Struct, frozen=True):
 
 
 class Auditor:
-    """``committed``: (key, version) → when, as the database noted it."""
+    """``committed``: (key, version) → when, as the database noted it. ``trespasses``: money
+    messages that a node wrote for a payment another node drove."""
 
     def __init__(
         self,
         mix: Mix,
+        hsm_fails: bool,
         database: MemoryDatabase,
         bank: BankHost,
         his: HisHost,
         purchases: list[Purchase],
         committed: dict[tuple[str, int], float],
-        alarms: list[str],
+        trespasses: list[str],
     ) -> None:
         self._mix = mix
+        self._hsm_fails = hsm_fails
         self._bank = bank
         self._his = his
         self._purchases = purchases
-        self._alarms = alarms
+        self._trespasses = trespasses
         self._committed = committed
         self._database = database
         self._identities: dict[str, list[Identity]] = defaultdict(list)
@@ -69,6 +73,7 @@ class Auditor:
             found += self._money(payment, reconciled)
             found += self._history(payment)
         found += self._strangers(payments)
+        found += [Violation("I13", text) for text in self._trespasses]
         for purchase in self._purchases:
             found += self._told(purchase, payments.get(purchase.key))
         return found
@@ -96,6 +101,7 @@ class Auditor:
         else:
             unproven = any(leg.state is LegState.UNPROVEN for leg in payment.legs)
             allowed = unproven and self._mix.bank_forgets and not reconciled
+            allowed = allowed and not self._heard(key)
             if (net and not allowed) or booked:
                 invariant = "I6" if booked and not net else "I1"
                 yield Violation(
@@ -104,6 +110,18 @@ class Auditor:
                 )
         if payment.request_hash == "tombstone" and (net or rows):
             yield Violation("I7", f"{key}: an unknown key moved money")
+
+    def _heard(self, key: str) -> bool:
+        """An authentic approval was read by the process that waited for it, which lived on: it
+        knows that the money moved (I5), and may not rest before it is back."""
+        entries = [self._bank.entries.get(identity) for identity in self._identities[key]]
+        return any(
+            entry is not None
+            and entry.heard_at is not None
+            and entry.sender.died_at - entry.heard_at > RECORDING_S
+            and not self._hsm_fails
+            for entry in entries
+        )
 
     def _exception(self, payment: Payment, reconciled: bool) -> Iterator[Violation]:
         """Exceptions are a person's work: there must be a reason for each."""
@@ -224,7 +242,7 @@ class Auditor:
             last = max(heard, key=lambda told: told.answer.version)
             if last.answer.state is not truth.state:
                 yield Violation("I7", f"{key}: last heard {last.answer.state}, is {truth.state}")
-        kinds = {told.how for told in heard}
+        kinds = {t.how for t in heard if t.answer.state is not AnswerState.UNKNOWN_KEY}
         if {"start", "other"} <= kinds:
             yield Violation("I8", f"{key}: other content under the same key was taken")
 

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from switch.model.secret import Secret
 from switch.ports import KeyServiceError
 from tests.sim.mix import Mix
-from tests.sim.process import Process
+from tests.sim.process import Mortal
 
 
 def mac_of(mak: str, text16: bytes) -> bytes:
@@ -33,7 +33,7 @@ def under_lmk(cryptogram: str) -> str:
 class SimKeyService:
     """ports.KeyService for one process; may be away, and takes its time."""
 
-    def __init__(self, process: Process, random: Random, mix: Mix) -> None:
+    def __init__(self, process: Mortal, random: Random, mix: Mix) -> None:
         self._process = process
         self._random = random
         self._mix = mix
@@ -76,3 +76,4 @@ class SimKeyService:
             waited: Deferred[None] = Deferred()
             self._process.callLater(self._random.uniform(0.001, 0.05), waited.callback, None)
             await waited
+        await self._process.breath("hsm")

@@ -124,7 +124,7 @@ class Kiosks:
     def _still_waiting(self, purchase: Purchase) -> None:
         if not purchase.final:
             self._query(purchase)
-        self._clock.callLater(self._random.uniform(10, 25), self._still_waiting, purchase)
+        self._clock.callLater(self._random.uniform(15, 45), self._still_waiting, purchase)
 
     def _start(self, purchase: Purchase, request: PaymentRequest, how: str) -> None:
         self._send(purchase, how, lambda node: node.engine.start(request, _card()))
@@ -169,7 +169,11 @@ class Kiosks:
         if how != "other" and answer.state in FINAL:
             purchase.final = True
         elif how == "start" and answer.state is AnswerState.REFUSED:
-            self._clock.callLater(self._random.uniform(1, 30), self._query, purchase)
+            wait = self._random.uniform(1, 30)
+            if self._random.random() < 0.7:  # "busy, try again": the same key once more
+                self._clock.callLater(wait, self._start, purchase, purchase.request, "start")
+            else:
+                self._clock.callLater(wait, self._query, purchase)
 
 
 def _card() -> CardSecrets:

@@ -23,11 +23,15 @@ class Mix(Struct, kw_only=True):
     reconcile: bool
     bank_forgets: bool
     """A reversal that overtakes its sale is answered 25 and forgotten: the sale books later."""
+    bank_repeats: bool
+    """And every repeat of that reversal is answered as the first was, until the file comes."""
     # processes
     crash: float = 0.0
     """Before or after a commit or a write to a socket; elsewhere a tenth of it."""
     freeze: float = 0.0
-    """Per node and minute; longer than the lease."""
+    """Per node and minute; often longer than the lease."""
+    stall: float = 0.0
+    """The same, before or after a commit, a write or an HSM command."""
     # the networks
     bank_slow: float = 0.0
     bank_cut: float = 0.0
@@ -95,6 +99,7 @@ class Mix(Struct, kw_only=True):
 _STRENGTHS: Mapping[str, float] = {
     "crash": 0.02,
     "freeze": 0.2,
+    "stall": 0.02,
     "bank_slow": 0.1,
     "bank_cut": 0.06,
     "bank_black_hole": 0.04,
@@ -144,6 +149,7 @@ def draw(seed: int, random: Random) -> Mix:
         his_level=random.choice([Level.L3, Level.L3, Level.L2, Level.L1]),
         reconcile=seed % 2 == 1,
         bank_forgets=random.random() < 0.25,
+        bank_repeats=random.random() < 0.5,
     )
     for name, strongest in _STRENGTHS.items():
         on, strength = random.random() < 0.4, random.random()

@@ -55,6 +55,8 @@ class Network:
         self.random = random
         self.trace = trace
         self.weather: dict[int, Weather] = {}
+        self.seen: Callable[[Owner, int, bytes], None] = _unseen
+        """Called with what a process writes, when it writes it."""
         self._listeners: dict[int, Listener] = {}
         self._links: dict[Link, None] = {}
 
@@ -117,6 +119,10 @@ class Network:
 
     def forget(self, link: "Link") -> None:
         self._links.pop(link, None)
+
+
+def _unseen(_owner: Owner, _port: int, _data: bytes) -> None:
+    """Nobody looks."""
 
 
 class Listener:
@@ -197,10 +203,15 @@ class End:
     # ---- what protocols use ----------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
+        self.send(bytes(data), None)
+
+    def send(self, data: bytes, arrived: Callable[[], object] | None) -> None:
+        """As write; ``arrived`` is called when the process at the other end has read it."""
         if not data or not self.connected or self.disconnecting or not self.owner.alive:
             return
         if self.owner.effect("write"):
-            self.link.carry(self, bytes(data))
+            self.link.network.seen(self.owner, self.link.port, data)
+            self.link.carry(self, data, arrived)
 
     def writeSequence(self, chunks: list[bytes]) -> None:
         self.write(b"".join(chunks))
@@ -253,8 +264,10 @@ class End:
 
     # ---- what the link does ----------------------------------------------------------------------
 
-    def received(self, data: bytes) -> None:
+    def received(self, data: bytes, arrived: Callable[[], object] | None = None) -> None:
         if self.connected and not self.disconnecting:
+            if arrived is not None:
+                arrived()
             self.protocol.dataReceived(data)
 
     def lost(self, error: type[Exception]) -> None:
@@ -293,7 +306,7 @@ class Link:
         server.protocol.makeConnection(server)
         client.owner.run(client.protocol.makeConnection, client)
 
-    def carry(self, end: End, data: bytes) -> None:
+    def carry(self, end: End, data: bytes, arrived: Callable[[], object] | None) -> None:
         """Bring ``data`` to the other end, as the weather allows."""
         network = self.network
         weather = network.of_port(self.port)
@@ -314,7 +327,7 @@ class Link:
         if draw < weather.slow:
             delay += random() * weather.slow_ms / 1000
             network.trace("net", "slow", self.port, round(delay, 3))
-        self._later(end, delay, end.peer.received, data)
+        self._later(end, delay, end.peer.received, data, arrived)
 
     def cut(self, end: End, data: bytes) -> None:
         """The connection breaks inside this chunk: a part of it still arrives."""

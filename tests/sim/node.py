@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 
+from channels.iso8583 import bank as bank_module
 from channels.iso8583 import channel as channel_module
 from channels.iso8583.channel import BankChannel
 from channels.iso8583.codec import Codec
@@ -38,7 +39,7 @@ EPOCH_S = 1_784_700_000.0
 """Virtual time begins in July 2026."""
 LEASE_MS = 30_000
 BEAT_S = 10.0
-SWEEP_MS = 5_000
+SWEEP_MS = 10_000
 
 BANK = BankConfig(
     dialect="cup-pos",
@@ -59,7 +60,7 @@ BANK = BankConfig(
     reconnect_first_ms=500,
     reconnect_ceiling_ms=20_000,
     response_timeout_ms=30_000,
-    echo_idle_ms=40_000,
+    echo_idle_ms=90_000,
     echo_timeout_ms=10_000,
     sign_on_retry_ms=5_000,
     frame_limit_bytes=2_048,
@@ -115,11 +116,9 @@ class NodeJournal(MemoryJournal):
     process: Mortal
 
     async def commit(self, write: Write) -> CommitResult:
-        if not self.process.effect("before commit"):
-            await Deferred()
+        await self.process.breath("before commit")
         result = await super().commit(write)
-        if not self.process.effect("after commit"):
-            await Deferred()
+        await self.process.breath("after commit")
         return result
 
 
@@ -219,4 +218,4 @@ def his_config(level: Level) -> HospitalConfig:
 
 
 channel_module.load_dialect = cache(load_dialect)
-channel_module.Codec = lambda _dialect: CODEC  # compiled once, as a process does
+bank_module.Codec = lambda _dialect: CODEC  # compiled once, as a process does

@@ -4,7 +4,10 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from tests.sim.clock import Call, SimClock
+from tests.sim.mix import Mix
 from tests.sim.network import Connector, Listener, Network
 
 
@@ -16,6 +19,7 @@ class Process:
         self.name = name
         self.alive = True
         self.frozen = False
+        self.died_at = float("inf")
         self._clock = clock
         self._network = network
         self._due: list[tuple[Callable[..., object], tuple]] = []
@@ -24,6 +28,7 @@ class Process:
 
     def die(self) -> None:
         self.alive = False
+        self.died_at = self._clock.rightNow
         self._due.clear()
         self._network.drop_owner(self)
 
@@ -76,22 +81,38 @@ class Mortal(Process):
         clock: SimClock,
         network: Network,
         random: Random,
-        chance: Callable[[], float],
+        mix: Mix,
         died: Callable[["Mortal", str], None],
+        stalled: Callable[["Mortal", str], None],
     ) -> None:
         super().__init__(name, clock, network)
         self._random = random
-        self._chance = chance
+        self._mix = mix
         self._died = died
+        self._stalled = stalled
 
     def run(self, function: Callable[..., object], *args: Any) -> None:
-        if self.alive and self._random.random() * 10 < self._chance():
+        if self.alive and self._random.random() * 10 < self._mix.crash:
             self._died(self, "idle")
             return
         super().run(function, *args)
 
     def effect(self, name: str) -> bool:
         """Near a write or a commit the chance is ten times as high."""
-        if self.alive and self._random.random() < self._chance():
+        if not self.alive:
+            return False
+        draw = self._random.random()
+        if draw < self._mix.crash:
             self._died(self, name)
+        elif draw - self._mix.crash < self._mix.stall and not self.frozen:
+            self._stalled(self, name)
         return self.alive
+
+    async def breath(self, name: str) -> None:
+        """An effect in the middle of a coroutine: it goes on, goes on much later, or never."""
+        if not self.effect(name):
+            await Deferred()
+        if self.frozen:
+            awake: Deferred[None] = Deferred()
+            self.callLater(0, awake.callback, None)
+            await awake

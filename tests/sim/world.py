@@ -5,6 +5,7 @@ deadline by which every payment must be final and every terminal told, then (odd
 settlement file. The same seed gives the same trace to the byte.
 """
 
+import re
 from collections import deque
 from collections.abc import Callable
 from hashlib import blake2b
@@ -36,6 +37,10 @@ RECONCILED_S = 1_800.0
 STEP_S = 5.0
 TRACE_LINES = 30
 NODES = ("node-a", "node-b")
+_MTI_AT = slice(13, 15)
+"""Behind the length, the TPDU and the header."""
+_BANK_MONEY = (b"\x02\x00", b"\x04\x00")
+_HIS_MONEY = re.compile(rb"Biz\.(?:MENZHENJS|JIESUANQX)<.*JIAOYILSH&gt;([^&]*)&", re.DOTALL)
 
 
 class Result(Struct, kw_only=True):
@@ -102,6 +107,9 @@ class World:
             self.clock, self._randoms["kiosks"], self.mix, self._reachable, self.trace
         )
         self._healed = False
+        self._hsm_fails = self.mix.hsm_down > 0
+        self._trespasses: list[str] = []
+        self.network.seen = self._written
 
     def trace(self, *parts: object) -> None:
         line = f"{self.clock.rightNow:9.3f} {' '.join(map(str, parts))}"
@@ -156,6 +164,7 @@ class World:
     def reconcile(self) -> None:
         """The settlement file: what is unproven or stuck is told the truth."""
         self.trace("---- reconcile")
+        self.bank.overtaken.clear()
         for _ in range(3):
             for payment in self.database.payments():
                 for i, leg in enumerate(payment.legs):
@@ -167,7 +176,14 @@ class World:
 
     def audit(self, reconciled: bool) -> list[Violation]:
         auditor = Auditor(
-            self.mix, self.database, self.bank, self.his, self.kiosks.purchases, self.committed, []
+            self.mix,
+            self._hsm_fails,
+            self.database,
+            self.bank,
+            self.his,
+            self.kiosks.purchases,
+            self.committed,
+            self._trespasses,
         )
         return auditor.findings(reconciled)
 
@@ -207,11 +223,38 @@ class World:
         for node in self.nodes.values():
             node.process.alive = False
 
+    def _written(self, process: Any, port: int, data: bytes) -> None:
+        """I13: only the node that drives a payment writes money messages for it."""
+        if not isinstance(process, Mortal):
+            return
+        key = self._money_key(port, data)
+        row = self.database.rows.get(key)
+        if row is not None and row.fence != self.nodes[process.name].journal.epoch:
+            self.trace(process.name, "trespasses", key)
+            self._trespasses.append(f"{key}: {process.name} wrote for it, {row.owner} drives it")
+
+    def _money_key(self, port: int, data: bytes) -> str:
+        """The payment that a written message moves money for, or nothing."""
+        if port == HIS_PORT:
+            found = _HIS_MONEY.search(data)
+            return found[1].decode() if found else ""
+        if data[_MTI_AT] not in _BANK_MONEY:
+            return ""
+        fields = CODEC.decode(data[2:]).fields
+        batch = fields["60"][2:8]
+        return self._owner_of((fields["42"], fields["41"], batch, fields["11"]))
+
     # ---- the fate of nodes -----------------------------------------------------------------------
 
     def _boot(self, name: str) -> None:
         process = Mortal(
-            name, self.clock, self.network, self._randoms[name], self._chance, self._died
+            name,
+            self.clock,
+            self.network,
+            self._randoms[name],
+            self.mix,
+            self._died,
+            self._stalled,
         )
         node = Node(
             process,
@@ -224,9 +267,6 @@ class World:
         self.nodes[name] = node
         self.trace(name, "boots", node.journal.epoch)
         node.start()
-
-    def _chance(self) -> float:
-        return self.mix.crash
 
     def _died(self, process: Mortal, where: str) -> None:
         """kill -9, here and now; a supervisor brings it back."""
@@ -249,15 +289,19 @@ class World:
         for node in self.nodes.values():
             process = node.process
             if process.alive and not process.frozen and random.random() * 6 < self.mix.freeze:
-                process.frozen = True
-                self.counts["freezes"] += 1
-                wait = random.uniform(5, 120)
-                self.trace(process.name, "stalls", round(wait))
-                self.clock.callLater(wait, self._thaw, process)
+                self._stalled(process, "idle")
         if random.random() * 6 < self.mix.db_down:
             self.faults.down_until = self.clock.rightNow + random.uniform(1, 20)
             self.trace("database", "away")
         self.clock.callLater(10.0, self._fate)
+
+    def _stalled(self, process: Mortal, where: str) -> None:
+        """SIGSTOP, a paused virtual machine, a disk that hangs: often longer than the lease."""
+        process.frozen = True
+        self.counts["freezes"] += 1
+        wait = self._randoms["fate"].uniform(5, 120)
+        self.trace(process.name, "stalls", where, round(wait))
+        self.clock.callLater(wait, self._thaw, process)
 
     def _thaw(self, process: Mortal) -> None:
         if process.frozen:

@@ -1,0 +1,357 @@
+"""Mutants of the shell and of its plugins: each breaks one rule of the law of money on purpose.
+
+A net is trusted only while it catches these. Every mutant is a context manager that patches the
+product for the time of a run; ``layer`` says who must catch it, ``seen_as`` which invariants its
+capture may be reported under.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from channels.iso8583.hub import Hub
+from his_bridge import hospital
+from switch import payment as machine
+from switch.engine import engine as engine_module
+from switch.engine.driver import Driver
+from switch.engine.engine import Engine
+from switch.engine.late import LateAnswers
+from switch.model.hospital import Confirm
+from switch.model.outcome import Millis, Verb
+from switch.model.payment import (
+    Effect,
+    EffectKind,
+    Event,
+    EventKind,
+    LegKind,
+    LegPolicy,
+    LegState,
+    OnUnknown,
+    Payment,
+    Rest,
+    Stage,
+)
+from switch.payment import moves, steps
+from switch.payment.table import RULES, Move
+from switch.ports import CommitResult, StanBlock, Write
+from switch.store.memory import MemoryDatabase, MemoryJournal, MemoryNumbers
+
+Patch = Callable[[], Any]
+
+
+class Mutant(Struct, frozen=True, kw_only=True):
+    """``seeds`` is how many worlds the simulator may need to catch it."""
+
+    name: str
+    layer: str
+    patch: Patch
+    seen_as: frozenset[str]
+    seeds: int = 60
+
+
+@contextmanager
+def _moved(old: Move, new: Move, events: frozenset[str] = frozenset()) -> Iterator[None]:
+    """Every row (of these events) that made ``old`` makes ``new``."""
+    rows = {
+        where: row
+        for where, row in RULES.items()
+        if row.move is old and (not events or where[2] in events)
+    }
+    assert rows, "the mutant no longer touches the table"
+    RULES.update({where: row._replace(move=new) for where, row in rows.items()})
+    try:
+        yield
+    finally:
+        RULES.update(rows)
+
+
+# ---- the engine ----------------------------------------------------------------------------------
+
+
+def _act_before_commit() -> Any:
+    """Bytes first, journal second."""
+
+    async def commit(
+        self: Driver, event: Any, after: Payment, effects: tuple[Effect, ...]
+    ) -> CommitResult:
+        prepared, identities, unprepared = await self._prepare(after, effects)
+        before, self.payment = self.payment, prepared
+        self._act(effects, unprepared)
+        entry = msgspec.json.encode({"event": event, "effects": effects})
+        result = await self._house.journal.commit(
+            Write(payment=prepared, event=entry, identities=identities)
+        )
+        if result.committed:
+            self._settle(before, prepared)
+        else:
+            self._lost(result)
+        return result
+
+    return mock.patch.object(Driver, "_commit", commit)
+
+
+def _told_before_durable() -> Any:
+    """"Approved" as soon as it is decided."""
+    true = Driver._commit
+
+    async def commit(
+        self: Driver, event: Any, after: Payment, effects: tuple[Effect, ...]
+    ) -> CommitResult:
+        if after.rest is Rest.DONE:
+            before, self.payment = self.payment, after
+            self._house.told(self)
+            self.payment = before
+        return await true(self, event, after, effects)
+
+    return mock.patch.object(Driver, "_commit", commit)
+
+
+def _drop_late() -> Any:
+    """A late answer is logged and thrown away."""
+    return mock.patch.object(LateAnswers, "found", lambda *_: None)
+
+
+def _no_tombstone() -> Any:
+    """"Unknown key" is said and nothing is written down."""
+
+    async def bury(self: Engine, hospital: str, terminal: str, key: str) -> Payment:
+        return Payment(
+            key=key,
+            hospital=hospital,
+            business="",
+            terminal=terminal,
+            amount_fen=0,
+            request_hash=engine_module.TOMBSTONE,
+            born_at=0,
+            business_date="",
+            rest=Rest.DECLINED,
+            version=1,
+        )
+
+    return mock.patch.object(Engine, "_bury", bury)
+
+
+def _content_not_compared() -> Any:
+    """A repeat is known by its key alone."""
+    return mock.patch.object(engine_module, "request_digest", lambda request: request.key)
+
+
+def _no_fence() -> Any:
+    """Neither the lease before a write nor the fence inside the commit is looked at."""
+    apply = MemoryDatabase.apply
+
+    def fenceless(self: MemoryDatabase, write: Write, fence: int, node: str) -> CommitResult:
+        row = self.rows.get(write.payment.key)
+        if row is not None:
+            row.fence = self.nodes[node].epoch
+        return apply(self, write, self.nodes[node].epoch, node)
+
+    return _all(
+        mock.patch.object(MemoryDatabase, "apply", fenceless),
+        mock.patch.object(MemoryJournal, "lease_left_ms", lambda self: 1_000_000),
+    )
+
+
+# ---- the machine, seen from outside ---------------------------------------------------------------
+
+
+def _late_approval_resurrects() -> Any:
+    """The payment goes on when the approval comes after all."""
+    decide = machine.decide
+
+    def resurrecting(payment: Payment, event: Event) -> steps.Step:
+        leg = payment.legs[event.leg]
+        late = event.kind is EventKind.DO_DONE and leg.kind is LegKind.DEBIT
+        if late and leg.state in (LegState.UNDOING, LegState.UNDO_WAIT, LegState.UNPROVEN):
+            forward = replace(payment, stage=Stage.FORWARD, rest=None)
+            after, effects = moves.done(forward, event.leg, event)
+            return replace(after, version=payment.version + 1), effects
+        return decide(payment, event)
+
+    return mock.patch.object(machine, "decide", resurrecting)
+
+
+def _recovery_declines() -> Any:
+    """A debit that was out at the crash is taken for declined."""
+    recover = machine.recover
+
+    def declining(payment: Payment, at: Millis) -> Any:
+        events, effects = recover(payment, at)
+        believed = tuple(
+            replace(event, kind=EventKind.DO_REFUSED)
+            if event.kind is EventKind.DO_UNKNOWN
+            else event
+            for event in events
+        )
+        return believed, effects
+
+    return mock.patch.object(machine, "recover", declining)
+
+
+def _three_reversals() -> Any:
+    """After the third Unknown it is called undone."""
+
+    def give_up(payment: Payment, i: int, event: Event) -> steps.Step:
+        if payment.legs[i].undos < 3:
+            return moves.undo_unknown(payment, i, event)
+        return moves.undone(payment, i, event)
+
+    return _moved(moves.undo_unknown, give_up)
+
+
+def _no_original_is_proof() -> Any:
+    """25 is taken for an acknowledgement."""
+    return _moved(moves.undo_not_found, moves.undone)
+
+
+def _impatient_reversal() -> Any:
+    """The reversal does not wait for the bank's time."""
+    settle = moves.settle_by_undo
+
+    def at_once(payment: Payment, i: int, event: Event) -> steps.Step:
+        payment, effects = settle(payment, i, event)
+        if payment.legs[i].state is not LegState.UNDO_WAIT:
+            return payment, effects
+        payment = steps.set_leg(payment, i, wake_at=event.at)
+        return payment, tuple(
+            replace(effect, at=event.at) if effect.kind is EffectKind.WAKE else effect
+            for effect in effects
+        )
+
+    return mock.patch.object(moves, "settle_by_undo", at_once)
+
+
+# ---- the plugins ---------------------------------------------------------------------------------
+
+
+def _his_timeout_reverses() -> Any:
+    """A booking without an answer is taken for no booking."""
+    true = hospital.leg_policy
+
+    def hasty(profile: Any, kind: LegKind, level: Any) -> LegPolicy:
+        policy = true(profile, kind, level)
+        if kind is not LegKind.BOOK:
+            return policy
+        return LegPolicy(timeout_ms=policy.timeout_ms, on_unknown=OnUnknown.UNDO, lapses=True)
+
+    return mock.patch.object(hospital, "leg_policy", hasty)
+
+
+def _new_key_on_resend() -> Any:
+    """Every resend of a booking carries a key of its own."""
+    true = hospital.request_of
+
+    def fresh(order: Any) -> Any:
+        function, request = true(order)
+        if isinstance(request, Confirm) and order.verb is Verb.DO and order.leg.attempt > 1:
+            request = replace(request, idem=f"{request.idem}-{order.leg.attempt}")
+        return function, request
+
+    return mock.patch.object(hospital, "request_of", fresh)
+
+
+def _wrong_mac_accepted() -> Any:
+    """The verdict of the HSM is not looked at."""
+
+    async def believed(self: Hub, exchange: Any, message: Any) -> bool:
+        return True
+
+    return mock.patch.object(Hub, "_authentic", believed)
+
+
+def _stan_reused() -> Any:
+    """The counter starts again with the process, and nothing in the database minds."""
+    apply = MemoryDatabase.apply
+
+    async def from_one(self: MemoryNumbers, terminal: Any, count: int) -> StanBlock:
+        counted = self.__dict__.setdefault("counted", {})
+        first = counted.get(terminal, 0) + 1
+        counted[terminal] = first + count - 1
+        return StanBlock(batch="000001", first=first, last=first + count - 1)
+
+    def lenient(self: MemoryDatabase, write: Write, fence: int, node: str) -> CommitResult:
+        for identity in write.identities:
+            self.identities.pop(
+                (
+                    identity.bank,
+                    identity.merchant,
+                    identity.terminal,
+                    identity.batch,
+                    identity.stan,
+                    identity.business_date,
+                ),
+                None,
+            )
+        return apply(self, write, fence, node)
+
+    return _all(
+        mock.patch.object(MemoryNumbers, "reserve", from_one),
+        mock.patch.object(MemoryDatabase, "apply", lenient),
+    )
+
+
+@contextmanager
+def _all(*patches: Any) -> Iterator[None]:
+    with patches[0], patches[1]:
+        yield
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(name="act_before_commit", layer="sim", patch=_act_before_commit, seen_as=frozenset({"I4"})),
+    Mutant(
+        name="told_before_durable",
+        layer="sim",
+        patch=_told_before_durable,
+        seen_as=frozenset({"I7"}),
+    ),
+    Mutant(name="drop_late", layer="sim", patch=_drop_late, seen_as=frozenset({"I1"}), seeds=400),
+    Mutant(name="no_tombstone", layer="sim", patch=_no_tombstone, seen_as=frozenset({"I7"})),
+    Mutant(
+        name="content_not_compared",
+        layer="sim",
+        patch=_content_not_compared,
+        seen_as=frozenset({"I8"}),
+    ),
+    Mutant(name="no_fence", layer="sim", patch=_no_fence, seen_as=frozenset({"I13", "I1", "I5"})),
+    Mutant(
+        name="late_approval_resurrects",
+        layer="sim",
+        patch=_late_approval_resurrects,
+        seen_as=frozenset({"I5", "I1"}),
+    ),
+    Mutant(
+        name="recovery_declines", layer="sim", patch=_recovery_declines, seen_as=frozenset({"I1"})
+    ),
+    Mutant(name="three_reversals", layer="sim", patch=_three_reversals, seen_as=frozenset({"I1"})),
+    Mutant(
+        name="no_original_is_proof",
+        layer="sim",
+        patch=_no_original_is_proof,
+        seen_as=frozenset({"I1"}),
+        seeds=200,
+    ),
+    Mutant(
+        name="impatient_reversal",
+        layer="sim",
+        patch=_impatient_reversal,
+        seen_as=frozenset({"I3"}),
+    ),
+    Mutant(
+        name="his_timeout_reverses",
+        layer="sim",
+        patch=_his_timeout_reverses,
+        seen_as=frozenset({"I6", "I1"}),
+    ),
+    Mutant(
+        name="new_key_on_resend", layer="sim", patch=_new_key_on_resend, seen_as=frozenset({"I2"})
+    ),
+    Mutant(
+        name="wrong_mac_accepted", layer="sim", patch=_wrong_mac_accepted, seen_as=frozenset({"I1"})
+    ),
+    Mutant(name="stan_reused", layer="sim", patch=_stan_reused, seen_as=frozenset({"I8", "I4"})),
+)
