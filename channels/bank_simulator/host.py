@@ -78,8 +78,12 @@ class BankHost:
 
     def debits(self) -> dict[str, object]:
         """What ``GET /ledger`` shows: debits and reversals, no card numbers."""
-        rows = [
-            {
+        rows: list[dict[str, object]] = []
+        net_fen = 0
+        for entry in self.ledger.entries():
+            entry_net_fen = entry.amount_fen if entry.state is State.DEBITED else 0
+            net_fen += entry_net_fen
+            row = {
                 "merchant": entry.merchant,
                 "terminal": entry.terminal,
                 "batch": entry.batch,
@@ -88,11 +92,9 @@ class BankHost:
                 "rrn": entry.rrn,
                 "amount_fen": entry.amount_fen,
                 "state": str(entry.state),
-                "net_fen": entry.amount_fen if entry.state is State.DEBITED else 0,
+                "net_fen": entry_net_fen,
             }
-            for entry in self.ledger.entries()
-        ]
-        net_fen = sum(e.amount_fen for e in self.ledger.entries() if e.state is State.DEBITED)
+            rows.append(row)
         return {"debits": rows, "net_fen": net_fen}
 
     # ---- by kind of message ----------------------------------------------------------------------
