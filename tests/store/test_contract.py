@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from switch.model.payment import Leg, LegKind, Rest, Stage
-from switch.ports import CommitResult, LogicalTerminal, WorkingKeys, Write
+from switch.ports import CommitResult, WorkingKeys, Write
 from switch.store.errors import WriteRejected
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -19,7 +19,7 @@ sys.path.pop(0)
 
 payment, write, identity = worlds.payment, worlds.write, worlds.identity
 RACERS = 64
-TERMINAL = LogicalTerminal(bank="b", merchant="m", terminal="t")
+TERMINAL = worlds.TERMINAL
 
 
 @pytest.fixture(params=["postgres", "memory"])

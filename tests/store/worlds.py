@@ -15,17 +15,17 @@ from switch.model.payment import (
     LegState,
     OnUnknown,
     Payment,
-    Rest,
     Rung,
     RungKind,
 )
-from switch.ports import Identity, Write
+from switch.ports import Identity, LogicalTerminal, Write
 from switch.store.journal import PostgresJournal
 from switch.store.memory import MemoryDatabase, MemoryJournal
 from switch.store.testing import Pump, journal_settings
 from switch.timeline import ReactorTimeline
 
 HOUR_MS = 3_600_000
+TERMINAL = LogicalTerminal(bank="b", merchant="m", terminal="t")
 POLICY = LegPolicy(timeout_ms=30_000, on_unknown=OnUnknown.UNDO, ladder=(Rung(RungKind.REVERSAL),))
 
 
@@ -167,6 +167,3 @@ class MemoryWorld:
         for journal in self._journals.values():
             with suppress(KeyError):
                 journal.close()
-
-
-FREE = Rest.UNDONE
