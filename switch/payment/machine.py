@@ -20,13 +20,29 @@ from switch.payment import moves, steps
 from switch.payment.table import RULES
 
 _PAYMENT_EVENTS = frozenset({EventKind.DEADLINE, EventKind.ORIGIN_REVERSES})
-_OF_ONE_ATTEMPT = frozenset(
+_DO_ANSWERS = frozenset(
     {
         EventKind.DO_DONE,
         EventKind.DO_REFUSED,
         EventKind.DO_AGAIN,
         EventKind.DO_NOT_SENT,
         EventKind.DO_UNKNOWN,
+    }
+)
+_ASK_ANSWERS = frozenset(
+    {
+        EventKind.ASK_FOUND,
+        EventKind.ASK_ABSENT,
+        EventKind.ASK_NOT_FOUND,
+        EventKind.ASK_UNKNOWN,
+    }
+)
+_UNDO_ANSWERS = frozenset(
+    {
+        EventKind.UNDO_DONE,
+        EventKind.UNDO_REFUSED,
+        EventKind.UNDO_NOT_FOUND,
+        EventKind.UNDO_UNKNOWN,
     }
 )
 
@@ -41,22 +57,21 @@ def begin(payment: Payment, event: Event) -> steps.Step:
     """Start the first leg of a new payment. ``event.at`` is its birth."""
     assert payment.version == 0, "a payment begins once"
     payment, effects = steps.start(payment, 0, event)
+    if payment.rest is not None:
+        effects = (*effects, Effect(kind=EffectKind.TELL))
     return replace(payment, version=1), effects
 
 
 def decide(payment: Payment, event: Event) -> steps.Step:
-    """What ``event`` changes. An ignored event returns the very same payment and no effects."""
+    """What ``event`` changes. An ignored event returns the very same payment and no effects.
+
+    The origin is told whenever the phase changes: it may have a new answer (I7)."""
     i = _focus(payment) if event.kind in _PAYMENT_EVENTS else event.leg
     leg = payment.legs[i]
     if _of_another_attempt(leg, event):
-        return (
-            moves.contradiction(payment, i, event)
-            if event.kind is EventKind.DO_DONE
-            else (
-                payment,
-                (),
-            )
-        )
+        if event.kind is EventKind.DO_DONE:
+            return moves.contradiction(payment, i, event)
+        return payment, ()
     move = RULES[payment.phase, leg.state, event.kind].move
     if move is None:
         return payment, ()
@@ -64,6 +79,8 @@ def decide(payment: Payment, event: Event) -> steps.Step:
     assert not (payment.stage is Stage.BACKWARD and after.stage is Stage.FORWARD), "I5"
     if after is not payment:
         after = replace(after, version=payment.version + 1)
+    if after.phase != payment.phase:
+        effects = (*effects, Effect(kind=EffectKind.TELL))
     return after, effects
 
 
@@ -96,8 +113,24 @@ def _focus(payment: Payment) -> int:
 
 
 def _of_another_attempt(leg: Leg, event: Event) -> bool:
-    """An answer to an attempt that was definitely refused (A0) says nothing of the one after it.
-    Attempts under one key (``attempts`` 1) are the same thing said again."""
-    if event.kind not in _OF_ONE_ATTEMPT or not event.attempt or event.attempt == leg.attempt:
+    """Does ``event`` answer an exchange that is not the one its leg is about? Zero names none.
+
+    - A ``do``: an answer to an attempt that was definitely refused (A0) says nothing of the one
+      after it. Attempts under one key (``attempts`` 1) are the same thing said again.
+    - An ``ask``: only what the latest query did not find counts; found is found.
+    - An ``undo``: a late answer of one rung, or of a reversed void, must not be taken for the
+      answer of the next, so it counts while it is out only. Repeats of the first rung are one.
+    """
+    attempt, kind = event.attempt, event.kind
+    if not attempt:
         return False
-    return leg.policy.attempts > 1 or event.kind is not EventKind.DO_DONE
+    if kind in _DO_ANSWERS:
+        another_key = leg.policy.attempts > 1 or kind is not EventKind.DO_DONE
+        return attempt != leg.attempt and another_key
+    if kind in _ASK_ANSWERS:
+        return attempt != leg.asks and kind is not EventKind.ASK_FOUND
+    if kind in _UNDO_ANSWERS:
+        if leg.rung == 0 and leg.policy.ladder[0].repeats:
+            return attempt != leg.undos and kind is not EventKind.UNDO_DONE
+        return attempt != leg.undos or leg.state is not LegState.UNDOING
+    return False

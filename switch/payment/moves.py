@@ -9,6 +9,7 @@ from switch.model.payment import (
     Event,
     EventKind,
     GiveUp,
+    Leg,
     LegKind,
     LegState,
     OnUnknown,
@@ -17,6 +18,7 @@ from switch.model.payment import (
     Stage,
 )
 from switch.payment.steps import (
+    MONEY_KINDS,
     Step,
     advance,
     alarm,
@@ -28,7 +30,6 @@ from switch.payment.steps import (
     set_leg,
     settle_by_undo,
     stick,
-    tell,
     turn_back,
     unwind,
     wait,
@@ -126,6 +127,12 @@ def wake(payment: Payment, i: int, event: Event) -> Step:
     return payment, (Effect(kind=EffectKind.SEND, leg=i, verb=Verb.ASK, attempt=asks),)
 
 
+def closing(payment: Payment, i: int, event: Event) -> Step:
+    """The batch closes soon: what waits after a 25 is said once more (rule 9). A first reversal
+    keeps its time, and its timer is near."""
+    return wake(payment, i, event) if payment.legs[i].not_founds else (payment, ())
+
+
 # ---- moves of the ask ----------------------------------------------------------------------------
 
 
@@ -186,14 +193,19 @@ def undo_refused(payment: Payment, i: int, event: Event) -> Step:
 
 
 def undo_not_found(payment: Payment, i: int, event: Event) -> Step:
-    """25 proves nothing: say it again later. Known to have happened, it can never end in 25."""
+    """25 proves nothing: say it again later. It is no end for what is known to have happened, nor
+    for a booking, which must be definite before money goes back (I6)."""
     leg = payment.legs[i]
+    if _once_only(leg):
+        return undo_unknown(payment, i, event)
     waits = leg.policy.not_found_waits_ms
     payment = learn(payment, i, event, not_founds=leg.not_founds + 1)
     if leg.not_founds < len(waits):
         return wait(payment, i, LegState.UNDO_WAIT, event.at + waits[leg.not_founds])
-    if leg.took_effect or leg.unvoiding:
-        return stick(payment, i, "it happened, and its original is not found for undoing")
+    if leg.kind not in MONEY_KINDS:  # a lock that is not found holds nothing
+        return unwind(_out_of_exception(set_leg(payment, i, state=LegState.UNDONE, wake_at=0)))
+    if leg.took_effect or leg.unvoiding or leg.kind is LegKind.BOOK:
+        return stick(payment, i, "its original is not found for undoing, and it may stand")
     return unwind(set_leg(payment, i, state=LegState.UNPROVEN, wake_at=0))
 
 
@@ -203,19 +215,28 @@ def undo_unknown(payment: Payment, i: int, event: Event) -> Step:
     payment = learn(payment, i, event)
     leg = payment.legs[i]
     rung = leg.policy.ladder[leg.rung]
+    if _once_only(leg):
+        return stick(payment, i, f"its {rung.kind} may be sent once only and is unknown")
     if rung.repeats or leg.unvoiding:
         return wait(payment, i, LegState.UNDO_WAIT, event.at + backoff(leg, leg.undos))
-    if rung.reversible:
-        payment = set_leg(payment, i, unvoiding=True)
-        return wait(payment, i, LegState.UNDO_WAIT, event.at + leg.policy.timeout_ms)
-    return stick(payment, i, f"its {rung.kind} may be sent once only and is unknown")
+    payment = set_leg(payment, i, unvoiding=True)
+    return wait(payment, i, LegState.UNDO_WAIT, event.at + leg.policy.timeout_ms)
+
+
+def _once_only(leg: Leg) -> bool:
+    """A plain refund: neither repeated nor reversed (rule 8)."""
+    rung = leg.policy.ladder[leg.rung]
+    return not (rung.repeats or rung.reversible or leg.unvoiding)
 
 
 # ---- going back, doors and evidence ---------------------------------------------------------
 
 
 def record_late(payment: Payment, i: int, event: Event) -> Step:
-    """I5: a late approval is recorded; the undo that is under way answers it."""
+    """I5: a late approval is recorded; the undo that is under way, or was acknowledged, answers
+    it. What it adds to the receipt is not taken over once that is done (I7)."""
+    if payment.legs[i].state is LegState.UNDONE:
+        return set_leg(payment, i, took_effect=True), ()
     return learn(payment, i, event, took_effect=True), ()
 
 
@@ -232,6 +253,8 @@ def undo_again(payment: Payment, i: int, event: Event) -> Step:
 
 def proven_absent(payment: Payment, i: int, event: Event) -> Step:
     """Evidence that nothing stands: undone, and proven."""
+    if event.kind is EventKind.UNDO_DONE and payment.legs[i].unvoiding:
+        return payment, ()  # it was the void that was undone: the money still stands
     payment = learn(payment, i, event, state=LegState.UNDONE, wake_at=0)
     if payment.rest is Rest.UNDONE:
         return payment, ()
@@ -239,12 +262,13 @@ def proven_absent(payment: Payment, i: int, event: Event) -> Step:
 
 
 def stuck_stands(payment: Payment, i: int, event: Event) -> Step:
-    """A stuck leg took effect after all: go on, or undo it once more."""
+    """A stuck leg took effect after all: go on, or undo it once more. Going back, only evidence
+    says that it *still* stands: a late approval knows nothing of the undo that may have worked."""
     if payment.stage is Stage.FORWARD:
         return done(replace(payment, rest=None), i, event)
-    if not payment.legs[i].policy.ladder:
+    if not payment.legs[i].policy.ladder or event.kind is not EventKind.STANDS:
         return record_late(payment, i, event)
-    payment = learn(payment, i, event, took_effect=True, not_founds=0)
+    payment = learn(payment, i, event, took_effect=True, not_founds=0, unvoiding=False)
     return wait(_out_of_exception(payment, but=i), i, LegState.UNDO_WAIT, event.at)
 
 
@@ -289,7 +313,7 @@ def origin_reverses_in_flight(payment: Payment, i: int, event: Event) -> Step:
     """The origin takes the payment back while an exchange is out: its answer comes first."""
     if _past_pivot(payment):
         return payment, (alarm("I5", "a refund behind its pivot is not taken back", i),)
-    return tell(replace(payment, stage=Stage.BACKWARD, code="origin"))
+    return replace(payment, stage=Stage.BACKWARD, code="origin"), ()
 
 
 def origin_reverses_waiting(payment: Payment, i: int, event: Event) -> Step:
@@ -307,8 +331,7 @@ def origin_reverses_done(payment: Payment, i: int, event: Event) -> Step:
     if _past_pivot(payment):
         return payment, (alarm("I5", "a finished refund is not taken back", i),)
     payment = replace(payment, stage=Stage.BACKWARD, rest=None, code="origin")
-    payment, effects = unwind(payment)
-    return payment, (*effects, Effect(kind=EffectKind.TELL))
+    return unwind(payment, ledger_ok=event.ledger_ok)
 
 
 def _past_pivot(payment: Payment) -> bool:

@@ -30,6 +30,7 @@ SETTLED_BACK = frozenset({LegState.IDLE, LegState.REFUSED, LegState.UNDONE, LegS
 
 
 def set_leg(payment: Payment, i: int, **changes: object) -> Payment:
+    """The payment with leg ``i`` changed."""
     legs = list(payment.legs)
     legs[i] = replace(legs[i], **changes)
     return replace(payment, legs=tuple(legs))
@@ -45,20 +46,24 @@ def learn(payment: Payment, i: int, event: Event, **changes: object) -> Payment:
 
 
 def alarm(invariant: str, text: str, i: int) -> Effect:
+    """Tell the operators which invariant is at stake."""
     return Effect(kind=EffectKind.ALARM, leg=i, invariant=invariant, text=text)
 
 
 def wait(payment: Payment, i: int, state: LegState, at: int, **changes: object) -> Step:
+    """Leg ``i`` rests in ``state`` until its TIMER at ``at``."""
     payment = set_leg(payment, i, state=state, wake_at=at, **changes)
     return payment, (Effect(kind=EffectKind.WAKE, leg=i, at=at),)
 
 
 def backoff(leg: Leg, tries: int) -> int:
+    """The wait before try number ``tries`` + 1; the last of the list repeats."""
     waits = leg.policy.resend_waits_ms
     return waits[min(max(tries, 1), len(waits)) - 1]
 
 
 def send_do(payment: Payment, i: int, event: Event, **changes: object) -> Step:
+    """Begin an attempt. Its number tells its answer from those of others."""
     attempt = payment.legs[i].attempt + 1
     payment = set_leg(
         payment, i, state=LegState.DOING, attempt=attempt, sent_at=event.at, wake_at=0, **changes
@@ -67,6 +72,7 @@ def send_do(payment: Payment, i: int, event: Event, **changes: object) -> Step:
 
 
 def send_undo(payment: Payment, i: int) -> Step:
+    """Send the undo of the current rung (again)."""
     undos = payment.legs[i].undos + 1
     payment = set_leg(payment, i, state=LegState.UNDOING, undos=undos, wake_at=0)
     return payment, (Effect(kind=EffectKind.SEND, leg=i, verb=Verb.UNDO, attempt=undos),)
@@ -89,11 +95,7 @@ def advance(payment: Payment, i: int, event: Event) -> Step:
     """Leg ``i`` is done: on to the next, or to the rest DONE."""
     if i + 1 < len(payment.legs):
         return start(payment, i + 1, event)
-    return tell(replace(payment, rest=Rest.DONE, code="", text=""))
-
-
-def tell(payment: Payment) -> Step:
-    return payment, (Effect(kind=EffectKind.TELL),)
+    return replace(payment, rest=Rest.DONE, code="", text=""), ()
 
 
 def turn_back(payment: Payment, i: int) -> Step:
@@ -102,16 +104,13 @@ def turn_back(payment: Payment, i: int) -> Step:
     leg = payment.legs[i]
     if any(other.policy.pivot and other.state is LegState.DONE for other in payment.legs):
         return stick(payment, i, "money owed to the patient: the credit cannot be made")
-    payment = replace(payment, stage=Stage.BACKWARD, code=leg.code, text=leg.text)
-    payment, effects = unwind(payment)
-    if payment.rest is None:  # the patient may be told now that money comes back
-        effects = (*effects, Effect(kind=EffectKind.TELL))
-    return payment, effects
+    return unwind(replace(payment, stage=Stage.BACKWARD, code=leg.code, text=leg.text))
 
 
-def unwind(payment: Payment) -> Step:
+def unwind(payment: Payment, *, ledger_ok: bool = True) -> Step:
     """Undo from the end, one leg after the other: nothing is undone while a later leg is open
-    (I6), and un-booking comes before giving money back."""
+    (I6), and un-booking comes before giving money back. ``ledger_ok`` is False when the ledger
+    refused the posting that undoes (a top-up that was spent meanwhile)."""
     posted: tuple[Effect, ...] = ()
     for i in range(len(payment.legs) - 1, -1, -1):
         leg = payment.legs[i]
@@ -121,6 +120,8 @@ def unwind(payment: Payment) -> Step:
             return replace(payment, rest=Rest.EXCEPTION), posted
         if leg.state is not LegState.DONE:
             return payment, posted
+        if leg.policy.ledger and not ledger_ok:
+            return stick(payment, i, "the account no longer covers it")
         if leg.policy.ledger:
             payment = set_leg(payment, i, state=LegState.UNDONE)
             posted = (*posted, Effect(kind=EffectKind.POST, leg=i, verb=Verb.UNDO))
@@ -130,8 +131,7 @@ def unwind(payment: Payment) -> Step:
         else:
             payment, effects = send_undo(payment, i)
         return payment, (*posted, *effects)
-    payment, effects = tell(replace(payment, rest=_rest_of(payment)))
-    return payment, (*posted, *effects)
+    return replace(payment, rest=_rest_of(payment)), posted
 
 
 def _rest_of(payment: Payment) -> Rest:
@@ -145,7 +145,7 @@ def stick(payment: Payment, i: int, why: str) -> Step:
     payment = set_leg(payment, i, state=LegState.STUCK, wake_at=0)
     leg = payment.legs[i]
     payment = replace(payment, rest=Rest.EXCEPTION, code=leg.code, text=leg.text)
-    return payment, (alarm("I15", f"{leg.kind}: {why}", i), Effect(kind=EffectKind.TELL))
+    return payment, (alarm("I15", f"{leg.kind}: {why}", i),)
 
 
 def settle_by_undo(payment: Payment, i: int, event: Event) -> Step:
@@ -156,13 +156,10 @@ def settle_by_undo(payment: Payment, i: int, event: Event) -> Step:
         return turn_back(set_leg(payment, i, state=LegState.REFUSED), i)
     if not leg.policy.ladder:
         return stick(payment, i, "its outcome is unknown and it cannot be undone by machine")
-    turned = payment.stage is Stage.FORWARD
-    payment = replace(payment, stage=Stage.BACKWARD)
-    if turned:
-        payment = replace(payment, code=leg.code, text=leg.text)
+    if payment.stage is Stage.FORWARD:
+        payment = replace(payment, stage=Stage.BACKWARD, code=leg.code, text=leg.text)
     at = max(event.at, leg.sent_at + leg.policy.timeout_ms)
-    payment, effects = wait(payment, i, LegState.UNDO_WAIT, at)
-    return payment, (*effects, Effect(kind=EffectKind.TELL)) if turned else effects
+    return wait(payment, i, LegState.UNDO_WAIT, at)
 
 
 def give_up(payment: Payment, i: int, event: Event) -> Step:

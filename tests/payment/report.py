@@ -1,0 +1,3 @@
+"""Lines that tests leave for the terminal summary (see conftest)."""
+
+LINES: list[str] = []
