@@ -38,6 +38,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     """Add the verbs."""
     text = _TEXT["en" if os.environ.get("YYT_LANG") == "en" else "zh"]
     parser.description = text["about"]
+    parser.epilog = f"{text['example']}: yyt his check demo-h1"
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     simulate = verbs.add_parser(

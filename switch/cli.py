@@ -24,7 +24,6 @@ HELP: Mapping[str, tuple[str, str]] = {
     "bench": ("测量性能", "measure performance"),
     "conf": ("检查与说明配置文件", "check and explain configuration files"),
     "demo": ("在本机演示整套系统", "play the whole system on this machine"),
-    "describe": ("以可读形式显示报文", "show a message in readable form"),
     "his": ("运行 HIS 模拟器", "run the HIS simulator"),
     "hsm": ("运行软件加密机", "run the software HSM"),
     "journal": ("运行内嵌数据库", "run the embedded PostgreSQL"),

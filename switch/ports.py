@@ -10,8 +10,10 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from switch.model.answer import Answer
+from switch.model.card import CardSecrets as CardSecrets  # noqa: PLC0414 - part of this page
 from switch.model.outcome import Millis, Reply, Verb
 from switch.model.payment import Leg, LegKind, LegPolicy, Payment, RungKind
+from switch.model.request import PaymentRequest as PaymentRequest  # noqa: PLC0414 - part of this page
 from switch.model.secret import Secret
 
 
@@ -36,25 +38,6 @@ class Timeline(Protocol):
     def wall_clock(self) -> tuple[str, str]:
         """Local date ``YYYYMMDD`` and time ``hhmmss`` for fields 12 and 13 (never for keys)."""
         ...
-
-
-class CardSecrets(Struct, kw_only=True):
-    """What a card payment needs once and nothing may keep: lives in memory for one payment.
-
-    ``pin_block`` is the pad's cryptogram (16 hex) under the terminal's key ``pin_key`` (key under
-    LMK). ``pan`` and ``track2`` leave only in fields 2 and 35.
-    """
-
-    pan: Secret[str]
-    track2: Secret[str] | None = None
-    pin_block: Secret[str] | None = None
-    pin_key: str = ""
-    expiry: str = ""
-    card_sequence: str = ""
-    entry_mode: str = "021"
-    """Field 22."""
-    chip: Secret[bytes] | None = None
-    """Field 55, TLV."""
 
 
 class BalanceQuery(Struct, frozen=True, kw_only=True):
@@ -395,20 +378,3 @@ class Front(Protocol):
     def watch(self, terminal: str, tell: Callable[[Answer], None]) -> Callable[[], None]:
         """Call ``tell`` on every new answer for this terminal's payments; returns *unwatch*."""
         ...
-
-
-class PaymentRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a terminal asks for, checked; the hash over it tells a repeat from a conflict (I8)."""
-
-    key: str
-    hospital: str
-    business: str
-    terminal: str
-    amount_fen: int
-    patient: str
-    bill: str
-    medium: str = "bank_card"
-    retry_of: str = ""
-    card_digest: str = ""
-    """Keyed or absent: never an unkeyed hash of a PAN."""
-    details: dict[str, str] = {}

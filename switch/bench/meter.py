@@ -1,11 +1,8 @@
-"""Readings from outside: CPU time of processes, own times from the switch's log, commits."""
+"""Readings from outside: CPU time of processes, own times from the switch's log."""
 
 import json
 import os
-from collections.abc import Iterable
 from pathlib import Path
-
-import psycopg2
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -43,27 +40,6 @@ def percentile(values: list[int], per_hundred: int) -> int:
     return values[min(len(values) - 1, len(values) * per_hundred // 100)]
 
 
-def commits(dsn: str) -> tuple[int, int]:
-    """(payments' state commits so far, db_transactions of the server so far)."""
-    connection = psycopg2.connect(dsn)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM payment_event")
-            (states,) = cursor.fetchone() or (0,)
-            cursor.execute(
-                "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
-            )
-            (physical,) = cursor.fetchone() or (0,)
-            return int(states), int(physical)
-    finally:
-        connection.close()
-
-
-def ratio(part: float, whole: float, digits: int = 2) -> float:
-    """``part / whole``, 0 of nothing."""
-    return round(part / whole, digits) if whole else 0.0
-
-
-def total(values: Iterable[int]) -> int:
-    """Their sum."""
-    return sum(values)
+def per(whole: int, count: int) -> float:
+    """``whole`` shared by ``count``, to two decimals; 0 of nothing."""
+    return round(whole / count, 2) if count else 0.0

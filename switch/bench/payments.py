@@ -21,6 +21,7 @@ from switch.demo import programs, stage
 from switch.demo.cards import LOAD_CARDS
 from switch.demo.processes import Supervisor
 from switch.store.embedded import embedded_dsn
+from switch.store.yardstick import commit_counts
 
 STEADY_PER_S = 100
 FLOOD_PER_S = 2_000
@@ -72,7 +73,7 @@ def run(folder: Path, seconds: int, tell: Callable[[str], None]) -> dict[str, An
         "own_ms_p99": steady.own_ms_p99,
         "cpu_ms_per_payment": flood.cpu_ms["switch"],
         "commits_per_payment": flood.commits,
-        "pgbench_payments_per_s": round(rod, 1),
+        "pgbench_payments_per_s": rod,
         "violations": len(story.violations),
         "seconds": seconds,
         "steady": _builtins(steady),
@@ -99,12 +100,12 @@ def _stretch(setting: stage.Stage, supervisor: Supervisor, rate: int, seconds: i
     dsn = embedded_dsn(setting.postgres)
     log = supervisor.log_of("switch")
     start = log.stat().st_size
-    states, physical = meter.commits(dsn)
+    states, physical = commit_counts(dsn)
     before = {name: meter.tree_cpu_ms(pid) for name, pid in supervisor.pids().items()}
     report = _load(setting, rate, seconds)
     spent = {name: meter.tree_cpu_ms(pid) - before[name] for name, pid in supervisor.pids().items()}
     own = meter.own_times_ms(log, start)
-    after_states, after_physical = meter.commits(dsn)
+    after_states, after_physical = commit_counts(dsn)
     settled = report["approved"]
     return Stretch(
         settled=settled,
@@ -115,9 +116,9 @@ def _stretch(setting: stage.Stage, supervisor: Supervisor, rate: int, seconds: i
         p99_ms=report["p99_ms"],
         own_ms_p50=meter.percentile(own, 50),
         own_ms_p99=meter.percentile(own, 99),
-        cpu_ms={name: meter.ratio(used, settled) for name, used in spent.items()},
-        commits=meter.ratio(after_states - states, settled),
-        db_transactions=meter.ratio(after_physical - physical, settled),
+        cpu_ms={name: meter.per(used, settled) for name, used in spent.items()},
+        commits=meter.per(after_states - states, settled),
+        db_transactions=meter.per(after_physical - physical, settled),
     )
 
 

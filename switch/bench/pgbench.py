@@ -8,20 +8,12 @@ import re
 import subprocess
 from pathlib import Path
 
-import psycopg2
-
 from switch.store.embedded import binaries
+from switch.store.yardstick import make_bench_tables
 
 CLIENTS = 64
 STATE_BYTES = 2_500
 """About what a payment's state takes in the journal."""
-
-_TABLES = """
-DROP TABLE IF EXISTS bench_payment, bench_event;
-CREATE TABLE bench_payment (key bigint PRIMARY KEY, version integer NOT NULL, state json NOT NULL)
-    WITH (fillfactor = 60);
-CREATE TABLE bench_event (key bigint, version integer, event json, PRIMARY KEY (key, version));
-"""
 
 _STATE = '\'{"state":"' + "x" * STATE_BYTES + "\"}'"
 _EVENT = "'" + '{"event":"' + "x" * 300 + '"}' + "'"
@@ -38,12 +30,9 @@ def _script() -> str:
     return "\\set key random(1, 9000000000000000)\n" + first + "".join(later)
 
 
-def payments_per_s(dsn: str, folder: Path, seconds: int) -> float:
+def payments_per_s(dsn: str, folder: Path, seconds: int) -> int:
     """Run pgbench for ``seconds``. Raises CalledProcessError."""
-    connection = psycopg2.connect(dsn)
-    with connection, connection.cursor() as cursor:
-        cursor.execute(_TABLES)
-    connection.close()
+    make_bench_tables(dsn)
     script = folder / "pgbench.sql"
     script.write_text(_script(), encoding="ascii")
     done = subprocess.run(  # noqa: S603 - the package's own program
@@ -53,6 +42,6 @@ def payments_per_s(dsn: str, folder: Path, seconds: int) -> float:
         ],
         check=True, capture_output=True, text=True, timeout=seconds + 60,
     )  # fmt: skip
-    found = re.search(r"tps = ([0-9.]+)", done.stdout)
+    found = re.search(r"tps = ([0-9]+)", done.stdout)
     assert found is not None, "pgbench prints its rate"
-    return float(found.group(1))
+    return int(found.group(1))

@@ -23,10 +23,10 @@ from switch.demo.screen import Screen, say
 from switch.store.books import read_books
 from switch.store.embedded import embedded_dsn
 
-EXAMPLE = """examples:
-  bin/demo                    play a patient morning, leave everything running until Ctrl-C
-  bin/demo --once --json      play it and exit: 0 only when the books are right
-  bin/demo --load 20          20 payments a second; kill -9 any process and watch it come back
+EXAMPLE = """examples (bin/demo is the same, and sets everything up first):
+  yyt demo                    play a patient morning, leave everything running until Ctrl-C
+  yyt demo --once --json      play it and exit: 0 only when the books are right
+  yyt demo --load 20          20 payments a second; kill -9 any process and watch it come back
   yyt audit                   (meanwhile, elsewhere) compare bank, hospital, journal, terminals
 """
 

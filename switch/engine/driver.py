@@ -71,6 +71,10 @@ class House(Protocol):
         """Another node drives it now."""
         ...
 
+    def late(self, payment_key: str, leg_index: int, attempt: int, reply: Reply) -> None:
+        """An approval reached us for what another node drives (rule 13): record it for that one."""
+        ...
+
 
 class Driver:
     """One payment on its way. ``payment`` is always what the journal holds."""
@@ -144,7 +148,12 @@ class Driver:
                 self._act(effects)
             else:
                 self._crash_before_commit(event)
-                await self._commit(event, after, effects)
+                result = await self._commit(event, after, effects)
+                if not result.committed and decided is None and event.kind is EventKind.DO_DONE:
+                    reply = Reply(
+                        outcome=Outcome.DONE, code=event.code, text=event.text, facts=event.facts
+                    )
+                    self._house.late(self.payment.key, event.leg, event.attempt, reply)
             if decided is not None and self._alive:
                 decided()
         self._running = False
@@ -301,6 +310,8 @@ class Driver:
             order, self._secrets if effect.verb is Verb.DO else None
         )
         self._exchanges -= 1
+        if not self._alive and effect.verb is Verb.DO and reply.outcome is Outcome.DONE:
+            self._house.late(payment.key, i, effect.attempt, reply)
         now = self._house.timeline.now_ms()
         self.outside_ms += now - started
         metrics.LEG_SECONDS.labels(leg.kind, reply.outcome).observe((now - started) / 1000)

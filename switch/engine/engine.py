@@ -12,6 +12,7 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred
 
 from switch.catalogue import BUSINESSES, CHANNEL_KINDS, Birth, Business, new_payment
+from switch.engine.bounds import Limits, Route
 from switch.engine.driver import Driver
 from switch.engine.finish import finish_line, observe_end
 from switch.engine.late import LateAnswers
@@ -41,29 +42,6 @@ TOMBSTONE = "tombstone"
 """The request hash of a key that was asked for before it was ever used (rule 12)."""
 
 _INQUIRIES: dict[str, type[Struct]] = {"patient_query": PatientQuery, "bill_query": BillQuery}
-
-
-class Limits(Struct, frozen=True, kw_only=True):
-    """The engine's bounds (I11)."""
-
-    payments_in_flight: int
-    """New payments beyond this are refused as out of service; nothing is sent for them."""
-    answer_wait_ms: int
-    """How long a terminal's call waits for the end before it is answered PENDING."""
-    payment_deadline_ms: int
-    """After this no booking is resent: only definite ends (rule 2)."""
-    recovery_every_ms: int
-    recovery_batch: int
-    """Payments adopted per sweep: recovery goes at a stated rate."""
-
-
-class Route(Struct, frozen=True, kw_only=True):
-    """(hospital, business, medium) → channel."""
-
-    hospital: str
-    business: str
-    medium: str
-    channel: str
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not a fault
@@ -186,8 +164,7 @@ class Engine:
         return self._live.get(key) or await self._claim(key)
 
     async def evidence(self, key: str, leg: int, *, stands: bool) -> bool:
-        """The settlement file, a day list or two people say whether a leg's effect stands (§3's
-        doors). False: another node drives the payment, say it there."""
+        """A settlement file or two people say if a leg stands. False: say it to another node."""
         driver = await self.driver_of(key)
         kind = EventKind.STANDS if stands else EventKind.ABSENT
         if driver is not None:

@@ -26,6 +26,7 @@ JUMP_DEFAULT = 10_000
 def register_payment(parser: argparse.ArgumentParser) -> None:
     """``yyt payment``: who, what, each leg, each exchange with its times."""
     parser.description = text("payment")
+    parser.epilog = f"{text('example')}: yyt payment list --json"
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     listing = _verb(verbs, "list", "yyt payment list --state exception --json", _list)
     listing.add_argument("--state", choices=history.STATES, default="", help=text("state"))
@@ -39,6 +40,7 @@ def register_payment(parser: argparse.ArgumentParser) -> None:
 def register_journal(parser: argparse.ArgumentParser) -> None:
     """``yyt journal``: run the embedded PostgreSQL, and look after any journal."""
     parser.description = text("journal")
+    parser.epilog = f"{text('example')}: yyt journal dsn --data var/postgres"
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     example = f"{text('example')}: yyt journal serve --data var/postgres"
     server = verbs.add_parser(

@@ -1,0 +1,24 @@
+"""What a card payment needs once (I12)."""
+
+from msgspec import Struct
+
+from switch.model.secret import Secret
+
+
+class CardSecrets(Struct, kw_only=True):
+    """What a card payment needs once and nothing may keep: lives in memory for one payment.
+
+    ``pin_block`` is the pad's cryptogram (16 hex) under the terminal's key ``pin_key`` (key under
+    LMK). ``pan`` and ``track2`` leave only in fields 2 and 35.
+    """
+
+    pan: Secret[str]
+    track2: Secret[str] | None = None
+    pin_block: Secret[str] | None = None
+    pin_key: str = ""
+    expiry: str = ""
+    card_sequence: str = ""
+    entry_mode: str = "021"
+    """Field 22."""
+    chip: Secret[bytes] | None = None
+    """Field 55, TLV."""

@@ -1,0 +1,20 @@
+"""What a terminal asks for."""
+
+from msgspec import Struct
+
+
+class PaymentRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a terminal asks for, checked; the hash over it tells a repeat from a conflict (I8)."""
+
+    key: str
+    hospital: str
+    business: str
+    terminal: str
+    amount_fen: int
+    patient: str
+    bill: str
+    medium: str = "bank_card"
+    retry_of: str = ""
+    card_digest: str = ""
+    """Keyed or absent: never an unkeyed hash of a PAN."""
+    details: dict[str, str] = {}
