@@ -68,6 +68,7 @@ class Demo:
         self._supervisor = Supervisor(self._var, self._screen.line)
         self._interrupted = threading.Event()
         self._started = time.monotonic()
+        self._answer = ""
 
     def run(self) -> int:
         """Start, play, audit; then wait for Ctrl-C unless ``--once``."""
@@ -88,6 +89,8 @@ class Demo:
             self._screen.settle()
             self._screen.line(say("正在停止所有进程", "stopping all processes"))
             self._supervisor.stop()
+        if self._answer:
+            print(self._answer, flush=True)
         return code
 
     # ---- acts ------------------------------------------------------------------------------------

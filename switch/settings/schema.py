@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from switch.engine import engine
+from switch.engine import bounds
 from switch.store.settings import JournalSettings
 
 Name = Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9_.-]{0,62}$")]
@@ -66,7 +66,7 @@ class Front(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     settings: Any
 
 
-class Limits(engine.Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Limits(bounds.Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is taken at once and how long is waited (I11)."""
 
     stop_wait_ms: Milliseconds
@@ -96,7 +96,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hsm: Hsm
     hospitals: Annotated[tuple[Hospital, ...], Meta(min_length=1)]
     channels: Annotated[tuple[Channel, ...], Meta(min_length=1)]
-    routes: Annotated[tuple[engine.Route, ...], Meta(min_length=1)]
+    routes: Annotated[tuple[bounds.Route, ...], Meta(min_length=1)]
     fronts: Annotated[tuple[Front, ...], Meta(min_length=1)]
     limits: Limits
     metrics: Metrics
