@@ -53,7 +53,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     wrap.add_argument("--type", required=True, help="000 ZMK/TMK, 001 ZPK, 002 TPK, 003 TAK …")
     wrap.add_argument("--scheme", choices=["U", "T", "X", "Y", "Z"])
-    wrap.add_argument("--file", type=Path, required=True, help="holds the clear key in hex")
+    wrap.add_argument(
+        "--file", type=Path, required=True, nargs="+", help="clear key in hex, one line for each"
+    )
     wrap.add_argument("--json", action="store_true", help="(it is always JSON)")
     wrap.set_defaults(run=_wrap)
 
@@ -149,20 +151,24 @@ def _generate(args: argparse.Namespace) -> int:
 
 def _wrap(args: argparse.Namespace) -> int:
     """Only ever under the published LMK: it could not protect a live key, and says so."""
+    for file in args.file:
+        print(json.dumps(_wrapped(args.type, args.scheme, file)))
+    return 0
+
+
+def _wrapped(key_type: str, scheme: str | None, file: Path) -> dict[str, str]:
     from hsm import primitives
     from hsm.keys import scheme_for
     from hsm.lmk import published_test_lmk
 
-    text = args.file.read_text(encoding="ascii").strip()
+    text = file.read_text(encoding="ascii").strip()
     if not re.fullmatch("(?:[0-9A-Fa-f]{16}){1,3}", text):
-        raise SystemExit(say("key_file", args.file))
+        raise SystemExit(say("key_file", file))
     clear = primitives.odd_parity(bytes.fromhex(text))
     wrapped = _tried(
-        lambda: published_test_lmk().wrap(args.type, args.scheme or scheme_for(len(clear)), clear)
+        lambda: published_test_lmk().wrap(key_type, scheme or scheme_for(len(clear)), clear)
     )
-    check = primitives.check_value(clear).hex().upper()[:8]
-    print(json.dumps({"key": str(wrapped), "kcv": check}))
-    return 0
+    return {"key": str(wrapped), "kcv": primitives.check_value(clear).hex().upper()[:8]}
 
 
 def _tried(what: Callable[[], T]) -> T:

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -35,6 +36,14 @@ class Program(Struct, frozen=True, kw_only=True):
     """True when it does its work (it answers, it is connected)."""
 
 
+class Life(Struct, frozen=True, kw_only=True):
+    """How often a program was started, and how its last process ended."""
+
+    starts: int
+    ended: int | None
+    """Exit code of the last process that ended, -9 for SIGKILL; None before the first end."""
+
+
 class NotReady(Exception):  # noqa: N818 - tells a state, with a sentence
     """A program did not come up in time; the sentence names it and its log file."""
 
@@ -49,9 +58,13 @@ class _Child:
         self.started_at = 0.0
         self.restarts_in_a_row = 0
         self.restart_at = 0.0
+        self.starts = 0
+        self.last_end: int | None = None
+        self.once: deque[Mapping[str, str]] = deque()
 
     def start(self) -> None:
-        environ = {**os.environ, "YYT_PARENT": str(os.getpid())}
+        once = self.once.popleft() if self.once else {}
+        environ = {**os.environ, "YYT_PARENT": str(os.getpid()), **once}
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(  # noqa: S603 - our own command lines
                 self.program.argv,
@@ -62,6 +75,7 @@ class _Child:
                 process_group=0,
             )
         self.started_at = time.monotonic()
+        self.starts += 1
 
     def ended(self) -> bool:
         return self.process is not None and self.process.poll() is not None
@@ -70,10 +84,16 @@ class _Child:
 class Supervisor:
     """Runs programs until :meth:`stop`. Its thread lives as long as the children should."""
 
-    def __init__(self, folder: Path, told: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        told: Callable[[str], None],
+        restart_waits_s: Sequence[float] = RESTART_WAITS_S,
+    ) -> None:
         """``folder`` takes ``demo.json`` and ``log/NAME.log``; ``told`` hears of restarts."""
         self._folder = folder
         self._told = told
+        self._restart_waits_s = restart_waits_s
         self._children: list[_Child] = []
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -114,16 +134,37 @@ class Supervisor:
                 if child.process is not None
             }
 
+    def life(self, name: str) -> Life:
+        """What a program has been through. Raises KeyError."""
+        with self._lock:
+            child = self._child(name)
+            return Life(starts=child.starts, ended=child.last_end)
+
+    def next_starts(self, name: str, *environs: Mapping[str, str]) -> None:
+        """The next starts of a program get these variables besides, one mapping each; the starts
+        after them get none again. Raises KeyError."""
+        with self._lock:
+            once = self._child(name).once
+            once.clear()
+            once.extend(environs)
+
+    def replace(self, program: Program) -> None:
+        """From its next start on a program of this name runs as ``program`` says. Raises
+        KeyError."""
+        with self._lock:
+            self._child(program.name).program = program
+
     def log_of(self, name: str) -> Path:
         """Where a program's output goes."""
         return self._folder / "log" / f"{name}.log"
 
-    def kill(self, name: str) -> None:
-        """SIGKILL a child, as a power cut would; it comes back like after any death."""
+    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        """Kill a child, as a power cut would; it comes back like after any death. One that is
+        down just now stays so until its wait is over. Raises KeyError."""
         with self._lock:
-            for child in self._children:
-                if child.program.name == name and child.process is not None:
-                    child.process.kill()
+            process = self._child(name).process
+            if process is not None:
+                _signal(process, number)
 
     def stop(self) -> None:
         """Ask all to stop, last started first, then kill what has not."""
@@ -144,6 +185,12 @@ class Supervisor:
                     process.wait()
         (self._folder / "demo.json").unlink(missing_ok=True)
 
+    def _child(self, name: str) -> _Child:
+        for child in self._children:
+            if child.program.name == name:
+                return child
+        raise KeyError(name)
+
     def _watch(self) -> None:
         while not self._stopping.wait(POLL_S):
             with self._lock:
@@ -155,11 +202,12 @@ class Supervisor:
         now = time.monotonic()
         if child.ended():
             assert child.process is not None
-            code = child.process.returncode
+            code = child.last_end = child.process.returncode
             child.process = None
             lived = now - child.started_at > LIVED_S
             child.restarts_in_a_row = 0 if lived else child.restarts_in_a_row + 1
-            wait = RESTART_WAITS_S[min(child.restarts_in_a_row, len(RESTART_WAITS_S) - 1)]
+            waits = self._restart_waits_s
+            wait = waits[min(child.restarts_in_a_row, len(waits) - 1)]
             child.restart_at = now + wait
             self._told(f"{child.program.name}: ended ({code}), back in {wait:.1f} s")
         elif child.process is None and now >= child.restart_at:

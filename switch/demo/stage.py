@@ -56,6 +56,7 @@ class Stage(Struct, frozen=True, kw_only=True):
     folder: Path
     ports: Ports
     response_timeout_ms: int = 3_000
+    not_found_waits_ms: tuple[int, ...] = (2_000, 4_000)
 
     @property
     def postgres(self) -> Path:
@@ -130,13 +131,13 @@ def make_inside(stage: Stage) -> None:
     """The authority, the switch's file, the kiosks' files. The HSM must be up."""
     with ThreadPoolExecutor(4) as pool:
         names = [f"tmk-{terminal}" for terminal in LOGICAL_TERMINALS]
-        tmks = pool.map(lambda name: _under_lmk(stage, "000", name), names)
-        pads = pool.map(lambda kiosk: _under_lmk(stage, "002", f"pad-{kiosk}"), KIOSKS)
+        tmks = pool.submit(_under_lmk, stage, "000", names)
+        pads = pool.submit(_under_lmk, stage, "002", [f"pad-{kiosk}" for kiosk in KIOSKS])
         dek = pool.submit(_make_dek, stage)
-        pool.submit(run, "terminal", "ca", "init", "--dir", str(stage.pki)).result()
-        invited = list(pool.map(lambda pair: _invite(stage, *pair), zip(KIOSKS, pads, strict=True)))
-        assert len(invited) == len(KIOSKS)
-        terminals = zip(LOGICAL_TERMINALS, tmks, strict=True)
+        run("terminal", "ca", "init", "--dir", str(stage.pki))
+        invitations = zip(KIOSKS, pads.result(), strict=True)
+        list(pool.map(lambda invitation: _invite(stage, *invitation), invitations))
+        terminals = zip(LOGICAL_TERMINALS, tmks.result(), strict=True)
         _write_yaml(stage.folder / "switch.yaml", switch_settings(stage, terminals, dek.result()))
     for kiosk in KIOSKS:
         _write_yaml(stage.kiosk(kiosk) / "agent.yaml", agent_settings(stage, kiosk))
@@ -163,10 +164,10 @@ def _key(path: Path) -> str:
     return clear_key
 
 
-def _under_lmk(stage: Stage, key_type: str, name: str) -> str:
-    file = str(stage.outside / f"{name}.hex")
-    printed = run("hsm", "wrap-test-key", "--type", key_type, "--file", file)
-    return str(json.loads(printed)["key"])
+def _under_lmk(stage: Stage, key_type: str, names: Iterable[str]) -> list[str]:
+    files = [str(stage.outside / f"{name}.hex") for name in names]
+    printed = run("hsm", "wrap-test-key", "--type", key_type, "--file", *files)
+    return [str(json.loads(line)["key"]) for line in printed.splitlines()]
 
 
 def _make_dek(stage: Stage) -> str:
@@ -312,7 +313,7 @@ def _bank_settings(stage: Stage, terminals: Iterable[tuple[str, str]]) -> dict[s
         "max_wrong_macs": 3,
         "key_max_age_ms": 86_400_000,
         "clock_skew_alarm_ms": 300_000,
-        "not_found_waits_ms": [2_000, 4_000],
+        "not_found_waits_ms": list(stage.not_found_waits_ms),
         "reversal_waits_ms": [500, 1_000, 2_000, 5_000],
     }
 
