@@ -8,8 +8,10 @@ from msgspec import Meta, Struct
 from his_bridge.breaker import BreakerSettings
 from his_bridge.errors import ProfileError
 from his_bridge.http import Target
-from his_bridge.policy import Level
+from his_bridge.policy import FUNCTION_OF, Level
 from his_bridge.profile import Profile
+from his_bridge.profile_file import load_profile
+from switch.model.payment import LegKind
 from switch.model.secret import Secret
 
 HEAD_LIMIT_BYTES = 16_384
@@ -48,6 +50,16 @@ class HospitalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How long they wait; then they were not sent."""
     breaker: BreakerSettings
     """When new debits stop because the hospital cannot book (I6)."""
+
+    def longest_ms(self) -> int:
+        """Hold and confirm of one payment, each with its longest wait for a connection."""
+        functions = load_profile(self.profile).functions
+        waits_ms = [
+            self.queue_wait_ms + functions[name].timeout_ms
+            for name in (FUNCTION_OF[LegKind.HOLD], FUNCTION_OF[LegKind.BOOK])
+            if name in functions
+        ]
+        return sum(waits_ms)
 
 
 def target_of(config: HospitalConfig, profile: Profile) -> tuple[Target, bytes]:

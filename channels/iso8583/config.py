@@ -98,3 +98,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         names = [(one.merchant, one.terminal) for one in self.terminals]
         if len(set(names)) < len(names):
             raise ValueError("a logical terminal is named twice")
+
+    def longest_ms(self) -> int:
+        """A debit's longest way to its answer: waiting for a terminal, then for the bank."""
+        return self.queue_wait_ms + self.response_timeout_ms
