@@ -1,0 +1,119 @@
+"""One case for every named crash point: what leads there, and what must hold afterwards."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+DEBIT_OUT = "forward|hold:done|debit:doing|book:idle"
+BOOK_OUT = "forward|hold:done|debit:done|book:doing"
+UNDO_OUT = "backward|hold:"
+NOTHING = ""
+APPROVED, RETURNED, DECLINED, NEVER_SEEN = "approved", "returned", "declined", "unknown_key"
+
+
+class Case(Struct, frozen=True, kw_only=True):
+    """One kill. ``sales`` and ``reversals``: how many the bank reads in all, first and last."""
+
+    told: str
+    """What the terminal is told in the end."""
+    last_words: str
+    """How the last trail begins that the dying process committed; "" = it committed nothing."""
+    sales: int
+    reversals: range
+    process: str = "switch"
+    his: str = ""
+    """The hospital's habit that leads there."""
+    starts_with: tuple[str, ...] = ()
+    """Points to die at before this one, each in a process of its own."""
+    slip: str = ""
+    """What must stand on the slip."""
+
+
+_none, _one, _more = range(1), range(1, 2), range(1, 50)
+_repeated = range(2, 50)
+
+_never_left = Case(told=RETURNED, last_words=DEBIT_OUT, sales=0, reversals=_more)
+_debited = Case(told=RETURNED, last_words=DEBIT_OUT, sales=1, reversals=_more)
+_booking = Case(told=APPROVED, last_words=BOOK_OUT, sales=1, reversals=_none)
+_undoing = Case(told=RETURNED, last_words=UNDO_OUT, sales=1, reversals=_repeated, his="refuse")
+
+CASES: Mapping[str, Case] = {
+    "K1": Case(told=APPROVED, last_words=NOTHING, sales=1, reversals=_none),
+    "K2 committed, not sent": _never_left,
+    "K3 half a frame": _never_left,
+    "K4 sent, no answer": _debited,
+    "K5": _debited,
+    "K6 booking committed, HIS not called": _booking,
+    "K7 HIS called, no reply": _booking,
+    "K8 HIS reply read, not committed": _booking,
+    "K8": _booking,
+    "K9": Case(told=APPROVED, last_words="done|", sales=1, reversals=_none),
+    "K10 told, not printed": Case(
+        process="kiosk-1",
+        told=APPROVED,
+        last_words="done|",
+        sales=1,
+        reversals=_none,
+        slip="重打印",
+    ),
+    "K11": Case(told=RETURNED, last_words=UNDO_OUT, sales=1, reversals=_one, his="refuse"),
+    "K12 reversal sent, no ack": _undoing,
+    "K13": _undoing,
+    "K14": Case(
+        told=RETURNED,
+        last_words=DEBIT_OUT,
+        sales=1,
+        reversals=_more,
+        starts_with=("K4 sent, no answer",),
+    ),
+    "K17 keys verified, not installed": Case(
+        told=RETURNED,
+        last_words=UNDO_OUT,
+        sales=1,
+        reversals=_repeated,
+        his="refuse",
+        starts_with=("K12 reversal sent, no ack",),
+    ),
+    "K17 keys installed, not used": Case(
+        told=RETURNED,
+        last_words=UNDO_OUT,
+        sales=1,
+        reversals=_repeated,
+        his="refuse",
+        starts_with=("K12 reversal sent, no ack",),
+    ),
+    "T1 key assigned, not sent": Case(
+        process="kiosk-1",
+        told=NEVER_SEEN,
+        last_words="declined",
+        sales=0,
+        reversals=_none,
+    ),
+    "T3 answer read, not journaled": Case(
+        process="kiosk-1",
+        told=APPROVED,
+        last_words="done|",
+        sales=1,
+        reversals=_none,
+    ),
+    "before commit": Case(told=APPROVED, last_words=NOTHING, sales=1, reversals=_none),
+    "before commit#2": Case(
+        # The hold was not committed and the PIN block died with the process: no debit after it.
+        told=DECLINED,
+        last_words="forward|hold:doing|debit:idle|book:idle",
+        sales=0,
+        reversals=_none,
+    ),
+    "before commit#3": _debited,
+    "before commit#4": _booking,
+    "committed, not told": Case(
+        told=DECLINED,
+        last_words="forward|hold:doing|debit:idle|book:idle",
+        sales=0,
+        reversals=_none,
+    ),
+    "committed, not told#2": _never_left,
+    "committed, not told#3": _booking,
+    "committed, not told#4": Case(told=APPROVED, last_words="done|", sales=1, reversals=_none),
+}
+"""By point, with ``#n`` for its n-th hit in one process."""
