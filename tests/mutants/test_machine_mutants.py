@@ -1,11 +1,12 @@
 """Every named mutant of the payment machine is caught by the walk, on every run."""
 
+from collections.abc import Callable
+
 import pytest
 
 import tests.mutants.machine  # noqa: F401 - enters its mutants
 from tests.mutants.registry import Mutant, of_layer
 from tests.payment.cases import BY_NAME
-from tests.payment.report import LINES
 from tests.payment.walk import Walk
 
 UNDOS_COUNTED = 3
@@ -13,14 +14,17 @@ UNDOS_COUNTED = 3
 
 
 @pytest.mark.parametrize("mutant", of_layer("walk"), ids=str)
-def test_the_walk_catches_it(mutant: Mutant, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_walk_catches_it(
+    mutant: Mutant,
+    monkeypatch: pytest.MonkeyPatch,
+    record_property: Callable[[str, object], None],
+) -> None:
     """The walk finds the wrong thought, names the invariant, and shows the shortest way there."""
     mutant.patch(monkeypatch)
 
     finding = Walk(BY_NAME[mutant.scene], undo_cap=UNDOS_COUNTED).run().finding
 
     assert finding is not None, f"{mutant} lives"
-    LINES.append(
-        f"mutant  {mutant.name:48} caught by {finding.invariant} in {len(finding.trace) - 1} steps"
-    )
+    steps = len(finding.trace) - 1
+    record_property("mutant", f"{mutant.name:46} walk: {finding.invariant} after {steps} steps")
     assert finding.invariant == mutant.invariant, str(finding)

@@ -1,13 +1,9 @@
-"""Reports of this folder's tests, printed before pytest's last line."""
+"""What the walks visited, and how long it took, is printed with the results."""
 
 import pytest
 
-from tests.payment.report import LINES
+from tests.payment.summary import show
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What the walks visited and what the mutants were caught by."""
-    if LINES:
-        terminalreporter.section("payment machine")
-        for line in sorted(LINES):
-            terminalreporter.write_line(line)
+    show(terminalreporter, "walk", "exhaustive walks of the payment machine")

@@ -302,8 +302,8 @@ def test_rule_12_I7_approved_is_said_at_done_only() -> None:
     """PENDING on the way, APPROVED at the end; a repeat changes nothing."""
     play = Play(*DEBIT_BOOK)
     told = [answer_of(play.payment).state]
-    told.append(answer_of(play(0, E.DO_DONE).payment).state)
-    told.append(answer_of(play(1, E.DO_DONE).payment).state)
+    for leg in (0, 1):
+        told.append(answer_of(play(leg, E.DO_DONE).payment).state)
     done = answer_of(play.payment)
     play(0, E.DO_DONE)(1, E.DO_UNKNOWN)
 
@@ -360,8 +360,7 @@ def test_rule_19_what_is_open_when_the_batch_settles_is_an_exception() -> None:
 
 def test_finish_that_is_not_heard_of_reverses_the_debit() -> None:
     """The card cannot be completed and the terminal is silent: same path as a decline (I3)."""
-    play = Play((K.DEBIT, BANK), (K.FINISH, FINISH), (K.BOOK, BOOK_L3))(0, E.DO_DONE)
-    play(1, E.DO_UNKNOWN)
+    play = booking((K.DEBIT, BANK), (K.FINISH, FINISH), (K.BOOK, BOOK_L3))(1, E.DO_UNKNOWN)
     for _ in range(FINISH.ask_times):
         play.timer(1)(1, E.ASK_UNKNOWN)
 

@@ -1,3 +1,0 @@
-"""Lines that tests leave for the terminal summary (see conftest)."""
-
-LINES: list[str] = []
