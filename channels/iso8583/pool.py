@@ -87,6 +87,8 @@ class Pool:
     def serve(self) -> None:
         """Something became free: the first in line whose clearing fits gets it."""
         for waiter in tuple(self._line):
+            if waiter not in self._line:  # served while we were: one that failed gave back at once
+                continue
             terminal = self._free(waiter.clearing)
             if terminal is not None:
                 self._leave(waiter, terminal)

@@ -90,7 +90,7 @@ class BankHost:
         message = self.codec.decode(frame)
         _HANDLERS[message.mti](self, link, message)
 
-    # ---- network management ----------------------------------------------------------------------
+    # ---- network management ---------------------------------------------------------------------
 
     def sign_on(self, link: "BankLink", message: Message) -> None:
         self._signed_on += 1
@@ -108,7 +108,7 @@ class BankHost:
     def echo(self, link: "BankLink", message: Message) -> None:
         self._say(link, message, "0830", {**_of(message, "41"), "39": "00"}, "")
 
-    # ---- sale --------------------------------------------------------------------------------------
+    # ---- sale -----------------------------------------------------------------------------------
 
     def sale(self, link: "BankLink", message: Message) -> None:
         random, mix = self.random.random, self.mix
@@ -154,7 +154,7 @@ class BankHost:
         else:
             self._answer(link, message, mak, "0210", {**_echo(message), "39": entry.code})
 
-    # ---- reversal ----------------------------------------------------------------------------------
+    # ---- reversal -------------------------------------------------------------------------------
 
     def reversal(self, link: "BankLink", message: Message) -> None:
         original = message.fields["61"]
@@ -186,7 +186,7 @@ class BankHost:
             entry.reversed_at = self.clock.rightNow
         return "00"
 
-    # ---- answers -----------------------------------------------------------------------------------
+    # ---- answers --------------------------------------------------------------------------------
 
     def _answer(
         self,

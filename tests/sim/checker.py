@@ -78,7 +78,7 @@ class Auditor:
             found += self._told(purchase, payments.get(purchase.key))
         return found
 
-    # ---- one payment -----------------------------------------------------------------------------
+    # ---- one payment ----------------------------------------------------------------------------
 
     def _money(self, payment: Payment, reconciled: bool) -> Iterator[Violation]:
         key = payment.key
@@ -184,7 +184,7 @@ class Auditor:
         if not began or min(asked) < min(began):
             yield Violation("I4", f"{payment.key}: booked before it was committed")
 
-    # ---- what belongs to nobody ------------------------------------------------------------------
+    # ---- what belongs to nobody -----------------------------------------------------------------
 
     def _strangers(self, payments: dict[str, Payment]) -> Iterator[Violation]:
         for identity, entry in self._bank.entries.items():
@@ -217,7 +217,7 @@ class Auditor:
                 return self._committed[key, version]
         return float("inf")
 
-    # ---- what was told ---------------------------------------------------------------------------
+    # ---- what was told --------------------------------------------------------------------------
 
     def _told(self, purchase: Purchase, payment: Payment | None) -> Iterator[Violation]:
         key = purchase.key
@@ -247,7 +247,7 @@ class Auditor:
             yield Violation("I8", f"{key}: other content under the same key was taken")
 
     def _true_when_told(self, key: str, told: Told) -> Iterator[Violation]:
-        """"Approved" only after DONE is durable."""
+        """ "Approved" only after DONE is durable."""
         if told.answer.state is not AnswerState.APPROVED:
             return
         done = [

@@ -96,7 +96,7 @@ class HisHost:
         else:
             answer(200, _envelope(function, error, tags))
 
-    # ---- functions -----------------------------------------------------------------------------
+    # ---- functions ------------------------------------------------------------------------------
 
     def probe(self, fields: dict[str, str]) -> tuple[str, dict[str, str]]:
         return "0", {}

@@ -100,7 +100,7 @@ class Kiosks:
             purchase.final = False
             self._query(purchase)
 
-    # ---- one purchase ----------------------------------------------------------------------------
+    # ---- one purchase ---------------------------------------------------------------------------
 
     def _begin(self, purchase: Purchase) -> None:
         random, mix, clock = self._random, self._mix, self._clock
@@ -137,7 +137,7 @@ class Kiosks:
             lambda node: node.engine.query(request.hospital, request.terminal, request.key),
         )
 
-    # ---- the road to a node ----------------------------------------------------------------------
+    # ---- the road to a node ---------------------------------------------------------------------
 
     def _send(self, purchase: Purchase, how: str, call: Callable[[Node], object]) -> None:
         if self._random.random() < self._mix.ask_lost:

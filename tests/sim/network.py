@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 from twisted.internet.address import IPv4Address
-from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRefusedError
+from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import ITCPTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -85,13 +85,13 @@ class Network:
         listener = self._listeners.get(connector.port)
         refused = self.random.random() < self.of_port(connector.port).refuse
         if refused or listener is None or not listener.owner.alive:
-            connector.failed(ConnectionRefusedError())
+            connector.failed(ConnectError())
             return
         address = IPv4Address("TCP", "127.0.0.1", connector.port)
         server = listener.factory.buildProtocol(address)
         client = connector.factory.buildProtocol(address)
         if client is None or server is None:
-            connector.failed(ConnectionRefusedError())
+            connector.failed(ConnectError())
             return
         link = Link(self, connector.port)
         self._links[link] = None
@@ -172,7 +172,7 @@ class Connector:
         if self._pending is not None:
             self._pending.cancel()
             self._pending = None
-            self.failed(ConnectionRefusedError())
+            self.failed(ConnectError())
 
     def disconnect(self) -> None:
         if self.end is not None:
@@ -200,7 +200,7 @@ class End:
         self.free_at = 0.0
         """When the direction towards the peer is free again (bytes keep their order)."""
 
-    # ---- what protocols use ----------------------------------------------------------------------
+    # ---- what protocols use ---------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
         self.send(bytes(data), None)
@@ -262,7 +262,7 @@ class End:
     def stopProducing(self) -> None:
         self.loseConnection()
 
-    # ---- what the link does ----------------------------------------------------------------------
+    # ---- what the link does ---------------------------------------------------------------------
 
     def received(self, data: bytes, arrived: Callable[[], object] | None = None) -> None:
         if self.connected and not self.disconnecting:

@@ -43,7 +43,10 @@ SWEEP_MS = 10_000
 
 BANK = BankConfig(
     dialect="cup-pos",
-    links=(ClientLink(host="127.0.0.1", port=BANK_PORT), ClientLink(host="127.0.0.1", port=BANK_PORT)),
+    links=(
+        ClientLink(host="127.0.0.1", port=BANK_PORT),
+        ClientLink(host="127.0.0.1", port=BANK_PORT),
+    ),
     terminals=tuple(
         TerminalConfig(
             merchant="898330180620001",

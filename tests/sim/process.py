@@ -24,7 +24,7 @@ class Process:
         self._network = network
         self._due: list[tuple[Callable[..., object], tuple]] = []
 
-    # ---- life ------------------------------------------------------------------------------------
+    # ---- life -----------------------------------------------------------------------------------
 
     def die(self) -> None:
         self.alive = False
@@ -49,17 +49,27 @@ class Process:
     def effect(self, name: str) -> bool:
         return self.alive
 
-    # ---- the reactor, as far as it is used -------------------------------------------------------
+    # ---- the reactor, as far as it is used ------------------------------------------------------
 
     def seconds(self) -> float:
         return self._clock.rightNow
 
     def callLater(self, delay: float, function: Callable[..., object], *args: Any) -> Call:
-        call = self._clock.callLater(delay, self._called, function, args)
+        call = self._clock.callLater(delay, self._called)
+        call.args = (call, function, args)
         return call
 
-    def _called(self, function: Callable[..., object], args: tuple) -> None:
-        self.run(function, *args)
+    def _called(self, call: Call, function: Callable[..., object], args: tuple) -> None:
+        if self.frozen and self.alive:
+            call.done = False  # it can still be cancelled by what runs before it at waking
+            self._due.append((self._resumed, (call, function, args)))
+        else:
+            self.run(function, *args)
+
+    def _resumed(self, call: Call, function: Callable[..., object], args: tuple) -> None:
+        if not call.done:
+            call.done = True
+            function(*args)
 
     def connectTCP(
         self, host: str, port: int, factory: Any, timeout: float = 30, bindAddress: Any = None

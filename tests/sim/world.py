@@ -7,7 +7,7 @@ settlement file. The same seed gives the same trace to the byte.
 
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from random import Random
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 
-from switch.model.payment import LegKind, LegState, Payment
+from switch.model.payment import LegKind, LegState, Payment, Rest
 from switch.store.memory import MemoryDatabase
 from tests.sim import mix as mixes
 from tests.sim.bank_host import BankHost
@@ -23,7 +23,6 @@ from tests.sim.checker import Auditor, Violation
 from tests.sim.clock import SimClock
 from tests.sim.his_host import HisHost
 from tests.sim.kiosks import Kiosks
-from tests.sim.mix import Mix
 from tests.sim.network import Network, Weather
 from tests.sim.node import BANK_PORT, CODEC, HIS_PORT, DatabaseFaults, Node
 from tests.sim.process import Mortal, Process
@@ -65,14 +64,16 @@ class Result(Struct, kw_only=True):
 class World:
     """Everything that one seed sets in motion."""
 
-    def __init__(self, seed: int, keep: int = TRACE_LINES, mix: Mix | None = None) -> None:
+    def __init__(self, seed: int, keep: int, weather: Mapping[str, float | bool]) -> None:
         self.seed = seed
-        random = Random(seed)  # noqa: S311
+        random = Random(seed)
         self._randoms = {
-            name: Random(random.getrandbits(64))  # noqa: S311
+            name: Random(random.getrandbits(64))
             for name in ("mix", "net", "bank", "his", "kiosks", "fate", *NODES)
         }
-        self.mix = mix or mixes.draw(seed, self._randoms["mix"])
+        self.mix = mixes.draw(seed, self._randoms["mix"])
+        for name, strength in weather.items():
+            setattr(self.mix, name, strength)
         self.mix_shown = self.mix.shown()
         self.clock = SimClock()
         self.lines: deque[str] = deque(maxlen=keep)
@@ -116,7 +117,7 @@ class World:
         self._hash.update(line.encode())
         self.lines.append(line)
 
-    # ---- phases ----------------------------------------------------------------------------------
+    # ---- phases ---------------------------------------------------------------------------------
 
     def play(self) -> Result:
         violations: list[Violation] = []
@@ -130,7 +131,7 @@ class World:
             violations += self.audit(reconciled=False)
             self.reconcile()
         violations += self.audit(reconciled=self.mix.reconcile)
-        self.counts["payments"] = len(self.database.rows)
+        self._count()
         self._close()
         return Result(
             seed=self.seed,
@@ -219,6 +220,14 @@ class World:
     def _settled_and_told(self) -> bool:
         return self._settled() and self.kiosks.all_told()
 
+    def _count(self) -> None:
+        rows = self.database.rows.values()
+        self.counts["payments"] = len(rows)
+        for rest in Rest:
+            self.counts[str(rest)] = sum(row.rest is rest for row in rows)
+        self.counts["late"] = len(self.database.late)
+        self.counts["reversals"] = len(self.bank.reversals)
+
     def _close(self) -> None:
         for node in self.nodes.values():
             node.process.alive = False
@@ -244,7 +253,7 @@ class World:
         batch = fields["60"][2:8]
         return self._owner_of((fields["42"], fields["41"], batch, fields["11"]))
 
-    # ---- the fate of nodes -----------------------------------------------------------------------
+    # ---- the fate of nodes ----------------------------------------------------------------------
 
     def _boot(self, name: str) -> None:
         process = Mortal(
@@ -306,6 +315,8 @@ class World:
     def _thaw(self, process: Mortal) -> None:
         if process.frozen:
             self.trace(process.name, "wakes")
+            if self._randoms["fate"].random() < 0.5:  # the heartbeat's thread is the first to run
+                self.nodes[process.name].journal.renew()
             process.thaw()
 
     def _reachable(self) -> list[Node]:
@@ -331,9 +342,8 @@ class _Watched(MemoryDatabase):
         return result
 
 
-def play(seed: int, keep: int = TRACE_LINES, *, reconcile: bool | None = None) -> Result:
-    """Play one seed. ``reconcile`` overrides what the seed says."""
-    world = World(seed, keep)
-    if reconcile is not None:
-        world.mix.reconcile = reconcile
-    return world.play()
+def play(
+    seed: int, keep: int = TRACE_LINES, weather: Mapping[str, float | bool] | None = None
+) -> Result:
+    """Play one seed; ``weather`` fixes some faults of its mix."""
+    return World(seed, keep, weather or {}).play()

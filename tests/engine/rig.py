@@ -1,0 +1,227 @@
+"""A house in a test: the real engine on a Clock, with counterparties that answer as told."""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from switch.engine import Engine, Limits, Route
+from switch.model.answer import Answer
+from switch.model.outcome import Millis, Outcome, Reply, Verb
+from switch.model.payment import GiveUp, LegKind, LegPolicy, OnUnknown, Payment, Rung, RungKind
+from switch.model.secret import Secret
+from switch.ports import CardSecrets, Identity, InquiryReply, Order, PaymentRequest, Prepared
+from switch.timeline import ReactorTimeline
+
+DONE = Reply(outcome=Outcome.DONE)
+REFUSED = Reply(outcome=Outcome.REFUSED, code="51")
+UNKNOWN = Reply(outcome=Outcome.UNKNOWN, code="timeout")
+NOT_FOUND = Reply(outcome=Outcome.UNKNOWN, code="25", not_found=True)
+
+HOLD = LegPolicy(timeout_ms=5_000, on_unknown=OnUnknown.UNDO, lapses=True)
+DEBIT = LegPolicy(
+    timeout_ms=30_000,
+    on_unknown=OnUnknown.UNDO,
+    give_up=GiveUp.UNDO,
+    ladder=(Rung(RungKind.REVERSAL),),
+    attempts=2,
+)
+BOOK = LegPolicy(
+    timeout_ms=5_000,
+    on_unknown=OnUnknown.RESEND,
+    give_up=GiveUp.UNDO,
+    ladder=(Rung(RungKind.CANCEL),),
+)
+LIMITS = Limits(
+    payments_in_flight=100,
+    answer_wait_ms=60_000,
+    payment_deadline_ms=120_000,
+    recovery_every_ms=5_000,
+    recovery_batch=100,
+)
+
+
+class Sent:
+    """One exchange that reached a counterparty."""
+
+    def __init__(self, order: Order, secrets: CardSecrets | None, at: int) -> None:
+        self.order = order
+        self.secrets = secrets
+        self.at = at
+        self.reply: Deferred[Reply] = Deferred()
+
+
+class Scripted:
+    """A counterparty that says what the test puts into ``script``; empty: it says Done; HANG:
+    it says nothing until the test answers ``sent[i].reply``."""
+
+    HANG = object()
+
+    def __init__(self, name: str, timeline: Any, policies: Mapping[LegKind, LegPolicy]) -> None:
+        self.name = name
+        self.is_ready = True
+        self.script: deque[Any] = deque()
+        self.sent: list[Sent] = []
+        self.released: list[int] = []
+        self.identities: deque[Identity] = deque()
+        self.unprepared = 0
+        self._timeline = timeline
+        self._policies = policies
+        self._stan = 0
+
+    def policy(self, kind: LegKind, clearing: str) -> LegPolicy:
+        return self._policies[kind]
+
+    def ready(self, clearing: str) -> bool:
+        return self.is_ready
+
+    def business_date(self) -> str:
+        return "20260722"
+
+    async def prepare(self, order: Order, secrets: CardSecrets | None) -> Prepared | None:
+        if self.unprepared:
+            self.unprepared -= 1
+            return None
+        if order.leg.kind is not LegKind.DEBIT:
+            return Prepared()
+        self._stan += 1
+        identity = self.identities.popleft() if self.identities else self.identity(self._stan)
+        return Prepared(facts={"F11": identity.stan}, identity=identity)
+
+    def identity(self, stan: int) -> Identity:
+        return Identity(
+            bank=self.name,
+            merchant="898330180620001",
+            terminal="10000001",
+            batch="000001",
+            stan=f"{stan:06d}",
+            business_date="20260722",
+        )
+
+    async def exchange(self, order: Order, secrets: CardSecrets | None) -> Reply:
+        sent = Sent(order, secrets, self._timeline.now_ms())
+        self.sent.append(sent)
+        reply = self.script.popleft() if self.script else DONE
+        return await sent.reply if reply is self.HANG else reply
+
+    def release(self, order: Order) -> None:
+        self.released.append(order.leg_index)
+
+    async def inquire(self, function: str, request: object) -> InquiryReply:
+        return InquiryReply(ok=True, body=function)
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    async def stop(self) -> None:
+        """Nothing to stop."""
+
+    def health(self) -> Mapping[str, str]:
+        return {self.name: "up"}
+
+    def verbs(self) -> list[str]:
+        return [sent.order.rung or str(sent.order.verb) for sent in self.sent]
+
+
+class House:
+    """An engine over a journal, one bank and one hospital."""
+
+    def __init__(
+        self, journal: Any, clock: Clock, limits: Limits = LIMITS, **policies: Any
+    ) -> None:
+        self.clock = clock
+        self.timeline = timeline_of(clock)
+        self.journal = journal
+        self.bank = Scripted("bank", self.timeline, {LegKind.DEBIT: policies.get("debit", DEBIT)})
+        self.his = Scripted(
+            "his",
+            self.timeline,
+            {LegKind.HOLD: policies.get("hold", HOLD), LegKind.BOOK: policies.get("book", BOOK)},
+        )
+        self.engine = Engine(
+            journal=journal,
+            timeline=self.timeline,
+            services={"bank": self.bank, "his": self.his},
+            hospitals={"h1": "his"},
+            routes=[
+                Route(hospital="h1", business="outpatient_bill", medium="bank_card", channel="bank")
+            ],
+            limits=limits,
+        )
+
+    def pay(self, key: str = "k1", **changes: Any) -> "Outcoming":
+        """Ask for a payment; the result appears when the engine answers."""
+        return Outcoming(self.engine.start(request(key, **changes), secrets()))
+
+    def ask(self, key: str = "k1", terminal: str = "t1") -> Answer:
+        return Outcoming(self.engine.query("h1", terminal, key)).answer
+
+    def stored(self, key: str = "k1") -> Payment | None:
+        return Outcoming(self.journal.load(key)).value
+
+    def pass_s(self, seconds: float, steps: int = 100) -> None:
+        for _ in range(steps):
+            self.clock.advance(seconds / steps)
+
+
+class Outcoming:
+    """What a coroutine will come to."""
+
+    def __init__(self, coroutine: Any) -> None:
+        self.results: list[Any] = []
+        Deferred.fromCoroutine(coroutine).addBoth(self.results.append)
+
+    @property
+    def value(self) -> Any:
+        assert self.results, "not answered yet"
+        return self.results[0]
+
+    @property
+    def answer(self) -> Answer:
+        assert isinstance(self.value, Answer), self.value
+        return self.value
+
+    @property
+    def pending(self) -> bool:
+        return not self.results
+
+
+def timeline_of(clock: Clock) -> ReactorTimeline:
+    """Virtual time that starts in July 2026."""
+    return ReactorTimeline(clock, clock.seconds, lambda: 1_784_700_000.0 + clock.seconds())
+
+
+def request(key: str = "k1", **changes: Any) -> PaymentRequest:
+    fields: dict[str, Any] = {
+        "key": key,
+        "hospital": "h1",
+        "business": "outpatient_bill",
+        "terminal": "t1",
+        "amount_fen": 12_345,
+        "patient": "P1",
+        "bill": f"bill-{key}",
+    }
+    return PaymentRequest(**{**fields, **changes})
+
+
+def secrets() -> CardSecrets:
+    return CardSecrets(
+        pan=Secret("6222020200112233445"),
+        track2=Secret("6222020200112233445=30122010000000000"),
+        pin_block=Secret("0123456789ABCDEF"),
+        pin_key="U0123456789ABCDEF0123456789ABCDEF",
+    )
+
+
+def late_done(house: House, key: str = "k1", leg: int = 1, attempt: int = 1) -> None:
+    """The bank's approval arrives after its exchange had ended."""
+    house.engine.late(key, leg, attempt, DONE)
+
+
+def is_verb(verb: Verb) -> Callable[[Sent], bool]:
+    return lambda sent: sent.order.verb is verb
+
+
+NOW = Millis(1_784_700_000_000)
