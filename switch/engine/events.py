@@ -34,7 +34,7 @@ def event_of(
         kind=kind,
         at=at,
         leg=leg,
-        attempt=attempt if verb is Verb.DO else 0,
+        attempt=attempt,
         code=reply.code,
         text=reply.text,
         facts=reply.facts,
