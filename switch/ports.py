@@ -135,7 +135,7 @@ class Identity(Struct, frozen=True, kw_only=True):
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
-    """What a ``do`` needs in the journal before its first byte leaves (I4, rule 18 of docs/payment-law.md)."""
+    """What a ``do`` needs in the journal before its first byte leaves (I4, rule 18)."""
 
     facts: dict[str, str] = {}
     identity: Identity | None = None
@@ -202,7 +202,7 @@ class Journal(Protocol):
         ...
 
     async def record_late(self, key: str, what: bytes) -> None:
-        """Append to the unfenced exchange log, for whichever node drives it (rule 13 of docs/payment-law.md)."""
+        """Append to the unfenced exchange log, for whichever node drives it (rule 13)."""
         ...
 
     async def late_since(self, last_id: int) -> list[tuple[int, str, bytes]]:
@@ -218,7 +218,7 @@ class Journal(Protocol):
 
 
 class LogicalTerminal(Struct, frozen=True, kw_only=True):
-    """(bank, F42, F41): the owner of a key set, a batch and a STAN counter (rule 15 of docs/payment-law.md)."""
+    """(bank, F42, F41): the owner of a key set, a batch and a STAN counter (rule 15)."""
 
     bank: str
     merchant: str
@@ -364,7 +364,7 @@ class Front(Protocol):
         ...
 
     async def query(self, hospital: str, terminal: str, key: str) -> Answer:
-        """The answer for a key; an unknown key becomes a tombstone (rule 12 of docs/payment-law.md)."""
+        """The answer for a key; an unknown key becomes a tombstone (rule 12)."""
         ...
 
     async def inquire(self, hospital: str, function: str, body: Mapping[str, Any]) -> InquiryReply:

@@ -47,4 +47,4 @@ class Reply(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the answer adds to the leg's facts (RRN, F38, F15, HIS receipt number …)."""
     not_found: bool = False
     again: bool = False
-    """Refused, but a fresh attempt (new STAN, new MAC) is allowed: A0, 77 (rule 17 of docs/payment-law.md)."""
+    """Refused, but a fresh attempt (new STAN, new MAC) is allowed: A0, 77 (rule 17)."""

@@ -155,7 +155,7 @@ class Leg(Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: str = ""
     text: str = ""
     facts: dict[str, str] = {}
-    """What rule 18 of docs/payment-law.md lists, flat text to text, and what answers added. F2 only vaulted."""
+    """What rule 18 lists, flat text to text, and what answers added. F2 only vaulted."""
 
 
 class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
