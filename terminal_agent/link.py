@@ -24,6 +24,7 @@ from twisted.python.failure import Failure
 from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory
 from twisted.web.websocket import WebSocketClientEndpoint, WebSocketTransport
+from wsproto.utilities import LocalProtocolError
 from wsproto.utilities import ProtocolError as WebSocketProtocolError
 from zope.interface import implementer
 
@@ -126,11 +127,11 @@ class Link:
                 body=body,
             )
         )
+        talk.send(message)
         answer: Deferred[protocol.Envelope] = Deferred()
         answer.addTimeout((timeout_ms or self._config.request_timeout_ms) / 1000, self._reactor)
         self._open[request_id] = answer
         try:
-            talk.send(message)
             envelope = await answer
         except TimeoutError:
             raise Late from None
@@ -269,8 +270,12 @@ class _Conversation:
         self._down(self, reason)
 
     def send(self, message: str) -> None:
-        """One envelope out."""
-        self._transport.sendTextMessage(message)
+        """One envelope out. Raises Lost when the switch has said goodbye already."""
+        try:
+            self._transport.sendTextMessage(message)
+        except LocalProtocolError:
+            self.hang_up()
+            raise Lost(sent=False) from None
 
     def hang_up(self) -> None:
         """Drop the socket; connectionLost follows, if there was one."""

@@ -120,15 +120,18 @@ class Load:
     def _tick(self) -> None:
         plan, report, now_ms = self._plan, self._report, self._now_ms()
         elapsed_ms = now_ms - self._began_at
+        scheduled = elapsed_ms * plan.rate // 1000 + 1
         if plan.seconds:
-            elapsed_ms = min(elapsed_ms, plan.seconds * 1000)
-        due = elapsed_ms * plan.rate // 1000 - report.offered
-        report.held_back_max = max(report.held_back_max, due - (plan.in_flight - self._in_flight))
-        over = plan.seconds and now_ms - self._began_at >= plan.seconds * 1000
-        starting = min(due, plan.in_flight - self._in_flight)
-        if starting > 0 and not over:
-            self._start(starting)
-        if over and (not self._due_at or now_ms - self._began_at >= plan.seconds * 1000 + DRAIN_MS):
+            scheduled = min(scheduled, plan.seconds * plan.rate)
+        due = scheduled - report.offered
+        places = plan.in_flight - self._in_flight
+        report.held_back_max = max(report.held_back_max, due - places)
+        if min(due, places) > 0:
+            self._start(min(due, places))
+        if not plan.seconds:
+            return
+        all_answered = report.offered == plan.seconds * plan.rate and not self._due_at
+        if all_answered or elapsed_ms >= plan.seconds * 1000 + DRAIN_MS:
             self._loop.stop()
             self._done(self.report())
 

@@ -172,10 +172,11 @@ class Payments:
             self._ask_open()
 
     def _ask_open(self) -> None:
+        answered = {told.key for told in self._batch}
         for key in list(self._open):
             if len(self._asking) >= ASKING_MAX:
                 return
-            if key not in self._starting and key not in self._asking:
+            if key not in self._starting and key not in self._asking and key not in answered:
                 self._ask(key)
 
     def _ask(self, key: str) -> None:

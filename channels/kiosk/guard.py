@@ -8,7 +8,6 @@ link when that passes the limit; memory is bounded by the limit plus one read.
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
@@ -44,6 +43,9 @@ class Guard(ProtocolWrapper):
         self.factory.connected += 1
         self._abort_in(self.factory.timeout_ms)
         super().connectionMade()  # type: ignore[no-untyped-call]
+        if self.factory.connected > self.factory.connections_max:
+            self.factory.full()
+            self.abort()
 
     def dataReceived(self, data: bytes) -> None:
         """Count, pass on, and stop at the limit."""
@@ -125,12 +127,5 @@ class GuardFactory(WrappingFactory[Any]):
         self.bytes_max = bytes_max
         self.timeout_ms = timeout_ms
         self.connected = 0
-        self._connections_max = connections_max
-        self._full = full
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:
-        """None when full: Twisted closes the socket."""
-        if self.connected >= self._connections_max:
-            self._full()
-            return None
-        return super().buildProtocol(addr)
+        self.connections_max = connections_max
+        self.full = full

@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
 from twisted.web.websocket import WebSocketTransport
+from wsproto.utilities import LocalProtocolError
 from zope.interface import implementer
 
 from channels.kiosk.config import KioskConfig
@@ -155,7 +156,11 @@ class Session:
         self._closed = True
         _log.info("terminal_closed", terminal=self.record.terminal, code=code)
         self._guard.closing()
-        cast(Any, self._transport).loseConnection(code)
+        try:
+            cast(Any, self._transport).loseConnection(code)
+        except LocalProtocolError:
+            # The peer's own close (or its garbage) ended the WebSocket before its socket.
+            self._guard.abort()
 
     # ---- flow control (IPushProducer) ------------------------------------------------------------
 
@@ -169,7 +174,7 @@ class Session:
         while self._waiting and not self._paused:
             message = self._waiting.popleft()
             self._waiting_bytes -= len(message)
-            self._transport.sendTextMessage(message)
+            self._write(message)
 
     def stopProducing(self) -> None:
         """The transport is gone; connectionLost follows."""
@@ -284,13 +289,20 @@ class Session:
             )
         )
         if not self._paused:
-            self._transport.sendTextMessage(message)
+            self._write(message)
             return
         self._waiting.append(message)
         self._waiting_bytes += len(message)
         if self._waiting_bytes > self._config.outgoing_bytes_max:
             _log.warning("terminal_does_not_read", terminal=self.record.terminal)
             metrics.TERMINALS_REFUSED.labels("slow_reader").inc()
+            self._closed = True
+            self._guard.abort()
+
+    def _write(self, message: str) -> None:
+        try:
+            self._transport.sendTextMessage(message)
+        except LocalProtocolError:
             self._closed = True
             self._guard.abort()
 

@@ -185,6 +185,10 @@ def main() -> None:
         if "drop" in order:
             for session in list(service._sessions.values()):
                 session._guard.abort()
+        if "reset" in order:
+            front.requests.clear()
+            front.answers.clear()
+            front.seen.clear()
         if "tell" in order:
             for tell in list(front.watchers.get(order["tell"], ())):
                 for _ in range(order["times"]):
@@ -206,7 +210,8 @@ def main() -> None:
         },
     )
     ports: Any = dict(service.addresses(), control=control.getHost().port)  # type: ignore[attr-defined]
-    print(json.dumps(ports), flush=True)
+    sys.stdout.write(json.dumps({"event": "ports", **ports}) + "\n")
+    sys.stdout.flush()
     reactor.run()
 
 
