@@ -49,6 +49,7 @@ def migrate(conn: connection) -> list[str]:
     if _current(conn, known):
         return []
     with conn.cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")  # a change of a large table takes its time
         cursor.execute("SELECT pg_advisory_lock(%s, %s)", _LOCK)
         try:
             cursor.execute(
@@ -72,6 +73,7 @@ def migrate(conn: connection) -> list[str]:
         finally:
             if not conn.closed:
                 cursor.execute("SELECT pg_advisory_unlock(%s, %s)", _LOCK)
+                cursor.execute("RESET statement_timeout")
     return applied
 
 

@@ -21,7 +21,14 @@ from switch.ports import JournalDown
 from switch.store.errors import StoreError
 from switch.store.node import Node, Superseded
 from switch.store.settings import JournalSettings
-from switch.store.threads import CallFromThread, close_quietly, error_name, fire, is_broken
+from switch.store.threads import (
+    CallFromThread,
+    close_quietly,
+    error_name,
+    fail_stop,
+    fire,
+    is_broken,
+)
 
 T = TypeVar("T")
 _log = get_logger("journal")
@@ -54,7 +61,9 @@ class Reader:
         database thinks."""
         self.lease_term = 0
         """Raised before a renewed lease begins that does not join the one before it."""
-        self._thread = threading.Thread(target=self._run, name="journal reader", daemon=True)
+        self._thread = threading.Thread(
+            target=fail_stop(self._run), name="journal reader", daemon=True
+        )
 
     def start(self, session: connection, lease_until_ms: int) -> None:
         """Begin with an open session and the lease that registering gave."""

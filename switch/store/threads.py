@@ -1,12 +1,18 @@
 """How results come back from the journal's threads to the reactor."""
 
+import os
 import select
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import psycopg2
 from psycopg2.extensions import connection
 from twisted.internet.defer import Deferred
+
+from switch.observe.logs import get_logger
+
+_log = get_logger("journal")
 
 CallFromThread = Callable[..., object]
 """``reactor.callFromThread``, or what a test puts in its place."""
@@ -19,6 +25,21 @@ def fire(results: Iterable[Fired]) -> None:
     """In the reactor's thread: give every waiter its result. One hand-over for a whole batch."""
     for deferred, result in results:
         deferred.callback(result)
+
+
+def fail_stop(run: Callable[[], None]) -> Callable[[], None]:
+    """``run`` as a thread's target. A defect in it ends the process, loudly: a switch without its
+    journal must not go on, and a restart recovers everything (I4)."""
+
+    def guarded() -> None:
+        try:
+            run()
+        except Exception:  # the boundary of the thread: nobody above would ever hear of it
+            _log.exception("journal thread failed", invariant="I4")
+            sys.stdout.flush()
+            os._exit(70)
+
+    return guarded
 
 
 def close_quietly(conn: connection | None) -> None:

@@ -29,6 +29,7 @@ from switch.store.threads import (
     Fired,
     close_quietly,
     error_name,
+    fail_stop,
     fire,
     hung_up,
     is_broken,
@@ -86,7 +87,9 @@ class Writer:
         self._session: connection | None = None
         self._down = False
         self.superseded = False
-        self._thread = threading.Thread(target=self._run, name="journal writer", daemon=True)
+        self._thread = threading.Thread(
+            target=fail_stop(self._run), name="journal writer", daemon=True
+        )
 
     def start(self, session: connection) -> None:
         """Begin with a session that holds the node's lock."""

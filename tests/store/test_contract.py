@@ -13,7 +13,7 @@ from switch.ports import CommitResult, WorkingKeys, Write
 from switch.store.errors import WriteRejected
 
 sys.path.insert(0, str(Path(__file__).parent))
-import worlds
+import store_worlds as worlds
 
 sys.path.pop(0)
 
@@ -61,6 +61,18 @@ def test_I8_64_racers_on_two_nodes_for_one_key(world) -> None:
     results = world.run_all([nodes[n % 2].commit(write("k")) for n in range(RACERS)])
 
     assert Counter(result.reason for result in results) == {"": 1, "exists": RACERS - 1}
+
+
+def test_I8_two_nodes_meet_on_many_keys_in_opposite_order(world) -> None:
+    """Batches that would wait for each other in a circle: each key is committed exactly once."""
+    one, two = world.node("a"), world.node("b")
+    keys = [f"k{n}" for n in range(RACERS)]
+    works = [one.commit(write(key)) for key in keys]
+    works += [two.commit(write(key)) for key in reversed(keys)]
+
+    results = world.run_all(works)
+
+    assert Counter(result.reason for result in results) == {"": RACERS, "exists": RACERS}
 
 
 def test_I8_64_racers_for_one_bill_one_wins(world) -> None:

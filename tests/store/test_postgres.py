@@ -26,7 +26,7 @@ from switch.store.settings import JournalSettings, masked_dsn, resolve_dsn
 from switch.store.testing import TemporaryPostgres, journal_settings, temporary_postgres
 
 sys.path.insert(0, str(Path(__file__).parent))
-import worlds
+import store_worlds as worlds
 
 sys.path.pop(0)
 write, payment, identity = worlds.write, worlds.payment, worlds.identity
@@ -552,7 +552,7 @@ def _die(dsn: str, point: str, key: str, node: str = "a") -> None:
     program = textwrap.dedent("""
         import sys
         sys.path.insert(0, sys.argv[1])
-        import worlds
+        import store_worlds as worlds
         world = worlds.PostgresWorld(sys.argv[2])
         world.run(world.node(sys.argv[4]).commit(worlds.write(sys.argv[3])))
     """)

@@ -17,7 +17,7 @@ from switch.model.payment import Effect, EffectKind, Event, EventKind, Rest
 from switch.ports import Write
 
 sys.path.insert(0, str(Path(__file__).parent))
-import worlds
+import store_worlds as worlds
 
 sys.path.pop(0)
 BORN = 1_767_225_600_000
