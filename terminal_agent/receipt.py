@@ -84,7 +84,7 @@ def _lines(
     yield from _pair("患者编号", order.patient, columns)
     yield from _pair("项目", order.title or order.business, columns)
     yield from _pair("账单号", order.bill, columns)
-    yield from _pair("医院收据号", facts.get("receipt_no", ""), columns)
+    yield from _pair("医院收据号", facts.get("his_receipt", ""), columns)
     yield from _pair("结果", AMOUNT_TEXT.get(state, state), columns)
     yield from _pair("金额(元)", yuan(order.amount_fen), columns)
     if told and state != "approved":

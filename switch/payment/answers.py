@@ -22,7 +22,7 @@ GOING_BACK = "缴费未成功,正在退回款项"
 UNPROVEN = "缴费未成功,如已扣款将于对账后退回"
 
 RECEIPT_FACTS = frozenset(
-    {"F11", "F12", "F13", "F15", "F37", "F38", "F41", "F42", "batch", "masked_pan", "receipt_no"}
+    {"F11", "F12", "F13", "F15", "F37", "F38", "F41", "F42", "batch", "masked_pan", "his_receipt"}
 )
 """What slips print of a leg's facts; F2 is not among them (I12)."""
 

@@ -143,7 +143,7 @@ def _answer(request: Any) -> Answer:
         "F41": "10000001",
         "F42": "123456789012345",
         "batch": "000001",
-        "receipt_no": "R0001",
+        "his_receipt": "R0001",
     }
     if request.bill.startswith(("PENDING", "SLOW")):
         return Answer(
