@@ -105,7 +105,9 @@ class Load:
             return True
         del self._due_at[told.key]
         self._last_at = self._now_ms()
-        self._latencies_ms.append(self._last_at - due_at)
+        if self._plan.seconds:
+            # A run without an end prints no percentiles: nothing may grow for ever (I11).
+            self._latencies_ms.append(self._last_at - due_at)
         if told.state in ("approved", "declined", "returned"):
             report.answered += 1
         else:
