@@ -48,7 +48,9 @@ SETTLED = frozenset(
 IDENTITY_TRIES_MAX = 3
 """A STAN that the database has seen is given up for the next; three in a row are a defect."""
 
+_TAKING = frozenset({LegKind.HOLD, LegKind.DEBIT})
 _unsent = Reply(outcome=Outcome.NOT_SENT, code="unprepared")
+_overdue = Reply(outcome=Outcome.NOT_SENT, code="overdue")
 
 
 class House(Protocol):
@@ -294,6 +296,13 @@ class Driver:
         journal = self._house.journal
         return self._alive and journal.lease_left_ms() > 0 and journal.lease_term() == self._term
 
+    def _too_late(self, effect: Effect) -> bool:
+        """A commit may have waited long for its database: after the deadline nothing is taken from
+        a patient who has left."""
+        payment = self.payment
+        begins = effect.verb is Verb.DO and payment.legs[effect.leg].kind in _TAKING
+        return begins and 0 < payment.deadline_at <= self._house.timeline.now_ms()
+
     async def _exchange(self, effect: Effect) -> None:
         payment, i = self.payment, effect.leg
         leg = payment.legs[i]
@@ -306,9 +315,12 @@ class Driver:
             unvoiding=leg.unvoiding,
             may_send=self._may_send,
         )
-        reply = await self._house.counterparty(leg.counterparty).exchange(
-            order, self._secrets if effect.verb is Verb.DO else None
-        )
+        if self._too_late(effect):
+            reply = _overdue
+        else:
+            reply = await self._house.counterparty(leg.counterparty).exchange(
+                order, self._secrets if effect.verb is Verb.DO else None
+            )
         self._exchanges -= 1
         if not self._alive and effect.verb is Verb.DO and reply.outcome is Outcome.DONE:
             self._house.late(payment.key, i, effect.attempt, reply)
