@@ -1,7 +1,7 @@
 """A house in a test: the real engine on a Clock, with counterparties that answer as told."""
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -9,12 +9,14 @@ from twisted.internet.task import Clock
 
 from switch.engine import Engine, Limits, Route
 from switch.model.answer import Answer
-from switch.model.outcome import Millis, Outcome, Reply, Verb
+from switch.model.outcome import Outcome, Reply
 from switch.model.payment import GiveUp, LegKind, LegPolicy, OnUnknown, Payment, Rung, RungKind
 from switch.model.secret import Secret
 from switch.ports import CardSecrets, Identity, InquiryReply, Order, PaymentRequest, Prepared
+from switch.store.memory import MemoryDatabase, MemoryJournal
 from switch.timeline import ReactorTimeline
 
+LEASE_MS = 30_000
 DONE = Reply(outcome=Outcome.DONE)
 REFUSED = Reply(outcome=Outcome.REFUSED, code="51")
 UNKNOWN = Reply(outcome=Outcome.UNKNOWN, code="timeout")
@@ -125,15 +127,44 @@ class Scripted:
         return [sent.order.rung or str(sent.order.verb) for sent in self.sent]
 
 
-class House:
-    """An engine over a journal, one bank and one hospital."""
+class Faults:
+    """What tests do to the road between a node and its database."""
 
-    def __init__(
-        self, journal: Any, clock: Clock, limits: Limits = LIMITS, **policies: Any
-    ) -> None:
-        self.clock = clock
-        self.timeline = timeline_of(clock)
-        self.journal = journal
+    def __init__(self, clock: Clock) -> None:
+        self.is_down = False
+        self.slow_ms = 0
+        self._clock = clock
+
+    def down(self) -> bool:
+        return self.is_down
+
+    def commit_ms(self) -> int:
+        return self.slow_ms
+
+    def tell_ms(self) -> int:
+        return 0
+
+
+class Town:
+    """What several nodes share."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.timeline = timeline_of(self.clock)
+        self.database = MemoryDatabase()
+
+
+class House:
+    """A node: an engine over its journal, one bank and one hospital."""
+
+    beating = True
+
+    def __init__(self, node: str = "node-a", town: "Town | None" = None, **policies: Any) -> None:
+        self.town = town or Town()
+        self.clock = self.town.clock
+        self.timeline = self.town.timeline
+        self.faults = Faults(self.clock)
+        self.journal = MemoryJournal(self.town.database, self.timeline, node, LEASE_MS, self.faults)
         self.bank = Scripted("bank", self.timeline, {LegKind.DEBIT: policies.get("debit", DEBIT)})
         self.his = Scripted(
             "his",
@@ -141,29 +172,48 @@ class House:
             {LegKind.HOLD: policies.get("hold", HOLD), LegKind.BOOK: policies.get("book", BOOK)},
         )
         self.engine = Engine(
-            journal=journal,
+            journal=self.journal,
             timeline=self.timeline,
             services={"bank": self.bank, "his": self.his},
             hospitals={"h1": "his"},
             routes=[
                 Route(hospital="h1", business="outpatient_bill", medium="bank_card", channel="bank")
             ],
-            limits=limits,
+            limits=policies.get("limits", LIMITS),
         )
 
     def pay(self, key: str = "k1", **changes: Any) -> "Outcoming":
         """Ask for a payment; the result appears when the engine answers."""
-        return Outcoming(self.engine.start(request(key, **changes), secrets()))
+        return self.run(self.engine.start(request(key, **changes), secrets()))
 
     def ask(self, key: str = "k1", terminal: str = "t1") -> Answer:
-        return Outcoming(self.engine.query("h1", terminal, key)).answer
+        return self.run(self.engine.query("h1", terminal, key)).answer
 
-    def stored(self, key: str = "k1") -> Payment | None:
-        return Outcoming(self.journal.load(key)).value
+    def stored(self, key: str = "k1") -> Payment:
+        return self.town.database.rows[key].payment()
 
-    def pass_s(self, seconds: float, steps: int = 100) -> None:
-        for _ in range(steps):
-            self.clock.advance(seconds / steps)
+    def run(self, coroutine: Any) -> "Outcoming":
+        outcoming = Outcoming(coroutine)
+        self.settle()
+        return outcoming
+
+    def settle(self) -> None:
+        """Let everything happen that needs no time (commits, reads)."""
+        for _ in range(60):
+            self.clock.advance(0)
+
+    def pass_s(self, seconds: float) -> None:
+        """Let time pass in steps of a tenth of a second, with the heartbeats of the lease."""
+        for _ in range(round(seconds * 10)):
+            self.clock.advance(0.1)
+            if self.beating:
+                self.journal.renew()
+        self.settle()
+
+    def late(self, leg: int = 1, attempt: int = 1) -> None:
+        """The bank's approval of k1 arrives after its exchange had ended."""
+        self.engine.late("k1", leg, attempt, DONE)
+        self.settle()
 
 
 class Outcoming:
@@ -213,15 +263,3 @@ def secrets() -> CardSecrets:
         pin_block=Secret("0123456789ABCDEF"),
         pin_key="U0123456789ABCDEF0123456789ABCDEF",
     )
-
-
-def late_done(house: House, key: str = "k1", leg: int = 1, attempt: int = 1) -> None:
-    """The bank's approval arrives after its exchange had ended."""
-    house.engine.late(key, leg, attempt, DONE)
-
-
-def is_verb(verb: Verb) -> Callable[[Sent], bool]:
-    return lambda sent: sent.order.verb is verb
-
-
-NOW = Millis(1_784_700_000_000)

@@ -41,6 +41,8 @@ def listening() -> Iterator[list[str]]:
             heard.append(f"unhandled: {failure.getErrorMessage()} {failure.getTraceback()}")
 
     before = structlog.get_config()
+    kept = before["processors"][:]
+    before["processors"][:] = [collect]  # for loggers that were made before, and remember it
     structlog.configure(
         processors=[collect],
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
@@ -51,4 +53,5 @@ def listening() -> Iterator[list[str]]:
         yield heard
     finally:
         globalLogPublisher.removeObserver(unhandled)
+        before["processors"][:] = kept
         structlog.configure(**before)
