@@ -55,6 +55,8 @@ class Report(Struct, kw_only=True):
     p50_ms: float = 0.0
     p95_ms: float = 0.0
     p99_ms: float = 0.0
+    withheld: int = 0
+    """Payments of the schedule that never found a free place in its time."""
     held_back_max: int = 0
     """Most payments that were due and had to wait for a free place."""
     approved_fen: int = 0
@@ -128,12 +130,14 @@ class Load:
         due = scheduled - report.offered
         places = plan.in_flight - self._in_flight
         report.held_back_max = max(report.held_back_max, due - places)
-        if min(due, places) > 0:
+        over = plan.seconds and elapsed_ms >= plan.seconds * 1000
+        if over:
+            report.withheld = due
+        elif min(due, places) > 0:
             self._start(min(due, places))
-        if not plan.seconds:
-            return
-        all_answered = report.offered == plan.seconds * plan.rate and not self._due_at
-        if all_answered or elapsed_ms >= plan.seconds * 1000 + DRAIN_MS:
+        drained = not self._due_at or elapsed_ms >= plan.seconds * 1000 + DRAIN_MS
+        all_offered = plan.seconds and report.offered == plan.seconds * plan.rate
+        if (over or all_offered) and drained:
             self._loop.stop()
             self._done(self.report())
 
