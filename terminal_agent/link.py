@@ -89,6 +89,7 @@ class Link:
         self._beat: Any = None
         self._stopped = False
         self._heartbeat_ms = HEARTBEAT_MS
+        self._patience_ms = config.request_timeout_ms
         self.up = False
 
     def start(self) -> None:
@@ -129,7 +130,7 @@ class Link:
         )
         talk.send(message)
         answer: Deferred[protocol.Envelope] = Deferred()
-        answer.addTimeout((timeout_ms or self._config.request_timeout_ms) / 1000, self._reactor)
+        answer.addTimeout((timeout_ms or self._patience_ms) / 1000, self._reactor)
         self._open[request_id] = answer
         try:
             envelope = await answer
@@ -160,6 +161,7 @@ class Link:
         envelope = await self.request(protocol.BOOT, hello)
         reply = protocol.decode_reply(envelope, protocol.BootReply)
         self._heartbeat_ms = reply.heartbeat_ms
+        self._patience_ms = max(self._config.request_timeout_ms, reply.terminal_timeout_ms)
         self._failures = 0
         self.up = True
         _log.info("link_up", skew_ms=self._now_ms() - reply.server_ms)

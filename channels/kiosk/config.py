@@ -28,6 +28,9 @@ class KioskConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """TLS and the WebSocket upgrade together."""
     silence_timeout_ms: int
     """No message for so long: the link is cut. At least twice ``heartbeat_ms``."""
+    terminal_timeout_ms: int
+    """Told to the terminal at boot: a request is not given up before. At least as long as the
+    exchanges of one payment may take together (rule 12 of docs/payment-law.md)."""
     heartbeat_ms: int
     """Told to the terminal at boot."""
     message_bytes_max: int

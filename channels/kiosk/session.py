@@ -200,6 +200,7 @@ class Session:
         _log.info("terminal_boot", terminal=self.record.terminal, software=body.software)
         return protocol.BootReply(
             heartbeat_ms=self._config.heartbeat_ms,
+            terminal_timeout_ms=self._config.terminal_timeout_ms,
             server_ms=self._timeline.now_ms(),
             versions=(protocol.OLDEST_VERSION, protocol.VERSION),
         )

@@ -57,6 +57,7 @@ class Stage(Struct, frozen=True, kw_only=True):
     ports: Ports
     response_timeout_ms: int = 3_000
     not_found_waits_ms: tuple[int, ...] = (2_000, 4_000)
+    kiosk_reconnect_max_ms: int = 2_000
 
     @property
     def postgres(self) -> Path:
@@ -328,6 +329,7 @@ def _front_settings(stage: Stage) -> dict[str, Any]:
         "connections_max": 64,
         "handshake_timeout_ms": 5_000,
         "silence_timeout_ms": 30_000,
+        "terminal_timeout_ms": 45_000,
         "heartbeat_ms": 10_000,
         "message_bytes_max": 65_536,
         "in_flight_max": 256,
@@ -353,7 +355,7 @@ def agent_settings(stage: Stage, kiosk: str) -> dict[str, Any]:
             "pki": str(folder / "pki"),
             "connect_timeout_ms": 3_000,
             "reconnect_min_ms": 200,
-            "reconnect_max_ms": 2_000,
+            "reconnect_max_ms": stage.kiosk_reconnect_max_ms,
             "request_timeout_ms": 30_000,
             "message_bytes_max": 65_536,
             "in_flight_max": 128,

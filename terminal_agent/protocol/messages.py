@@ -165,6 +165,8 @@ class BootReply(Struct, frozen=True, kw_only=True):
     heartbeat_ms: int
     server_ms: int
     versions: tuple[int, int]
+    terminal_timeout_ms: int = 0
+    """A request is not given up before; 0 from a switch that does not say."""
 
 
 class HeartbeatReply(Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ LIMITS: dict[str, Any] = {
     "handshake_timeout_ms": 1500,
     "silence_timeout_ms": 60_000,
     "heartbeat_ms": 20_000,
+    "terminal_timeout_ms": 100,
     "message_bytes_max": 65_536,
     "in_flight_max": 64,
     "outgoing_bytes_max": 200_000,
