@@ -61,7 +61,8 @@ class Order(Struct, frozen=True, kw_only=True):
     unvoiding: bool = False
     may_send: Callable[[], bool] = _always
     """Asked just before the first byte is written, after everything that had to be waited for
-    (HSM, connection): False = this node drives the payment no longer, so it ends NotSent (I13)."""
+    (HSM, connection): False = this node drives the payment no longer (I13), or it comes too late
+    for the reversal's time to be known (rule 9); so it ends NotSent."""
 
     @property
     def leg(self) -> Leg:

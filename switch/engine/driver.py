@@ -22,6 +22,7 @@ from switch.model.payment import (
     EventKind,
     LegKind,
     LegState,
+    OnUnknown,
     Payment,
     Stage,
 )
@@ -212,10 +213,13 @@ class Driver:
                 continue
             if prepared.identity is not None:
                 identities.append(prepared.identity)
-            if prepared.facts:
-                legs = list(after.legs)
-                legs[effect.leg] = replace(leg, facts={**leg.facts, **prepared.facts})
-                after = replace(after, legs=tuple(legs))
+            legs = list(after.legs)
+            legs[effect.leg] = replace(
+                leg,
+                facts={**leg.facts, **prepared.facts},
+                sent_at=self._house.timeline.now_ms(),  # a terminal may have been waited for
+            )
+            after = replace(after, legs=tuple(legs))
         return after, effects, tuple(identities)
 
     def _unprepared(self, after: Payment, effect: Effect) -> tuple[Payment, tuple[Effect, ...]]:
@@ -307,13 +311,22 @@ class Driver:
         payment, i = self.payment, effect.leg
         leg = payment.legs[i]
         started = self._house.timeline.now_ms()
+        undoes = effect.verb is Verb.DO and leg.policy.on_unknown is OnUnknown.UNDO
+        written_at = started
+
+        def may_send() -> bool:
+            nonlocal written_at
+            written_at = self._house.timeline.now_ms()
+            late = undoes and written_at > leg.sent_at + machine.SENDING_MS
+            return self._may_send() and not late
+
         order = Order(
             payment=payment,
             leg_index=i,
             verb=effect.verb,
             rung=leg.policy.ladder[leg.rung].kind if effect.verb is Verb.UNDO else None,
             unvoiding=leg.unvoiding,
-            may_send=self._may_send,
+            may_send=may_send,
         )
         if self._too_late(effect):
             reply = _overdue
@@ -326,6 +339,9 @@ class Driver:
             self._house.late(payment.key, i, effect.attempt, reply)
         now = self._house.timeline.now_ms()
         self.outside_ms += now - started
+        unknown = undoes and reply.outcome is Outcome.UNKNOWN
+        # Rule 9: whatever made it Unknown, its answer may come until the bank's time is over.
+        at = max(now, Millis(written_at + leg.policy.timeout_ms)) if unknown else now
         metrics.LEG_SECONDS.labels(leg.kind, reply.outcome).observe((now - started) / 1000)
         self.feed(
             event_of(
@@ -333,7 +349,7 @@ class Driver:
                 reply,
                 i,
                 effect.attempt,
-                now,
+                at,
                 fresh_attempt=self._secrets is not None,
             )
         )

@@ -13,11 +13,16 @@ from switch.model.payment import (
     EventKind,
     Leg,
     LegState,
+    OnUnknown,
     Payment,
     Stage,
 )
 from switch.payment import moves, steps
 from switch.payment.table import RULES
+
+SENDING_MS = 2_000
+"""What an Unknown would have undone is not sent any more so long after it was decided: a commit or
+an HSM that took longer ends it NotSent, and a recovery knows when its answer is overdue."""
 
 _PAYMENT_EVENTS = frozenset({EventKind.DEADLINE, EventKind.ORIGIN_REVERSES})
 _DO_ANSWERS = frozenset(
@@ -90,7 +95,7 @@ def recover(payment: Payment, at: Millis) -> tuple[tuple[Event, ...], tuple[Effe
     The events are decided in order like any other; the effects only re-arm timers.
     """
     events = tuple(
-        Event(kind=_RECOVERED[leg.state], at=at, leg=i, attempt=_attempt(leg))
+        Event(kind=_RECOVERED[leg.state], at=_unknown_at(leg, at), leg=i, attempt=_attempt(leg))
         for i, leg in enumerate(payment.legs)
         if leg.state in _RECOVERED
     )
@@ -100,6 +105,14 @@ def recover(payment: Payment, at: Millis) -> tuple[tuple[Event, ...], tuple[Effe
         if leg.state in (LegState.DO_WAIT, LegState.ASK_WAIT, LegState.UNDO_WAIT)
     )
     return events, waits
+
+
+def _unknown_at(leg: Leg, at: Millis) -> Millis:
+    """Rule 9 counts from the sending, and whoever sent it may have done so SENDING_MS after the
+    decision: what is settled by undoing is Unknown when no answer can come any more."""
+    if leg.state is not LegState.DOING or leg.policy.on_unknown is not OnUnknown.UNDO:
+        return at
+    return Millis(max(at, leg.sent_at + SENDING_MS + leg.policy.timeout_ms))
 
 
 def _attempt(leg: Leg) -> int:

@@ -180,9 +180,32 @@ def test_I3_a_restart_reverses_no_earlier_than_the_banks_time() -> None:
     new.run(new.engine.recover())
     new.pass_s(20)
     assert new.bank.sent == []
-    new.pass_s(10)
+    new.pass_s(12)
     assert new.bank.verbs() == ["reversal"]
-    assert new.bank.sent[0].at - new.stored().legs[1].sent_at >= 30_000
+    assert new.bank.sent[0].at - new.stored().legs[1].sent_at >= 32_000
+
+
+def test_I3_what_was_written_late_is_reversed_no_earlier_than_the_banks_time() -> None:
+    """The HSM took its time before the write: the reversal counts from the write (rule 9)."""
+    house = House()
+    house.bank.script.append(Scripted.HANG)
+    house.pay()
+    house.pass_s(1.5)
+    assert house.bank.sent[0].order.may_send()
+    house.bank.sent[0].reply.callback(UNKNOWN)
+    house.pass_s(29.9)
+    assert house.bank.verbs() == ["do"]
+    house.pass_s(0.2)
+    assert house.bank.verbs() == ["do", "reversal"]
+
+
+def test_I3_what_comes_to_its_write_too_late_is_not_sent() -> None:
+    """Otherwise a recovery could not know when its reversal may leave (rule 9)."""
+    house = House()
+    house.bank.script.append(Scripted.HANG)
+    house.pay()
+    house.pass_s(2.1)
+    assert not house.bank.sent[0].order.may_send()
 
 
 def test_I3_a_payment_let_go_of_while_the_database_was_away_is_taken_up_again() -> None:

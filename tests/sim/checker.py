@@ -16,8 +16,10 @@ from tests.sim.bank_host import BankHost, Identity
 from tests.sim.his_host import Booking, HisHost
 from tests.sim.kiosks import Purchase, Told
 from tests.sim.mix import Mix
-from tests.sim.node import BANK, EPOCH_S
+from tests.sim.node import BANK
 
+A_MOMENT_S = 0.002
+"""Times are kept in milliseconds."""
 RECORDING_S = 60.0
 """So long a process may take to journal what it has read."""
 
@@ -31,7 +33,8 @@ class Violation(Struct, frozen=True):
 
 class Auditor:
     """``committed``: (key, version) → when, as the database noted it. ``trespasses``: money
-    messages that a node wrote for a payment another node drove."""
+    messages that a node wrote for a payment another node drove. ``wire``: when a sale (True) or a
+    reversal was written for a payment."""
 
     def __init__(
         self,
@@ -43,6 +46,7 @@ class Auditor:
         purchases: list[Purchase],
         committed: dict[tuple[str, int], float],
         trespasses: list[str],
+        wire: list[tuple[float, bool, str]],
     ) -> None:
         self._mix = mix
         self._hsm_fails = hsm_fails
@@ -50,6 +54,7 @@ class Auditor:
         self._his = his
         self._purchases = purchases
         self._trespasses = trespasses
+        self._wire = wire
         self._committed = committed
         self._database = database
         self._identities: dict[str, list[Identity]] = defaultdict(list)
@@ -162,7 +167,10 @@ class Auditor:
             event["event"].get("kind") == "do_done" and event["event"].get("leg", 0) == i
             for _, _, event in self._trails[payment.key]
         )
-        earliest = leg.sent_at / 1000 - EPOCH_S + BANK.response_timeout_ms / 1000
+        written = [(at, sale) for at, sale, key in self._wire if key == payment.key]
+        sales = [at for at, sale in written if sale]
+        earliest = max(sales, default=0.0) + BANK.response_timeout_ms / 1000 - A_MOMENT_S
+        first = min((at for at, sale in written if not sale), default=earliest)
         if not answered and first < earliest:
             yield Violation(
                 "I3", f"{payment.key}: reversed {earliest - first:.1f} s before the bank's time"

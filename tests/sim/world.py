@@ -110,6 +110,8 @@ class World:
         self._healed = False
         self._hsm_fails = self.mix.hsm_down > 0
         self._trespasses: list[str] = []
+        self._wire: list[tuple[float, bool, str]] = []
+        """When a sale (True) or a reversal was written for a payment."""
         self.network.seen = self._written
 
     def trace(self, *parts: object) -> None:
@@ -171,6 +173,7 @@ class World:
                 for i, leg in enumerate(payment.legs):
                     if leg.state in (LegState.UNPROVEN, LegState.STUCK):
                         self._evidence(payment, i, leg.kind)
+            self.clock.run(self.clock.rightNow + STEP_S)
             self._until(RECONCILED_S, self._settled)
         self.kiosks.ask_everything_again()
         self._until(QUIET_S, self._settled_and_told)
@@ -185,6 +188,7 @@ class World:
             self.kiosks.purchases,
             self.committed,
             self._trespasses,
+            self._wire,
         )
         return auditor.findings(reconciled)
 
@@ -237,6 +241,8 @@ class World:
         if not isinstance(process, Mortal):
             return
         key = self._money_key(port, data)
+        if port == BANK_PORT and key:
+            self._wire.append((self.clock.rightNow, data[_MTI_AT] == _BANK_MONEY[0], key))
         row = self.database.rows.get(key)
         if row is not None and row.fence != self.nodes[process.name].journal.epoch:
             self.trace(process.name, "trespasses", key)
