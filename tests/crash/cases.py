@@ -97,23 +97,14 @@ CASES: Mapping[str, Case] = {
         reversals=_none,
     ),
     "before commit": Case(told=APPROVED, last_words=NOTHING, sales=1, reversals=_none),
-    "before commit#2": Case(
-        # The hold was not committed and the PIN block died with the process: no debit after it.
-        told=DECLINED,
-        last_words="forward|hold:doing|debit:idle|book:idle",
-        sales=0,
-        reversals=_none,
-    ),
     "before commit#3": _debited,
-    "before commit#4": _booking,
     "committed, not told": Case(
+        # The hold is Unknown and the PIN block died with the process: no debit comes after it.
         told=DECLINED,
         last_words="forward|hold:doing|debit:idle|book:idle",
         sales=0,
         reversals=_none,
     ),
-    "committed, not told#2": _never_left,
     "committed, not told#3": _booking,
-    "committed, not told#4": Case(told=APPROVED, last_words="done|", sales=1, reversals=_none),
 }
 """By point, with ``#n`` for its n-th hit in one process."""
