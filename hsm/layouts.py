@@ -137,6 +137,7 @@ _LAST_MODES: Final = ("0", "3")
 
 
 def mac_width(values: Values) -> int:
+    """Characters of the MAC that the request asks for: 8, or 16 for MAC size 1."""
     return 16 if values["mac_size"] == "1" else 8
 
 

@@ -17,16 +17,18 @@ class SimulatedPrinter:
         folder.mkdir(parents=True, exist_ok=True)
 
     async def print_raw(self, name: str, text: str) -> None:
-        """Write the next file of this name."""
+        """The next file of this name, whole or not at all."""
         if self.status() != "online":
             raise DeviceError(Completion.DEVICE_NOT_READY, self.status())
+        paper = self._folder / f".{name}.printing"
+        paper.write_text(text, encoding="utf-8")
         for copy in itertools.count(1):
             try:
-                with (self._folder / f"{name}.{copy}.txt").open("x", encoding="utf-8") as file:
-                    file.write(text)
-                return
+                (self._folder / f"{name}.{copy}.txt").hardlink_to(paper)
+                break
             except FileExistsError:
                 continue
+        paper.unlink()
 
     def status(self) -> str:
         """``paperOut`` while the folder says so."""

@@ -19,6 +19,8 @@ PRAGMA = re.compile(r"\s*# (noqa|type: ignore).*")
 
 BOUNDARIES = {
     "channels/iso8583/channel.py": "the port promises that prepare and exchange raise nothing",
+    "channels/iso8583/stans.py": "whoever waits for a STAN must hear of whatever went wrong",
+    "switch/store/threads.py": "nobody above a thread would ever hear of its defect (I4)",
     "hsm/processor.py": "a fault answers 41, and its text might hold key material",
 }
 """Modules that may catch every exception, each with the reason; no other may."""

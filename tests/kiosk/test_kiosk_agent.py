@@ -267,6 +267,7 @@ def test_load_drives_many_payments_over_one_link(kiosk: Kiosk, switch: Switch) -
 
     report = json.loads(done.stdout.splitlines()[-1])
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (report["offered"], report["approved"], report["open"]) == (100, 100, 0)
-    assert len({seen["start"] for seen in switch.seen()}) == 100
+    assert report["offered"] + report["withheld"] == 100
+    assert (report["approved"], report["open"]) == (report["offered"], 0)
+    assert len({seen["start"] for seen in switch.seen()}) == report["offered"] > 0
     assert kiosk.slips() == []
