@@ -36,6 +36,7 @@ from switch.model.payment import (
     Rest,
     Stage,
 )
+from switch.payment import machine as machine_module
 from switch.payment import moves, steps
 from switch.payment.table import RULES, Move
 from switch.ports import CommitResult, JournalDown, StanBlock, Write
@@ -249,13 +250,19 @@ def _impatient_reversal() -> Any:
         payment, effects = settle(payment, i, event)
         if payment.legs[i].state is not LegState.UNDO_WAIT:
             return payment, effects
-        payment = steps.set_leg(payment, i, wake_at=event.at)
+        sent_at = payment.legs[i].sent_at
+        payment = steps.set_leg(payment, i, wake_at=sent_at)
         return payment, tuple(
-            replace(effect, at=event.at) if effect.kind is EffectKind.WAKE else effect
+            replace(effect, at=sent_at) if effect.kind is EffectKind.WAKE else effect
             for effect in effects
         )
 
     return mock.patch.object(moves, "settle_by_undo", at_once)
+
+
+def _recovery_counts_from_decision() -> Any:
+    """After a crash the bank's time is counted from the decision, not from the latest write."""
+    return mock.patch.object(machine_module, "_unknown_at", lambda leg, at: at)
 
 
 # ---- the plugins --------------------------------------------------------------------------------
@@ -402,6 +409,13 @@ MUTANTS: tuple[Mutant, ...] = (
         layer="sim",
         patch=_impatient_reversal,
         seen_as=frozenset({"I3"}),
+    ),
+    Mutant(
+        name="recovery_counts_from_decision",
+        layer="sim",
+        patch=_recovery_counts_from_decision,
+        seen_as=frozenset({"I3"}),
+        weather={"stall": 0.0, "crash": 0.04, "db_slow": 0.4, "bank_silent_after": 0.5},
     ),
     Mutant(
         name="his_timeout_reverses",
