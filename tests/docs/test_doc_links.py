@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,20 @@ def test_one_title_and_no_skipped_level(page: Path) -> None:
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(below <= above + 1 for above, below in itertools.pairwise(levels)), levels
+
+
+def test_pages_that_the_source_cites_exist() -> None:
+    """A comment, an error or a unit file that sends its reader to a page sends him to one."""
+    kinds = {".py", ".sql", ".yaml", ".cfg", ".service", ".sh"}
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=pages.ROOT, capture_output=True, text=True, check=True, timeout=30
+    ).stdout.split()
+    sources = [path for name in listed if (path := pages.ROOT / name).suffix in kinds]
+    lost = [
+        f"{pages.name(path)}: {cited}"
+        for path in sources
+        if path.is_file()
+        for cited in re.findall(r"\bdocs/[\w/-]+\.md", path.read_text(encoding="utf-8"))
+        if not (pages.ROOT / cited).is_file()
+    ]
+    assert lost == []
