@@ -87,6 +87,8 @@ class Driver:
         self.waiters: list[Deferred[Payment]] = []
         self.path: list[str] = []
         self.outside_ms = 0
+        self.moved = False
+        """Something was committed here: a driver of a payment at rest may find nothing to do."""
         self._house = house
         self._secrets = secrets
         self._queue: deque[tuple[Event, Callable[[], None] | None]] = deque()
@@ -190,6 +192,7 @@ class Driver:
             return result
         self._settle(self.payment, prepared)
         self.payment = prepared
+        self.moved = True
         self._act(acts)
         return result
 

@@ -189,8 +189,9 @@ class Engine:
 
     def finished(self, driver: Driver) -> None:
         """At rest with nothing open: one log line, and it leaves the memory."""
-        observe_end(driver, self.timeline.now_ms())
-        log.info("payment", **finish_line(driver, self.timeline.now_ms()))
+        if driver.moved:
+            observe_end(driver, self.timeline.now_ms())
+            log.info("payment", **finish_line(driver, self.timeline.now_ms()))
         self._drop(driver)
 
     def lost(self, driver: Driver) -> None:

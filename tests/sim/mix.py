@@ -23,6 +23,8 @@ class Mix(Struct, kw_only=True):
     reconcile: bool
     bank_forgets: bool
     """A reversal that overtakes its sale is answered 25 and forgotten: the sale books later."""
+    node_lost: bool
+    """One node dies when all else is healed, and stays dead: the other takes everything over."""
     bank_repeats: bool
     """And every repeat of that reversal is answered as the first was, until the file comes."""
     # processes
@@ -149,6 +151,7 @@ def draw(seed: int, random: Random) -> Mix:
         his_level=random.choice([Level.L3, Level.L3, Level.L2, Level.L1]),
         reconcile=seed % 2 == 1,
         bank_forgets=random.random() < 0.25,
+        node_lost=random.random() < 0.15,
         bank_repeats=random.random() < 0.5,
     )
     for name, strongest in _STRENGTHS.items():

@@ -108,6 +108,7 @@ class World:
             self.clock, self._randoms["kiosks"], self.mix, self._reachable, self.trace
         )
         self._healed = False
+        self._lost: Mortal | None = None
         self._hsm_fails = self.mix.hsm_down > 0
         self._trespasses: list[str] = []
         self._wire: list[tuple[float, bool, str]] = []
@@ -163,6 +164,9 @@ class World:
                 process.thaw()
             if not process.alive:
                 self._boot(name)
+        if self.mix.node_lost:
+            self._lost = self.nodes[self._randoms["fate"].choice(NODES)].process
+            self._died(self._lost, "for good")
 
     def reconcile(self) -> None:
         """The settlement file: what is unproven or stuck is told the truth."""
@@ -293,7 +297,7 @@ class World:
         self.clock.callLater(wait, self._again, process)
 
     def _again(self, process: Mortal) -> None:
-        if self.nodes[process.name].process is process:
+        if self.nodes[process.name].process is process and process is not self._lost:
             self._boot(process.name)
 
     def _fate(self) -> None:
