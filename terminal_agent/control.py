@@ -19,7 +19,7 @@ from terminal_agent.devices.interfaces import DeviceError
 from terminal_agent.flow import FlowError, Kiosk, Wish
 from terminal_agent.journal import Journal
 from terminal_agent.logs import get_logger
-from terminal_agent.protocol import Opaque
+from terminal_agent.protocol import Opaque, fault_of
 
 _log = get_logger("control")
 
@@ -62,7 +62,8 @@ class Control:
                 await self._kiosk.print_slip(rest)
                 return _json(200, {"printed": rest})
         except msgspec.DecodeError as error:
-            return _json(400, {"error": str(error)})
+            rule, path = fault_of(error, "body")
+            return _json(400, {"error": f"{path}: {rule}"})
         except FlowError as error:
             return _json(409, {"code": error.code, "error": error.text})
         except KeyError:

@@ -20,6 +20,7 @@ from terminal_agent.protocol.codec import (
     decode_reply,
     decode_request,
     encode,
+    fault_of,
     payment_key,
 )
 from terminal_agent.protocol.messages import (
@@ -131,5 +132,6 @@ __all__ = [
     "decode_reply",
     "decode_request",
     "encode",
+    "fault_of",
     "payment_key",
 ]

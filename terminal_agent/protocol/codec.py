@@ -54,7 +54,7 @@ _SAFE_PATH = re.compile(r"[a-z0-9_.\[\]]{0,64}")
 S = TypeVar("S", bound=Struct)
 
 
-def _fault_of(error: msgspec.DecodeError, whole: str) -> tuple[str, str]:
+def fault_of(error: msgspec.DecodeError, whole: str) -> tuple[str, str]:
     """(rule, field path) of a decoding error, without anything the peer wrote (I12)."""
     match = _AT.match(str(error))
     rule = match["rule"] if match else "not readable"
@@ -84,7 +84,7 @@ def decode_envelope(message: str | bytes, bytes_max: int = MESSAGE_BYTES_MAX) ->
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         if not isinstance(error, msgspec.DecodeError):
             raise ProtocolError("bad_message", "not JSON", "envelope") from None
-        rule, path = _fault_of(error, "envelope")
+        rule, path = fault_of(error, "envelope")
         raise ProtocolError("bad_message", rule, path) from None
 
 
@@ -109,7 +109,7 @@ def decode_request(envelope: Envelope, terminal: str) -> Struct:
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         rule, path = "not JSON", "body"
         if isinstance(error, msgspec.DecodeError):
-            rule, path = _fault_of(error, "body")
+            rule, path = fault_of(error, "body")
         raise ProtocolError("bad_field", rule, path, envelope.id) from None
 
 
@@ -120,7 +120,7 @@ def decode_reply(envelope: Envelope, kind: type[S]) -> S:
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         rule, path = "not JSON", "body"
         if isinstance(error, msgspec.DecodeError):
-            rule, path = _fault_of(error, "body")
+            rule, path = fault_of(error, "body")
         raise ProtocolError("bad_field", rule, path, envelope.id) from None
 
 

@@ -32,11 +32,8 @@ SIGKILLED = -9
 class Rig:
     """Everything that runs, and how to hurt it. ``folder`` must be fresh."""
 
-    def __init__(
-        self, folder: Path, *, load: int = 0, outside: Callable[[stage.Stage], None] | None = None
-    ) -> None:
-        """``load``: payments a second by the kiosks; ``outside``: changes the outside world's
-        files before anything reads them."""
+    def __init__(self, folder: Path, *, load: int = 0) -> None:
+        """``load``: payments a second by the kiosks."""
         self.folder = folder
         self.stage = stage.Stage(
             folder=folder / "demo",
@@ -49,7 +46,6 @@ class Rig:
         self.programs = programs.Programs(self.stage, load=load)
         self.notes: list[str] = []
         self.supervisor = Supervisor(folder, self.notes.append, RESTART_WAITS_S)
-        self._outside = outside
         self._fingers = ThreadPoolExecutor(8)
 
     # ---- life ------------------------------------------------------------------------------------
@@ -57,15 +53,21 @@ class Rig:
     def start(self) -> None:
         """As ``yyt demo`` does it. Raises NotReady."""
         stage.clear(self.stage.folder)
-        stage.make_outside(self.stage)
-        if self._outside is not None:
-            self._outside(self.stage)
+        self.make_outside()
         self.supervisor.run()
         self.supervisor.start(self.programs.foundation(), READY_S)
-        stage.make_inside(self.stage)
+        self.make_inside()
         self.supervisor.start([self.programs.switch()], READY_S)
         stage.enrol(self.stage)
         self.supervisor.start(self.programs.kiosks(), READY_S)
+
+    def make_outside(self) -> None:
+        """The files of bank and pads."""
+        stage.make_outside(self.stage)
+
+    def make_inside(self) -> None:
+        """The files of switch and kiosks."""
+        stage.make_inside(self.stage)
 
     def stop(self) -> None:
         """All processes down."""

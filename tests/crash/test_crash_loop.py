@@ -8,6 +8,7 @@ import random
 import secrets
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_I1_random_kills_under_load(tmp_path: Path) -> None:
     and then; after healing, every payment is at rest, every terminal told, and the audit clean.
     ``CRASH_SEED=n CRASH_SECONDS=s`` plays the same choice of kills again, or for longer."""
     seed = int(os.environ.get("CRASH_SEED") or secrets.randbits(32))
-    print(f"CRASH_SEED={seed} CRASH_SECONDS={SECONDS:.0f}")
+    sys.stdout.write(f"CRASH_SEED={seed} CRASH_SECONDS={SECONDS:.0f}\n")
     with running(Rig(tmp_path, load=PAYMENTS_PER_S)) as rig:
         story = _storm(rig, random.Random(seed))
         _heal(rig)
@@ -90,9 +91,10 @@ def test_I1_random_kills_under_load(tmp_path: Path) -> None:
         rests = [payment.rest for payment in rig.books()]
         starts = {name: rig.starts(name) for name, _ in KILLS}
 
-    print(f"{len(story)} kills, {len(rests)} payments, {rests.count('done')} done; {audit}")
+    done = rests.count("done")
+    sys.stdout.write(f"{len(story)} kills, {len(rests)} payments, {done} done; {audit}\n")
     _clean(audit, story)
-    assert rests.count("done") >= len(KILLS)
+    assert done >= len(KILLS)
     assert min(starts.values()) > 1, starts
 
 
