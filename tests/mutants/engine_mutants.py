@@ -365,7 +365,13 @@ MUTANTS: tuple[Mutant, ...] = (
         seen_as=frozenset({"I8"}),
     ),
     Mutant(name="no_fence", layer="sim", patch=_no_fence, seen_as=frozenset({"I13"})),
-    Mutant(name="no_lease", layer="sim", patch=_no_lease, seen_as=frozenset({"I13"})),
+    Mutant(
+        name="no_lease",
+        layer="sim",
+        patch=_no_lease,
+        seen_as=frozenset({"I13"}),
+        weather={"stall": 0.04},
+    ),
     Mutant(
         name="renewed_is_held",
         layer="sim",
@@ -392,6 +398,7 @@ MUTANTS: tuple[Mutant, ...] = (
         layer="sim",
         patch=_late_approval_resurrects,
         seen_as=frozenset({"I5", "I1"}),
+        weather={"bank_late": 0.4},
     ),
     Mutant(
         name="recovery_declines", layer="sim", patch=_recovery_declines, seen_as=frozenset({"I1"})

@@ -39,7 +39,7 @@ EPOCH_S = 1_784_700_000.0
 """Virtual time begins in July 2026."""
 LEASE_MS = 30_000
 BEAT_S = 10.0
-SWEEP_MS = 10_000
+SWEEP_MS = 20_000
 
 BANK = BankConfig(
     dialect="cup-pos",
@@ -63,7 +63,7 @@ BANK = BankConfig(
     reconnect_first_ms=500,
     reconnect_ceiling_ms=20_000,
     response_timeout_ms=30_000,
-    echo_idle_ms=90_000,
+    echo_idle_ms=120_000,
     echo_timeout_ms=10_000,
     sign_on_retry_ms=5_000,
     frame_limit_bytes=2_048,
