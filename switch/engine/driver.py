@@ -121,14 +121,23 @@ class Driver:
             self.feed(event)
 
     def stop(self) -> None:
-        """Let go of it: no event is decided and nothing is sent from here any more."""
+        """Let go of it: no event is decided and nothing is sent from here any more. An approval
+        that still waited for its decision is handed on (I5)."""
         self._alive = False
-        self._queue.clear()
+        waiting, self._queue = self._queue, deque()
+        for event, decided in waiting:
+            if decided is None:  # a late answer stands in the journal's log already
+                self._hand_on(event)
         self._secrets = None
         for call in (*self._wakes.values(), *((self._deadline,) if self._deadline else ())):
             call.cancel()
         self._wakes.clear()
         self._deadline = None
+
+    @property
+    def alive(self) -> bool:
+        """It still drives: what it is fed is decided."""
+        return self._alive
 
     @property
     def open(self) -> bool:
@@ -154,16 +163,19 @@ class Driver:
             else:
                 self._crash_before_commit(event)
                 result = await self._commit(event, after, effects)
-                if not result.committed and decided is None and event.kind is EventKind.DO_DONE:
-                    reply = Reply(
-                        outcome=Outcome.DONE, code=event.code, text=event.text, facts=event.facts
-                    )
-                    self._house.late(self.payment.key, event.leg, event.attempt, reply)
+                if not result.committed and decided is None:
+                    self._hand_on(event)
             if decided is not None and self._alive:
                 decided()
         self._running = False
         if self._alive and self.payment.rest and not self.open:
             self._house.finished(self)
+
+    def _hand_on(self, event: Event) -> None:
+        """An approval that cannot be decided here any more is for whoever drives it now."""
+        if event.kind is EventKind.DO_DONE:
+            reply = Reply(outcome=Outcome.DONE, code=event.code, text=event.text, facts=event.facts)
+            self._house.late(self.payment.key, event.leg, event.attempt, reply)
 
     def _broken(self, failure: object) -> None:
         """A defect of ours: leave the payment to recovery, loudly. The daemon lives on."""

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from switch.catalogue import BUSINESSES, CHANNEL_KINDS, Birth, Business, new_payment
 from switch.engine.bounds import Limits, Route
@@ -201,14 +202,22 @@ class Engine:
 
     def _reclaim_later(self, key: str) -> None:
         at = Millis(self.timeline.now_ms() + self._limits.recovery_every_ms)
-        self.timeline.call_at(at, lambda: Deferred.fromCoroutine(self._reclaim(key)))
+        self.timeline.call_at(
+            at,
+            lambda: Deferred.fromCoroutine(self._reclaim(key)).addErrback(self._not_reclaimed, key),
+        )
 
     async def _reclaim(self, key: str) -> None:
-        try:
-            if self._taking and key not in self._live:
-                await self._claim(key)
-        except JournalDown:  # no sweep would find it: the fence is ours already
-            self._reclaim_later(key)
+        if not self._taking or key in self._live:
+            return
+        driver = await self._claim(key)
+        if driver is not None and driver.payment.rest is not None and not driver.open:
+            self._drop(driver)  # another node brought it to its end
+
+    def _not_reclaimed(self, failure: Failure, key: str) -> None:
+        """No sweep would find it, the fence may be ours already: try again, whatever it was."""
+        log.error("reclaim_failed", key=key, invariant="I15", error=str(failure.value))
+        self._reclaim_later(key)
 
     # ---- recovery --------------------------------------------------------------------------------
 
@@ -334,6 +343,8 @@ class Engine:
         )
         entry = msgspec.json.encode({"event": {"kind": "buried", "at": grave.born_at}})
         result = await self.journal.commit(Write(payment=grave, event=entry))
+        if not result.committed and result.existing is None:
+            raise JournalDown("this node may not write any more")
         return result.existing or grave
 
     def _drop(self, driver: Driver) -> None:

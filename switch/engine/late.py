@@ -42,7 +42,9 @@ class LateAnswers:
         self._journal = journal
         self._timeline = timeline
         self._driver_of = driver_of
-        self._seen = 0
+        self._fed: dict[int, Driver | None] = {}
+        """Who was fed it; None = committed, and being marked so. One whose driver let go before
+        its commit is fed to the next."""
 
     def found(self, key: str, leg: int, attempt: int, reply: Reply) -> None:
         """A counterparty found one: record it, then feed what is ours."""
@@ -57,18 +59,33 @@ class LateAnswers:
 
     async def take(self) -> None:
         """Feed what is recorded for payments that are this node's to drive."""
-        for number, key, what in await self._journal.late_since(self._seen):
-            self._seen = max(self._seen, number)
-            driver = await self._driver_of(key)
-            if driver is None:
+        for number, key, what in await self._journal.late_since(0):
+            if self._is_fed(number):
                 continue
+            driver = await self._driver_of(key)
+            if driver is None or self._is_fed(number):
+                continue
+            self._fed[number] = driver
             late = msgspec.json.decode(what, type=Late)
             now = self._timeline.now_ms()
             event = event_of(Verb.DO, late.reply, late.leg, late.attempt, now, fresh_attempt=False)
-            driver.feed(event, partial(self._fed, number))
+            driver.feed(event, partial(self._decided, number))
 
-    def _fed(self, number: int) -> None:
-        Deferred.fromCoroutine(self._journal.late_handled(number)).addErrback(_later)
+    def _is_fed(self, number: int) -> bool:
+        if number not in self._fed:
+            return False
+        driver = self._fed[number]
+        return driver is None or driver.alive
+
+    def _decided(self, number: int) -> None:
+        self._fed[number] = None
+        Deferred.fromCoroutine(self._handled(number)).addErrback(_later)
+
+    async def _handled(self, number: int) -> None:
+        try:
+            await self._journal.late_handled(number)
+        finally:
+            del self._fed[number]
 
 
 def _later(failure: Failure) -> None:
