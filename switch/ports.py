@@ -183,8 +183,9 @@ class Journal(Protocol):
     async def load(self, key: str) -> Payment | None: ...
 
     async def unfinished(self, limit: int) -> Sequence[Payment]:
-        """Claim payments that are not at rest and whose driver's lease has run out (or that were
-        this node's before its restart): fence raised, ours now. Oldest first."""
+        """Claim payments that are not at rest, or whose undo is still repeated beside an exception
+        (I3), and whose driver's lease has run out (or that were this node's before its restart):
+        fence raised, ours now. Oldest first."""
         ...
 
     async def claim(self, key: str) -> Payment | None:

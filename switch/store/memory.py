@@ -13,7 +13,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 
 from switch.model.outcome import Millis
-from switch.model.payment import Payment, Rest
+from switch.model.payment import LegState, Payment, Rest
 from switch.ports import (
     CommitResult,
     JournalDown,
@@ -33,6 +33,7 @@ from switch.store.rows import (
 )
 
 T = TypeVar("T")
+_UNDO_OPEN = (LegState.UNDOING, LegState.UNDO_WAIT)
 _decoder = msgspec.json.Decoder(Payment)
 
 
@@ -68,12 +69,24 @@ class NoFaults:
 class _Row:
     """A row of ``payment``."""
 
-    __slots__ = ("born_at", "claims_bill", "fence", "owner", "rest", "state", "version")
+    __slots__ = (
+        "born_at",
+        "claims_bill",
+        "fence",
+        "on_its_way",
+        "owner",
+        "rest",
+        "state",
+        "version",
+    )
 
     def __init__(self, payment: Payment, fence: int, owner: str, claims_bill: bool) -> None:
         self.state = encode_payment(payment)
         self.version = payment.version
         self.rest = payment.rest
+        self.on_its_way = payment.rest is None or (
+            payment.rest is Rest.EXCEPTION and any(leg.state in _UNDO_OPEN for leg in payment.legs)
+        )
         self.born_at = payment.born_at
         self.fence = fence
         self.owner = owner
@@ -236,7 +249,7 @@ class MemoryJournal:
             due = [
                 (row.born_at, key)
                 for key, row in self._database.rows.items()
-                if row.rest is None and row.fence != self.epoch and self._driver_gone(row)
+                if row.on_its_way and row.fence != self.epoch and self._driver_gone(row)
             ]
             rows = [self._database.rows[key] for _, key in sorted(due)[:limit]]
             for row in rows:
@@ -253,7 +266,7 @@ class MemoryJournal:
             if row is None:
                 return None
             if row.fence != self.epoch:
-                if row.rest is None and not self._driver_gone(row):
+                if row.on_its_way and not self._driver_gone(row):
                     return None
                 row.fence, row.owner = self.epoch, self._name
             return row.payment()

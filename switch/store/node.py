@@ -43,19 +43,26 @@ RETURNING epoch
 _DRIVER_GONE = """CASE WHEN n.name = %(name)s THEN clock_timestamp() >= n.predecessor_until
         ELSE clock_timestamp() > n.lease_until END"""
 
-_CLAIM = f"""
+_UNDO_OPEN = """p.rest = 'exception' AND p.state::text ~ '"state":"undo(ing|_wait)"'"""
+"""I3: beside a leg that waits for a person another may still have its undo repeated."""
+
+_CLAIMS = tuple(
+    f"""
 WITH due AS (
     SELECT p.key FROM payment p JOIN node n ON n.name = p.owner
-    WHERE p.rest IS NULL AND p.fence <> %(epoch)s AND {_DRIVER_GONE}
+    WHERE {which} AND p.fence <> %(epoch)s AND {_DRIVER_GONE}
     ORDER BY p.born_at LIMIT %(limit)s FOR NO KEY UPDATE OF p SKIP LOCKED)
 UPDATE payment p SET fence = %(epoch)s, owner = %(name)s FROM due WHERE p.key = due.key
 RETURNING p.key, p.state::text, p.checksum
 """  # noqa: S608 - constants
+    for which in ("p.rest IS NULL", _UNDO_OPEN)
+)
+"""One for each partial index."""
 
 _CLAIM_ONE = f"""
 UPDATE payment p SET fence = %(epoch)s, owner = %(name)s FROM node n
 WHERE p.key = %(key)s AND n.name = p.owner AND p.fence <> %(epoch)s
-    AND (p.rest IS NOT NULL OR {_DRIVER_GONE})
+    AND ((p.rest IS NOT NULL AND NOT ({_UNDO_OPEN})) OR {_DRIVER_GONE})
 """  # noqa: S608 - constants
 
 
@@ -162,8 +169,11 @@ class Node:
             rows = self._resolve_doubtful(conn)
             cursor.execute("BEGIN")
             try:
-                cursor.execute(_CLAIM, {"epoch": self.epoch, "name": self.name, "limit": limit})
-                claimed = cursor.fetchall()
+                claimed: list[tuple[str, str, int]] = []
+                for claim in _CLAIMS:
+                    left = {"epoch": self.epoch, "name": self.name, "limit": limit - len(claimed)}
+                    cursor.execute(claim, left)
+                    claimed += cursor.fetchall()
                 self._doubtful = [key for key, _, _ in [*rows, *claimed]]
                 cursor.execute("COMMIT")
             except psycopg2.Error:

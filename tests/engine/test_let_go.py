@@ -3,11 +3,12 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from switch.model.answer import AnswerState
-from switch.model.payment import LegState, Rest
+from switch.model.payment import LegState, Rest, Rung, RungKind
 from switch.ports import JournalDown
-from tests.engine.rig import DONE, NOT_FOUND, UNKNOWN, House, Scripted
+from tests.engine.rig import DONE, HOLD, NOT_FOUND, REFUSED, UNKNOWN, House, Scripted
 
 
 def stalled(house: House) -> None:
@@ -106,3 +107,25 @@ def test_I7_never_seen_is_said_only_when_the_tombstone_stands() -> None:
     assert isinstance(outcome.value.value, JournalDown)
     assert "k9" not in old.town.database.rows
     assert House("node-b", old.town).ask("k9").state is AnswerState.UNKNOWN_KEY
+
+
+def test_I3_a_reversal_beside_an_exception_is_repeated_after_a_restart() -> None:
+    """The unlock was refused, so a person has it; then the sale's late approval came, and its
+    reversal was out when the process died."""
+    hold = replace(HOLD, lapses=False, ladder=(Rung(RungKind.UNLOCK),))
+    house = House(hold=hold)
+    house.his.script.extend([DONE, REFUSED])
+    house.bank.script.extend([UNKNOWN, NOT_FOUND, NOT_FOUND, NOT_FOUND])
+    house.pay()
+    house.pass_s(720)
+    assert house.stored().rest is Rest.EXCEPTION
+    house.bank.script.append(Scripted.HANG)
+    house.late()
+    house.pass_s(1)
+    assert house.stored().legs[1].state is LegState.UNDOING
+    house.journal.crash()
+    again = House("node-a", house.town, hold=hold)
+    again.run(again.engine.recover())
+    again.pass_s(5)
+    assert again.bank.verbs() == ["reversal"]
+    assert again.stored().legs[1].state is LegState.UNDONE

@@ -7,8 +7,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
-from switch.model.payment import Leg, LegKind, Rest, Stage
+from switch.model.payment import Leg, LegKind, LegState, Rest, Stage
 from switch.ports import CommitResult, WorkingKeys, Write
 from switch.store.errors import WriteRejected
 
@@ -239,6 +240,23 @@ def test_I13_one_payment_is_claimed_to_open_its_door(world) -> None:
     assert world.run(two.commit(write("rests", 2, stage=Stage.BACKWARD))).committed
     world.expire("a")
     assert world.run(two.claim("moving")) == payment("moving")
+
+
+@pytest.mark.parametrize("state", [LegState.UNDOING, LegState.UNDO_WAIT])
+def test_I3_an_undo_under_way_beside_an_exception_is_taken_over(world, state: LegState) -> None:
+    """A person has the one leg, the machine still owes the other its reversal."""
+    gone, taker = world.node("a"), world.node("b")
+    debit, book = payment("k").legs
+    legs = (replace(debit, state=state), replace(book, state=LegState.STUCK))
+    asleep = (replace(debit, state=LegState.UNPROVEN), replace(book, state=LegState.STUCK))
+    world.run(gone.commit(write("k", rest=Rest.EXCEPTION, legs=legs)))
+    world.run(gone.commit(write("rests", rest=Rest.EXCEPTION, legs=asleep)))
+
+    assert world.run(taker.claim("k")) is None
+    world.expire("a")
+
+    assert [one.key for one in world.run(taker.unfinished(10))] == ["k"]
+    assert world.run(taker.commit(write("k", 2, rest=Rest.EXCEPTION, legs=legs))).committed
 
 
 def test_I5_a_late_answer_reaches_the_driver(world) -> None:
