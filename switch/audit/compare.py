@@ -14,7 +14,10 @@ BankKey = tuple[str, str, str, str]
 
 NOT_YET_TOLD = ("", "pending", "exception")
 """Last answers of a terminal that a better one may still supersede (rule 12)."""
-DEFINITE = ("approved", "declined", "returned", "unknown_key")
+DEFINITE = ("approved", "declined", "returned", "unknown_key", "refused")
+"""Last answers that a payment at rest must agree with."""
+RECORDED = ("approved", "declined", "returned", "exception", "unknown_key")
+"""Answers that are a function of the journal; a refusal takes nothing and records nothing."""
 
 
 class BookedPayment(Struct, frozen=True, kw_only=True):
@@ -104,8 +107,8 @@ def compare(
         sums[0] += at_bank
         sums[1] += sum(bookings)
         sums[2] += answer.amount_fen if answer and state == "approved" else 0
-        violations += _judge(payment, at_bank, bookings, state)
-    violations += _strangers(set(known_keys), set(known_at_bank), net, booked)
+        violations += _judge(payment, at_bank, bookings, answer)
+    violations += _strangers(set(known_keys), set(known_at_bank), net, booked, answers)
     return Audit(
         bank_net_fen=sums[0],
         his_booked_fen=sums[1],
@@ -118,8 +121,10 @@ def compare(
     )
 
 
-def _judge(payment: BookedPayment, at_bank: int, bookings: list[int], told: str) -> list[Violation]:
-    amount = payment.amount_fen
+def _judge(
+    payment: BookedPayment, at_bank: int, bookings: list[int], answer: Told | None
+) -> list[Violation]:
+    amount, told = payment.amount_fen, answer.state if answer else ""
     found = []
     if len(bookings) > 1:
         found.append(("I2", f"the hospital booked it {len(bookings)} times"))
@@ -131,6 +136,8 @@ def _judge(payment: BookedPayment, at_bank: int, bookings: list[int], told: str)
         found.append(("I1", f"{payment.rest}, yet the bank has {at_bank}"))
     if (told == "approved") != (payment.rest == "done") and told in DEFINITE:
         found.append(("I7", f"the terminal was told {told}, the journal says {payment.rest}"))
+    elif answer and told == "approved" and answer.amount_fen != amount:
+        found.append(("I7", f"the terminal was told {answer.amount_fen}, not {amount}"))
     return [Violation(invariant=i, key=payment.key, text=text) for i, text in found]
 
 
@@ -139,6 +146,7 @@ def _strangers(
     known_at_bank: set[BankKey],
     net: Mapping[BankKey, int],
     booked: Mapping[str, list[int]],
+    answers: Mapping[str, Told],
 ) -> list[Violation]:
     """Lines of the ledgers that no payment of the journal explains."""
     found = [
@@ -150,6 +158,11 @@ def _strangers(
         Violation(invariant="I4", key=key, text="the hospital booked a key the journal lacks")
         for key, amounts in booked.items()
         if amounts and key not in known_keys
+    ]
+    found += [
+        Violation(invariant="I7", key=key, text=f"told {answer.state}, and the journal lacks it")
+        for key, answer in answers.items()
+        if answer.state in RECORDED and key not in known_keys
     ]
     return found
 
