@@ -126,6 +126,6 @@ def test_I3_a_reversal_beside_an_exception_is_repeated_after_a_restart() -> None
     house.journal.crash()
     again = House("node-a", house.town, hold=hold)
     again.run(again.engine.recover())
-    again.pass_s(5)
+    again.pass_s(15)
     assert again.bank.verbs() == ["reversal"]
     assert again.stored().legs[1].state is LegState.UNDONE
