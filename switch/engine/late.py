@@ -85,7 +85,9 @@ class LateAnswers:
         try:
             await self._journal.late_handled(number)
         finally:
-            del self._fed[number]
+            self._fed.pop(
+                number, None
+            )  # a list read before it was marked may have brought it again
 
 
 def _later(failure: Failure) -> None:

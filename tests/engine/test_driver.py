@@ -142,6 +142,22 @@ def test_I7_a_late_approval_of_what_is_done_changes_nothing() -> None:
     assert house.engine.live() == ()
 
 
+def test_I5_a_late_answer_that_two_sweeps_bring_is_marked_once_more_quietly() -> None:
+    """A list read before the first mark brings it again: nothing breaks, nothing is repeated."""
+    house = House()
+    unproven(house)
+    sent = len(house.bank.sent)
+    house.faults.slow_ms = 300
+    house.late()
+    sweeps = [house.run(house.engine.take_late()) for _ in range(3)]
+    house.pass_s(5)
+    late = house.engine._late
+    assert [sweep.value for sweep in sweeps] == [None] * 3
+    assert [house.run(late._handled(1)).pending for _ in range(2)] == [True] * 2
+    house.pass_s(1)
+    assert house.bank.verbs()[sent:] == ["reversal"]
+
+
 def test_I3_evidence_settles_what_is_unproven() -> None:
     """The settlement file has no line of it: undone, and proven; the answer's state stays."""
     house = House()
