@@ -323,7 +323,8 @@ class Engine:
         timer = self.timeline.call_at(at, lambda: _give_back(waiter, driver))
         payment = await waiter
         timer.cancel()
-        if not payment.version:  # its birth was not committed
+        if not payment.version and self._live.get(payment.key) is not driver:
+            # Its birth was not committed. While that is in doubt (K19) it is PENDING.
             return _refused(payment.key, "journal", "系统故障,请稍后再试")
         return answer_of(payment)
 
