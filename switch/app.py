@@ -176,10 +176,11 @@ class Switch:
             metrics.EXCEPTIONS_OPEN.set(await self.journal.exceptions_open())
         except JournalDown as error:
             log.warning("recovery_waits", reason=str(error))
-        at = Millis(self._timeline.now_ms() + self._settings.limits.recovery_every_ms)
-        self._timeline.call_at(
-            at, lambda: Deferred.fromCoroutine(self._recover()).addErrback(_recovery_failed)
-        )
+        finally:  # one bad row or a defect must not end the sweeps (I3)
+            at = Millis(self._timeline.now_ms() + self._settings.limits.recovery_every_ms)
+            self._timeline.call_at(
+                at, lambda: Deferred.fromCoroutine(self._recover()).addErrback(_recovery_failed)
+            )
 
     def _open_doors(self, parts: Parts) -> None:
         for entry in self._settings.fronts:
