@@ -150,6 +150,8 @@ class Payments:
 
     async def _link_up(self, until_ms: int) -> None:
         if self.link.up:
+            # Hung up, and its end not heard yet: let the reactor tell, or this would spin.
+            await self._pause(self._times.resend_wait_ms)
             return
         waiter: Deferred[None] = Deferred()
         waiter.addTimeout(max(1, until_ms - self._now_ms()) / 1000, self._reactor)
