@@ -1,7 +1,6 @@
 """The businesses the switch serves, as data, and the plan of legs each one becomes.
 
-Pure. A business that is not in this table does not exist for a terminal; docs/catalogue lists the
-kinds. Amounts are 分.
+Pure. A business that is not in this table does not exist for a terminal. Amounts are 分.
 """
 
 from collections.abc import Callable

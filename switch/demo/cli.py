@@ -170,7 +170,7 @@ class Demo:
         for process in json.loads((self._var / "demo.json").read_text())["processes"]:
             shown = "  ".join(f"{name} {value}" for name, value in process["addresses"].items())
             tell(f"  {process['name']:<9} pid {process['pid']:<7} {shown}")
-        tell(say("另开窗口可运行: yyt audit", "in another window: yyt audit"))
+        tell(say("另开窗口可运行: bin/yyt audit", "in another window: bin/yyt audit"))
 
 
 def _unexpected(played: Played) -> str:

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from switch.demo.screen import say
+
 POLL_S = 0.05
 RESTART_WAITS_S = (0.1, 0.5, 1.0, 2.0)
 """Waits before restarts in a row; the last repeats. Having lived for LIVED_S starts them over."""
@@ -209,7 +211,7 @@ class Supervisor:
             waits = self._restart_waits_s
             wait = waits[min(child.restarts_in_a_row, len(waits) - 1)]
             child.restart_at = now + wait
-            self._told(f"{child.program.name}: ended ({code}), back in {wait:.1f} s")
+            self._told(_ended(child.program.name, code, wait))
         elif child.process is None and now >= child.restart_at:
             child.start()
             self.restarts += 1
@@ -229,6 +231,13 @@ class Supervisor:
         fresh = self._folder / "demo.json.new"
         fresh.write_text(json.dumps({"processes": processes}, indent=1), encoding="utf-8")
         fresh.replace(self._folder / "demo.json")
+
+
+def _ended(name: str, code: int, wait_s: float) -> str:
+    return say(
+        f"{name}: 已结束({code}), {wait_s:.1f} 秒后重启",
+        f"{name}: ended ({code}), back in {wait_s:.1f} s",
+    )
 
 
 def _signal(process: "subprocess.Popen[bytes]", number: int) -> None:

@@ -48,7 +48,6 @@ class LateAnswers:
 
     def found(self, key: str, leg: int, attempt: int, reply: Reply) -> None:
         """A counterparty found one: record it, then feed what is ours."""
-        metrics.LATE_REPLIES.labels("bank").inc()
         log.warning("late_reply", key=key, leg=leg, code=reply.code, invariant="I5")
         late = Late(leg=leg, attempt=attempt, reply=reply)
         Deferred.fromCoroutine(self._record(key, late)).addErrback(_later)
@@ -67,6 +66,8 @@ class LateAnswers:
                 continue
             self._fed[number] = driver
             late = msgspec.json.decode(what, type=Late)
+            counterparty = driver.payment.legs[late.leg].counterparty
+            metrics.LATE_REPLIES.labels(counterparty).inc()
             now = self._timeline.now_ms()
             event = event_of(Verb.DO, late.reply, late.leg, late.attempt, now, fresh_attempt=False)
             driver.feed(event, partial(self._decided, number))

@@ -108,11 +108,12 @@ def recover(payment: Payment, at: Millis) -> tuple[tuple[Event, ...], tuple[Effe
 
 
 def _unknown_at(leg: Leg, at: Millis) -> Millis:
-    """Rule 9 counts from the sending, and whoever sent it may have done so SENDING_MS after the
-    decision: what is settled by undoing is Unknown when no answer can come any more."""
+    """What is settled by undoing is Unknown when no answer can come any more. Whoever sent it may
+    have done so SENDING_MS after the decision (rule 9), by a clock that was not ours: since it is
+    dead or without a lease, nothing was sent after ``at`` (rule 13)."""
     if leg.state is not LegState.DOING or leg.policy.on_unknown is not OnUnknown.UNDO:
         return at
-    return Millis(max(at, leg.sent_at + SENDING_MS + leg.policy.timeout_ms))
+    return Millis(max(at, leg.sent_at + SENDING_MS) + leg.policy.timeout_ms)
 
 
 def _attempt(leg: Leg) -> int:

@@ -94,12 +94,15 @@ def _say(line: str) -> None:
 
 
 def _where(args: argparse.Namespace) -> str:
-    """``--dsn``, ``--data``, the environment's YYT_DSN, else the demo's folder."""
+    """``--dsn``, ``--data``, the environment's YYT_DSN, else what runs below ``--var``: the demo
+    if it does, or a journal of its own."""
     if args.dsn:
         return resolve_dsn(args.dsn)
     if args.data is None and "YYT_DSN" in os.environ:
         return os.environ["YYT_DSN"]
-    return embedded_dsn(args.data or args.var / "postgres")
+    demo = args.var / "demo" / "postgres"
+    data = demo if (demo / "server.json").exists() else args.var / "postgres"
+    return embedded_dsn(args.data or data)
 
 
 def _json(value: object) -> None:

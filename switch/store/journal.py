@@ -199,7 +199,7 @@ class PostgresJournal:
             self._writer.start(writer)
             self._reader.start(reader, asked_ms + self._settings.lease_ms)
             _log.info(
-                "journal open",
+                "journal_open",
                 node=self._node.name,
                 epoch=self._node.epoch,
                 migrations=applied,

@@ -149,7 +149,7 @@ class Node:
             try:
                 payments.append(decode_payment(key, state, checksum))
             except Corrupt as error:
-                _log.error("row cannot be read", payment=key, invariant="I1", error=str(error))
+                _log.error("row_cannot_be_read", payment=key, invariant="I1", error=str(error))
         payments.sort(key=lambda payment: (payment.born_at, payment.key))
         return payments
 

@@ -153,7 +153,7 @@ class Reader:
             self.lease_until_ms = 0
         except (psycopg2.Error, StoreError) as error:
             name = error_name(error) if isinstance(error, psycopg2.Error) else str(error)
-            _log.warning("lease not renewed", error=name, invariant="I13")
+            _log.warning("lease_not_renewed", error=name, invariant="I13")
         else:
             if self.lease_until_ms <= self._now_ms():
                 self.lease_term += 1

@@ -57,6 +57,7 @@ _TEXT = {
     "gone": ("已离线", "gone"),
     "waiting": ("等待应答", "no answer yet"),
     "h_born": ("时间", "born"),
+    "h_at": ("时间", "at"),
     "h_key": ("支付键", "key"),
     "h_business": ("业务", "business"),
     "h_amount": ("金额(元)", "yuan"),
@@ -116,7 +117,7 @@ def payment_card(payment: Payment) -> str:
 def payment_path(path: Path) -> str:
     """The payment, each exchange with its times, each step, and its numbers at banks."""
     parts = [_card(path.payment), "", f"{text('h_exchanges')}:"]
-    heads = ("born", "leg", "party", "verb", "attempt", "end", "code", "took", "text")
+    heads = ("at", "leg", "party", "verb", "attempt", "end", "code", "took", "text")
     parts.append(
         _table([text(f"h_{head}") for head in heads], [_exchange(one) for one in path.exchanges])
     )
@@ -125,7 +126,7 @@ def payment_path(path: Path) -> str:
         (str(one.version), _time(one.at), f"{one.event}[{one.leg}]", one.code, one.trail)
         for one in path.steps
     ]
-    columns = ("version", "born", "event", "code", "where")
+    columns = ("version", "at", "event", "code", "where")
     parts.append(_table([text(f"h_{column}") for column in columns], steps))
     if path.identities:
         parts += ["", f"{text('h_identity')}:"]

@@ -35,7 +35,7 @@ def fail_stop(run: Callable[[], None]) -> Callable[[], None]:
         try:
             run()
         except Exception:  # the boundary of the thread: nobody above would ever hear of it
-            _log.exception("journal thread failed", invariant="I4")
+            _log.exception("journal_thread_failed", invariant="I4")
             sys.stdout.flush()
             os._exit(70)
 

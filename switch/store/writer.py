@@ -202,13 +202,13 @@ class Writer:
             return []
         (item,) = batch
         if code.startswith(_AWAY):
-            _log.error("commit refused", error=error_name(error), invariant="I4")
+            _log.error("commit_refused", error=error_name(error), invariant="I4")
             if item.new:
                 self._fail(batch, JournalDown(error_name(error)))
                 return []
             self._refuse_new()
         elif not code.startswith(_AGAIN) or tries >= _AGAIN_MAX:
-            _log.error("write rejected", payment=item.key, error=error_name(error))
+            _log.error("write_rejected", payment=item.key, error=error_name(error))
             name = error_name(error)
             self._fail(batch, WriteRejected(f"the database rejects this write: {name}"))
             return []
@@ -244,7 +244,7 @@ class Writer:
         meanwhile. Raises Superseded or _Closing."""
         close_quietly(self._session)
         self._session = None
-        _log.warning("database away", error=why)
+        _log.warning("database_away", error=why)
         self._refuse_new()
         tries = 0
         while self._session is None:
@@ -252,14 +252,14 @@ class Writer:
                 self._session = self._connect()
             except psycopg2.Error as again:
                 if tries & (tries - 1) == 0:  # ever more seldom
-                    _log.warning("database still away", error=error_name(again), tries=tries)
+                    _log.warning("database_still_away", error=error_name(again), tries=tries)
                 self._pause(tries)
             except StartRefused as refusal:
-                _log.error("database refused", error=str(refusal), invariant="I4")
+                _log.error("database_refused", error=str(refusal), invariant="I4")
                 self._pause(tries)
             tries += 1
         self._down = False
-        _log.info("database back", tries=tries)
+        _log.info("database_back", tries=tries)
 
     def _refuse_new(self) -> None:
         """No new payment until the database is back (I4); those waiting are told."""
@@ -298,7 +298,7 @@ class Writer:
     def _lose(self, batch: Sequence[_Item], error: Superseded) -> None:
         """I13: nothing of ours may be written any more, now or later."""
         if not self.superseded:
-            _log.error("node superseded", error=str(error), invariant="I13")
+            _log.error("node_superseded", error=str(error), invariant="I13")
         self.superseded = True
         self._tell([(item, lost("fence", None)) for item in batch])
 
