@@ -55,7 +55,7 @@ def test_I13_another_node_takes_over_and_the_old_one_loses() -> None:
     old.pass_s(31)
     new = House("node-b", old.town)
     assert new.run(new.engine.recover()).value == 1
-    new.pass_s(5)
+    new.pass_s(31)
     old.bank.sent[0].reply.callback(REFUSED)
     old.settle()
     assert new.bank.verbs() == ["reversal"]

@@ -34,7 +34,7 @@ def test_I13_what_another_node_finished_is_not_kept_in_memory() -> None:
     stalled(old)
     new = House("node-b", old.town)
     new.run(new.engine.recover())
-    new.pass_s(5)
+    new.pass_s(31)
     old.bank.sent[0].reply.callback(DONE)
     old.beating = True
     old.pass_s(15)

@@ -387,6 +387,16 @@ def test_I1_a_spent_top_up_is_not_taken_back() -> None:
     assert play.sent == []
 
 
+def test_I3_a_taker_waits_the_banks_time_by_its_own_clock() -> None:
+    """Rule 13: the sender's clock may have been minutes behind; its last chance to send was before
+    the take-over, so the bank's time counts from there."""
+    out = Play(*DEBIT_BOOK)
+    debit = out.payment.legs[0]
+    taken_at = debit.sent_at + 180_000
+    ((unknown,), _) = recover(out.payment, Millis(taken_at))
+    assert unknown.at >= taken_at + debit.policy.timeout_ms
+
+
 def test_I4_after_a_restart_what_was_out_is_unknown_and_waits_go_on() -> None:
     """Recovery says nothing else, as often as it is asked."""
     out = Play(*DEBIT_BOOK)
