@@ -3,7 +3,7 @@
 What is done with it (sale, reversal, balance) is :mod:`channels.iso8583.channel`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred
@@ -151,6 +151,12 @@ class Bank:
         finally:
             terminal.end()
         return Sent(answer, exchange.suspect, exchange.verifier_down, link.name)
+
+    def remember_sale(self, facts: Mapping[str, str], terminal: Terminal, origin: Origin) -> None:
+        """The sale that is being reversed: its approval may still come, though this process never
+        sent it, and it must find its payment (I5)."""
+        sale = {n: facts[f"F{n}"] for n in self._remembered if facts.get(f"F{n}")}
+        self.hub.remember(self.dialect.sale.mti, Exchange(sale, terminal, terminal.mak, origin))
 
     # ---- HubOwner --------------------------------------------------------------------------------
 

@@ -174,9 +174,6 @@ class BankChannel:
             return replies.not_sent("交易未发出")
         if not terminal.fresh:
             return replies.not_sent("终端正在签到,交易未发出")
-        origin = Origin(
-            payment_key=order.payment.key, leg_index=order.leg_index, attempt=order.leg.attempt
-        )
         try:
             sent = await self._send_card(
                 self._sale,
@@ -184,7 +181,7 @@ class BankChannel:
                 card,
                 order.leg.facts,
                 write_sale,
-                origin,
+                _origin(order),
                 order.may_send,
             )
         except (KeyServiceError, Iso8583Error) as error:
@@ -233,6 +230,7 @@ class BankChannel:
         if self._reversing >= self._config.in_flight_limit:
             return replies.not_sent("冲正待发:冲正通道已满")
         self._reversing += 1
+        self._bank.remember_sale(facts, terminal, _origin(order))
         try:
             sent = await self._send_reversal(terminal, facts, order.may_send)
         except (KeyServiceError, Iso8583Error) as error:
@@ -317,3 +315,9 @@ class BankChannel:
             _log.error(
                 "alarm", bank=self.name, code=message.code, text="the bank refuses our set-up"
             )
+
+
+def _origin(order: Order) -> Origin:
+    return Origin(
+        payment_key=order.payment.key, leg_index=order.leg_index, attempt=order.leg.attempt
+    )

@@ -102,6 +102,10 @@ class Hub:
         exchange.key = self._mux.expect(mti, exchange.fields, exchange)
         self._in_flight.set(len(self._mux))
 
+    def remember(self, mti: str, exchange: Exchange) -> None:
+        """An exchange that an earlier process, or another node, left without an answer."""
+        exchange.key = self._mux.remember(mti, exchange.fields, exchange)
+
     async def answer(self, exchange: Exchange, link: Link, timeout_ms: int) -> Message | None:
         """The proven answer to what was just written on ``link``, or None when time is over."""
         exchange.link = link

@@ -53,12 +53,19 @@ class Mux(Generic[E]):
         Raises LocalError when another exchange waits under the same key: two requests that the
         bank's answers could not tell apart must not be in flight together.
         """
-        answer = self._answer_of[mti]
-        key = (answer, *(fields.get(number, "") for number in self._by_answer[answer]))
+        key = self._answered_by(mti, fields)
         if key in self._waiting:
             raise LocalError("mux", f"an exchange with key {shown(key)} is in flight already")
         self._ended.pop(key, None)
         self._waiting[key] = exchange
+        return key
+
+    def remember(self, mti: str, fields: Mapping[str, str], exchange: E) -> Key:
+        """A request that another process sent has ended: an answer to it that still comes is late.
+        What this process knows of the key itself stays."""
+        key = self._answered_by(mti, fields)
+        if key not in self._waiting and key not in self._ended:
+            self._remember(key, exchange)
         return key
 
     def key_of(self, mti: str, fields: Mapping[str, str]) -> Key:
@@ -92,6 +99,10 @@ class Mux(Generic[E]):
     def forget(self, key: Key) -> None:
         """The request never left."""
         self._waiting.pop(key, None)
+
+    def _answered_by(self, mti: str, fields: Mapping[str, str]) -> Key:
+        answer = self._answer_of[mti]
+        return (answer, *(fields.get(number, "") for number in self._by_answer[answer]))
 
     def _remember(self, key: Key, exchange: E | None) -> None:
         self._ended[key] = exchange

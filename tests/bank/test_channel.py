@@ -226,6 +226,32 @@ def test_I5_late_approval_goes_to_the_machine():
     assert (late.outcome, late.code) == (Outcome.DONE, "00")
 
 
+def test_I5_a_late_approval_of_what_another_process_sent_finds_its_payment():
+    """K4: the process that sold is dead, its successor's reversal was answered 25, and then the
+    approval comes over the new link."""
+    rig = Rig()
+    rig.habit("lose")
+    paid, _ = rig.run(sell(rig, payment(rig)), 61)
+    again = Rig(start=False)
+    again.host, again.service.host = rig.host, rig.host
+    again.key_rows.update(rig.key_rows)
+    again.channel.start()
+    again.settle()
+    assert again.run(again.channel.exchange(undo(paid), None)).not_found
+
+    facts = paid.legs[0].facts
+    echoes = {number: facts[f"F{number}"] for number in ("3", "4", "11", "41")}
+    fields = {**echoes, "39": "00", "37": "202607040001", "64": "00000000"}
+    mak = again.bank.terminals[facts["F42"], facts["F41"]].mak
+    approval = again.run(again.bank.hub.with_mac("0210", fields, mak))
+    again.net.ends[0][0].take(len(approval).to_bytes(2, "big") + approval)
+    again.settle()
+
+    ((key, leg, attempt, late),) = again.late_replies
+    assert (key, leg, attempt) == (paid.key, 0, 1)
+    assert (late.outcome, late.code) == (Outcome.DONE, "00")
+
+
 @pytest.mark.parametrize("habit", ["wrong_mac", "wrong_amount_echo"])
 def test_I10_unauthentic_answer_changes_nothing(habit):
     """A wrong MAC, or a right one over another amount: it waits on and ends Unknown A0."""
