@@ -7,7 +7,7 @@ from channels.iso8583.dialect import Action, Dialect
 from channels.iso8583.message import Message
 from switch.model.outcome import Outcome, Reply
 
-ANSWER_FIELDS = ("12", "13", "15", "37", "38", "39", "44")
+ANSWER_FIELDS = ("12", "13", "15", "37", "38", "39")
 """What an answer adds to the leg's facts: times, settlement date, RRN, authorisation, code."""
 
 NO_ANSWER = "98"

@@ -52,6 +52,7 @@ def test_I12_facts_hold_no_secret():
     text = repr(facts)
     assert PAN not in text
     assert not {"F35", "F36", "F52", "F55"} & facts.keys()
+    assert "F44" not in facts, "the bank's free text is nothing that the journal needs"
     assert rig.run(rig.key_service.reveal(facts["F2"])).reveal() == PAN
 
 
