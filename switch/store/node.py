@@ -144,17 +144,13 @@ class Node:
         for it (I1).
         """
         rows = self._claim_rows(conn, limit)
-        payments = []
-        for key, state, checksum in rows:
-            try:
-                payments.append(decode_payment(key, state, checksum))
-            except Corrupt as error:
-                _log.error("row_cannot_be_read", payment=key, invariant="I1", error=str(error))
+        payments = [payment for row in rows if (payment := _readable(*row)) is not None]
         payments.sort(key=lambda payment: (payment.born_at, payment.key))
         return payments
 
     def claim_one(self, conn: connection, key: str) -> Payment | None:
-        """``ports.Journal.claim``. A payment at rest has no driver: whoever opens its door is."""
+        """``ports.Journal.claim``. A payment at rest has no driver: whoever opens its door is. A
+        row that cannot be read is alarmed and left to a person, as in :meth:`claim`."""
         with conn.cursor() as cursor:
             cursor.execute(_CLAIM_ONE, {"epoch": self.epoch, "name": self.name, "key": key})
             cursor.execute(
@@ -162,7 +158,7 @@ class Node:
                 (key, self.epoch),
             )
             row = cursor.fetchone()
-        return None if row is None else decode_payment(key, row[0], row[1])
+        return None if row is None else _readable(key, row[0], row[1])
 
     def _claim_rows(self, conn: connection, limit: int) -> list[tuple[str, str, int]]:
         with conn.cursor() as cursor:
@@ -196,6 +192,14 @@ class Node:
             )
             found = cursor.fetchall()
         return [(key, state, crc) for key, state, crc, fence in found if fence == self.epoch]
+
+
+def _readable(key: str, state: str, checksum: int) -> Payment | None:
+    try:
+        return decode_payment(key, state, checksum)
+    except Corrupt as error:
+        _log.error("row_cannot_be_read", payment=key, invariant="I1", error=str(error))
+        return None
 
 
 def _this_process() -> str:

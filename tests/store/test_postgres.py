@@ -195,6 +195,7 @@ def test_I1_a_damaged_row_is_told_and_does_not_stop_the_others(world) -> None:
         world.run(node.commit(write("bad")))
     world.expire("a")
     assert [one.key for one in world.run(taker.unfinished(9))] == ["good"]
+    assert world.run(taker.claim("bad")) is None, "late answers behind it go on"
 
 
 def test_history_is_complete_and_in_order(world) -> None:
