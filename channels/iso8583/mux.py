@@ -18,6 +18,7 @@ from channels.iso8583.errors import LocalError, RemoteError
 
 Key = tuple[str, ...]
 E = TypeVar("E")
+V = TypeVar("V")
 
 
 class Match(StrEnum):
@@ -37,7 +38,8 @@ class Mux(Generic[E]):
         self._answer_of = {mti: rule.answer for mti, rule in dialect.mtis.items() if rule.answer}
         self._ended_limit = ended_limit
         self._waiting: dict[Key, E] = {}
-        self._ended: OrderedDict[Key, E | None] = OrderedDict()
+        self._answered: OrderedDict[Key, None] = OrderedDict()
+        self._expired: OrderedDict[Key, E] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -56,7 +58,8 @@ class Mux(Generic[E]):
         key = self._answered_by(mti, fields)
         if key in self._waiting:
             raise LocalError("mux", f"an exchange with key {shown(key)} is in flight already")
-        self._ended.pop(key, None)
+        self._answered.pop(key, None)
+        self._expired.pop(key, None)
         self._waiting[key] = exchange
         return key
 
@@ -64,8 +67,8 @@ class Mux(Generic[E]):
         """A request that another process sent has ended: an answer to it that still comes is late.
         What this process knows of the key itself stays."""
         key = self._answered_by(mti, fields)
-        if key not in self._waiting and key not in self._ended:
-            self._remember(key, exchange)
+        if self.find(key)[0] is Match.UNMATCHED:
+            self._remember(self._expired, key, exchange)
         return key
 
     def key_of(self, mti: str, fields: Mapping[str, str]) -> Key:
@@ -80,21 +83,21 @@ class Mux(Generic[E]):
         not proved itself yet)."""
         if key in self._waiting:
             return Match.WAITED, self._waiting[key]
-        if key not in self._ended:
-            return Match.UNMATCHED, None
-        exchange = self._ended[key]
-        return (Match.DUPLICATE, None) if exchange is None else (Match.LATE, exchange)
+        if key in self._expired:
+            return Match.LATE, self._expired[key]
+        return (Match.DUPLICATE if key in self._answered else Match.UNMATCHED), None
 
     def answered(self, key: Key) -> None:
         """An authentic answer was taken for this key; another one will be a duplicate."""
         self._waiting.pop(key, None)
-        self._remember(key, None)
+        self._expired.pop(key, None)
+        self._remember(self._answered, key, None)
 
     def expired(self, key: Key) -> None:
         """Nobody waits any longer; an answer that still comes is late."""
         exchange = self._waiting.pop(key, None)
         if exchange is not None:
-            self._remember(key, exchange)
+            self._remember(self._expired, key, exchange)
 
     def forget(self, key: Key) -> None:
         """The request never left."""
@@ -104,11 +107,13 @@ class Mux(Generic[E]):
         answer = self._answer_of[mti]
         return (answer, *(fields.get(number, "") for number in self._by_answer[answer]))
 
-    def _remember(self, key: Key, exchange: E | None) -> None:
-        self._ended[key] = exchange
-        self._ended.move_to_end(key)
-        if len(self._ended) > self._ended_limit:
-            self._ended.popitem(last=False)
+    def _remember(self, table: "OrderedDict[Key, V]", key: Key, value: V) -> None:
+        """Answered ones are many and expired ones few: each has its own table, so that a busy
+        hour does not push out the sale whose approval is still to come (I5)."""
+        table[key] = value
+        table.move_to_end(key)
+        if len(table) > self._ended_limit:
+            table.popitem(last=False)
 
 
 def shown(key: Key) -> str:

@@ -1,12 +1,21 @@
 """From a terminal's request to the switch's own values. Every refusal names field and rule."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from channels.kiosk.config import Offer
 from channels.kiosk.registry import Terminal
 from switch.model.secret import Secret
 from switch.ports import CardSecrets, PaymentRequest
 from terminal_agent import protocol
+
+
+class Heading(NamedTuple):
+    """What of an envelope outlives the reading of its body: nothing secret."""
+
+    id: str
+    name: str
+    idem: str
 
 
 def offers(businesses: Mapping[str, Offer], record: Terminal) -> dict[str, str]:
@@ -19,19 +28,19 @@ def offers(businesses: Mapping[str, Offer], record: Terminal) -> dict[str, str]:
 
 
 def payment_request(
-    envelope: protocol.Envelope,
+    heading: Heading,
     body: protocol.PaymentStart,
     record: Terminal,
     offered: Mapping[str, str],
 ) -> PaymentRequest:
     """What the engine is asked. Raises ProtocolError."""
-    check_business(body.business, offered, envelope.id)
+    check_business(body.business, offered, heading.id)
     if body.retry_of and not body.retry_of.startswith(record.terminal + "-"):
         raise protocol.ProtocolError(
-            "bad_field", "must be a key of this terminal", "retry_of", envelope.id
+            "bad_field", "must be a key of this terminal", "retry_of", heading.id
         )
     return PaymentRequest(
-        key=envelope.idem,
+        key=heading.idem,
         hospital=record.hospital,
         business=body.business,
         terminal=record.terminal,

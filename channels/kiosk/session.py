@@ -23,7 +23,7 @@ from zope.interface import implementer
 from channels.kiosk.config import KioskConfig
 from channels.kiosk.guard import Guard
 from channels.kiosk.registry import Terminal
-from channels.kiosk.requests import card_secrets, check_business, offers, payment_request
+from channels.kiosk.requests import Heading, card_secrets, check_business, offers, payment_request
 from switch.model.answer import Answer
 from switch.model.outcome import Millis
 from switch.observe import metrics
@@ -39,7 +39,7 @@ CLOSE_TOO_BIG = 1009
 CLOSE_REPLACED = 4001
 """The same terminal connected anew; the newer link is the live one."""
 
-Handler = Callable[[protocol.Envelope, Any], Awaitable[object]]
+Handler = Callable[[Heading, Any], Awaitable[object]]
 
 
 @implementer(IPushProducer)
@@ -123,7 +123,8 @@ class Session:
             self._fault(envelope.id, protocol.Fault(code="busy", text=text))
             return
         self._open += 1
-        Deferred.fromCoroutine(self._serve(envelope, body)).addErrback(self._broken, envelope)
+        heading = Heading(envelope.id, envelope.name, envelope.idem)
+        Deferred.fromCoroutine(self._serve(heading, body)).addErrback(self._broken, heading)
 
     def bytesMessageReceived(self, data: bytes | bytearray) -> None:
         """Binary messages are no part of the protocol."""
@@ -182,21 +183,23 @@ class Session:
 
     # ---- requests --------------------------------------------------------------------------------
 
-    async def _serve(self, envelope: protocol.Envelope, body: Struct) -> None:
+    async def _serve(self, heading: Heading, body: Struct) -> None:
+        serving = self._handlers[heading.name](heading, body)
+        del body  # I12: a payment may wait long for its end; its card data does not wait with it
         try:
-            reply = await self._handlers[envelope.name](envelope, body)
+            reply = await serving
         except protocol.ProtocolError as error:
-            self._fault(envelope.id, error.fault)
+            self._fault(heading.id, error.fault)
             return
         except JournalDown:
             text = "the switch cannot take it now; send the same again"
-            self._fault(envelope.id, protocol.Fault(code="unavailable", text=text))
+            self._fault(heading.id, protocol.Fault(code="unavailable", text=text))
             return
         finally:
             self._open -= 1
-        self._send("res", envelope.name, envelope.id, envelope.idem, reply)
+        self._send("res", heading.name, heading.id, heading.idem, reply)
 
-    async def _boot(self, _envelope: protocol.Envelope, body: protocol.Boot) -> object:
+    async def _boot(self, _heading: Heading, body: protocol.Boot) -> object:
         _log.info("terminal_boot", terminal=self.record.terminal, software=body.software)
         return protocol.BootReply(
             heartbeat_ms=self._config.heartbeat_ms,
@@ -205,42 +208,37 @@ class Session:
             versions=(protocol.OLDEST_VERSION, protocol.VERSION),
         )
 
-    async def _heartbeat(self, _envelope: protocol.Envelope, _body: Struct) -> object:
+    async def _heartbeat(self, _heading: Heading, _body: Struct) -> object:
         return protocol.HeartbeatReply(server_ms=self._timeline.now_ms())
 
-    async def _services(self, _envelope: protocol.Envelope, _body: Struct) -> object:
+    async def _services(self, _heading: Heading, _body: Struct) -> object:
         return protocol.ServicesReply(hospital=self.record.hospital, businesses=self._offered)
 
-    async def _patient_query(
-        self, _envelope: protocol.Envelope, body: protocol.PatientQuery
-    ) -> object:
+    async def _patient_query(self, _heading: Heading, body: protocol.PatientQuery) -> object:
         asked = {"card_no": body.card_no, "card_type": body.card_type}
         reply = await self._front.inquire(self.record.hospital, "patient_query", asked)
         return _inquired(reply, "patient")
 
-    async def _bill_query(self, _envelope: protocol.Envelope, body: protocol.BillQuery) -> object:
+    async def _bill_query(self, _heading: Heading, body: protocol.BillQuery) -> object:
         asked = {"patient_id": body.patient_id}
         reply = await self._front.inquire(self.record.hospital, "bill_query", asked)
         return _inquired(reply, "bills")
 
-    async def _balance_query(
-        self, envelope: protocol.Envelope, body: protocol.BalanceQuery
-    ) -> object:
-        check_business(body.business, self._offered, envelope.id)
-        secrets = card_secrets(body.card, self.record, envelope.id)
+    async def _balance_query(self, heading: Heading, body: protocol.BalanceQuery) -> object:
+        check_business(body.business, self._offered, heading.id)
+        secrets = card_secrets(body.card, self.record, heading.id)
         reply = await self._front.balance(self.record.hospital, body.business, secrets)
         balance = reply.body.get("balance_fen", 0) if reply.ok else 0
         return protocol.BalanceReply(
             ok=reply.ok, code=reply.code, text=reply.text, balance_fen=balance
         )
 
-    async def _payment_start(
-        self, envelope: protocol.Envelope, body: protocol.PaymentStart
-    ) -> Answer:
-        request = payment_request(envelope, body, self.record, self._offered)
+    async def _payment_start(self, heading: Heading, body: protocol.PaymentStart) -> Answer:
+        request = payment_request(heading, body, self.record, self._offered)
         secrets = None
         if body.medium == "bank_card" or body.card is not None:
-            secrets = card_secrets(body.card, self.record, envelope.id)
+            secrets = card_secrets(body.card, self.record, heading.id)
+        del body
         self._starting[request.key] = None
         try:
             answer = await self._front.start(request, secrets)
@@ -250,9 +248,9 @@ class Session:
             answer = newer
         return answer
 
-    async def _payment_query(self, envelope: protocol.Envelope, _body: Struct) -> Answer:
+    async def _payment_query(self, heading: Heading, _body: Struct) -> Answer:
         record = self.record
-        return await self._front.query(record.hospital, record.terminal, envelope.idem)
+        return await self._front.query(record.hospital, record.terminal, heading.idem)
 
     # ---- answers ---------------------------------------------------------------------------------
 
@@ -267,11 +265,11 @@ class Session:
         metrics.TERMINALS_REFUSED.labels(fault.code).inc()
         self._send("res", protocol.ERROR, request_id, "", fault)
 
-    def _broken(self, failure: Failure, envelope: protocol.Envelope) -> None:
+    def _broken(self, failure: Failure, heading: Heading) -> None:
         """Named boundary: a fault of ours must not cost the terminal its link. What became of a
         payment stands in the journal; the terminal sends the same again."""
-        _log.error("request_failed", name=envelope.name, exc_info=failure.value)
-        self._fault(envelope.id, protocol.Fault(code="unavailable", text="send the same again"))
+        _log.error("request_failed", name=heading.name, exc_info=failure.value)
+        self._fault(heading.id, protocol.Fault(code="unavailable", text="send the same again"))
 
     def _send(self, kind: str, name: str, request_id: str, idem: str, body: object) -> None:
         if self._closed:

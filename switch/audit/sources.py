@@ -4,6 +4,7 @@ import json
 import time
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -93,7 +94,7 @@ def _patiently(name: str, read: Callable[[], T]) -> T:
     while True:
         try:
             return read()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             if time.monotonic() > end:
                 raise SourceError(f"{name}: its ledger cannot be read ({error})") from None
         time.sleep(RETRY_S)

@@ -269,6 +269,7 @@ class Driver:
         if self._secrets is not None and not any(
             leg.kind is LegKind.DEBIT and leg.state in needed for leg in after.legs
         ):
+            self._secrets.forget()
             self._secrets = None
 
     def _crash_before_commit(self, event: Event) -> None:
@@ -298,7 +299,7 @@ class Driver:
                 self._house.told(self)
 
     def _send(self, effect: Effect) -> None:
-        if not self._may_send():
+        if not self.may_send():
             # I13: someone else may drive it by now, so nothing more is sent from here
             log.error("lease_gone", key=self.payment.key, invariant="I13")
             self._house.lost(self)
@@ -309,7 +310,7 @@ class Driver:
         self._exchanges += 1
         Deferred.fromCoroutine(self._exchange(effect)).addErrback(self._broken)
 
-    def _may_send(self) -> bool:
+    def may_send(self) -> bool:
         """I13: ours to drive, by a lease that has not run out on the monotonic clock, nor did
         between the commit that led here and now (it may have been renewed since)."""
         journal = self._house.journal
@@ -333,7 +334,7 @@ class Driver:
             nonlocal written_at
             written_at = self._house.timeline.now_ms()
             late = undoes and written_at > leg.sent_at + machine.SENDING_MS
-            return self._may_send() and not late
+            return self.may_send() and not late
 
         order = Order(
             payment=payment,

@@ -109,7 +109,8 @@ class Engine:
     async def query(self, hospital: str, terminal: str, key: str) -> Answer:
         """The answer for ``key``; one never seen becomes a tombstone that bars the late request."""
         live = self._live.get(key)
-        payment = live.payment if live is not None else await self.journal.load(key)
+        ours = live is not None and live.may_send()  # else another node may know more (I13)
+        payment = live.payment if live is not None and ours else await self.journal.load(key)
         if payment is None:
             payment = await self._bury(hospital, terminal, key)
         if (payment.hospital, payment.terminal) != (hospital, terminal):

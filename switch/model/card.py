@@ -22,3 +22,8 @@ class CardSecrets(Struct, kw_only=True):
     """Field 22."""
     chip: Secret[bytes] | None = None
     """Field 55, TLV."""
+
+    def forget(self) -> None:
+        """Whoever still holds it, a waiting request above all, holds nothing any more."""
+        self.pan = Secret("")
+        self.track2 = self.pin_block = self.chip = None

@@ -15,6 +15,4 @@ class PaymentRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     bill: str
     medium: str = "bank_card"
     retry_of: str = ""
-    card_digest: str = ""
-    """Keyed or absent: never an unkeyed hash of a PAN."""
     details: dict[str, str] = {}

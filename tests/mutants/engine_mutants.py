@@ -160,7 +160,7 @@ def _no_fence() -> Any:
 
 def _no_lease() -> Any:
     """The lease is not looked at before a write."""
-    return mock.patch.object(Driver, "_may_send", return_value=True)
+    return mock.patch.object(Driver, "may_send", return_value=True)
 
 
 def _renewed_is_held() -> Any:
