@@ -1,6 +1,7 @@
 """Options of the whole suite (they must be known before any test folder is read)."""
 
 import pytest
+from _pytest.nodeid import NodeId
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -8,3 +9,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("simulator")
     group.addoption("--sim-seeds", type=int, default=300, help="number of seeds (default 300)")
     group.addoption("--sim-start", type=int, default=0, help="first seed (default 0)")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """xdist 3.8 writes a test's group where pytest 9.2 no longer reads it: without this every
+    worker would set up every heavy stage."""
+    for item in items:
+        grouped = getattr(item, "_nodeid", None)
+        if grouped is not None:
+            item._id = NodeId.parse(grouped)  # the only place pytest looks at
