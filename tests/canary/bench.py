@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,12 @@ class CanaryRig(Rig):
                 self.known.learn("clear PIN block", key=clear.hex())
                 under = primitives.ecb_encrypt(key, clear)
                 self.known.learn(f"PIN block under {name}", key=under.hex())
+
+    def pay(
+        self, patient: str, *, kiosk: str = "kiosk-1", card: str = "canary", pin: str = PIN
+    ) -> "Future[Any]":
+        """As :meth:`Rig.pay`, by default with the canary's card."""
+        return super().pay(patient, kiosk=kiosk, card=card, pin=pin)
 
     # ---- places ----------------------------------------------------------------------------------
 

@@ -27,18 +27,21 @@ class Case(Struct, frozen=True, kw_only=True):
     """Points to die at before this one, each in a process of its own."""
     slip: str = ""
     """What must stand on the slip."""
+    may_refuse: bool = False
+    """Nothing was journaled, so the fresh process may refuse the repeat: it has no bank yet."""
 
 
 _none, _one, _more = range(1), range(1, 2), range(1, 50)
 _repeated = range(2, 50)
 
+_unborn = Case(told=APPROVED, last_words=NOTHING, sales=1, reversals=_none, may_refuse=True)
 _never_left = Case(told=RETURNED, last_words=DEBIT_OUT, sales=0, reversals=_more)
 _debited = Case(told=RETURNED, last_words=DEBIT_OUT, sales=1, reversals=_more)
 _booking = Case(told=APPROVED, last_words=BOOK_OUT, sales=1, reversals=_none)
 _undoing = Case(told=RETURNED, last_words=UNDO_OUT, sales=1, reversals=_repeated, his="refuse")
 
 CASES: Mapping[str, Case] = {
-    "K1": Case(told=APPROVED, last_words=NOTHING, sales=1, reversals=_none),
+    "K1": _unborn,
     "K2 committed, not sent": _never_left,
     "K3 half a frame": _never_left,
     "K4 sent, no answer": _debited,
@@ -96,7 +99,7 @@ CASES: Mapping[str, Case] = {
         sales=1,
         reversals=_none,
     ),
-    "before commit": Case(told=APPROVED, last_words=NOTHING, sales=1, reversals=_none),
+    "before commit": _unborn,
     "before commit#3": _debited,
     "committed, not told": Case(
         # The hold is Unknown and the PIN block died with the process: no debit comes after it.

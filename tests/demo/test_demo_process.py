@@ -15,7 +15,10 @@ from typing import Any
 
 import pytest
 
+from switch.demo.cards import CARDS
 from switch.demo.scenes import get
+from tests.canary.bench import SPARED
+from tests.canary.scanner import Hit, Scanner, files
 
 pytestmark = pytest.mark.xdist_group("demo")
 
@@ -282,6 +285,17 @@ def test_killed_it_takes_its_children_along_and_plays_again(tmp_path: Path) -> N
     last = json.loads(once.stdout.splitlines()[-1])
     _promised(last)
     assert not (tmp_path / "var" / "demo.json").exists()
+    assert _secrets_left(tmp_path / "var") == []
+
+
+def _secrets_left(var: Path) -> list[Hit]:
+    """I12: card numbers and keys of the demo's outside world in what it leaves behind."""
+    scanner = Scanner()
+    for card in CARDS:
+        scanner.learn(card.id, digits=card.pan)
+    for path in (var / "demo" / "outside").glob("*.hex"):
+        scanner.learn(path.stem, key=path.read_text("ascii").strip())
+    return scanner.scan_all(files(var, SPARED))
 
 
 def _promised(last: dict[str, Any]) -> None:
