@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from his_bridge.breaker import Breaker, BreakerState
 from his_bridge.config import HospitalConfig, site_of, target_of
@@ -210,10 +211,15 @@ class Hospital:
 
     def _probe(self) -> None:
         if self._breaker.probing():
-            Deferred.fromCoroutine(self._probe_once())
+            Deferred.fromCoroutine(self._probe_once()).addErrback(self._probe_failed)
 
     async def _probe_once(self) -> None:
         await self._call(FunctionName.PROBE, Probe(), {}, money=False)
+
+    def _probe_failed(self, failure: Failure) -> None:
+        """Named boundary: a defect of ours must not leave the breaker half open for ever."""
+        _log.error("his_probe_failed", hospital=self.name, exc_info=failure.value)
+        self._failed("probe")
 
 
 def _k7() -> None:

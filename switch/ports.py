@@ -207,8 +207,8 @@ class Journal(Protocol):
         """Append to the unfenced exchange log, for whichever node drives it (rule 13)."""
         ...
 
-    async def late_since(self, last_id: int) -> list[tuple[int, str, bytes]]:
-        """Late answers (id, payment key, what) above ``last_id`` that are for this node."""
+    async def late_open(self) -> list[tuple[int, str, bytes]]:
+        """Late answers (id, payment key, what) that are for this node and not handled yet."""
         ...
 
     async def late_handled(self, number: int) -> None:

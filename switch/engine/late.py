@@ -58,7 +58,7 @@ class LateAnswers:
 
     async def take(self) -> None:
         """Feed what is recorded for payments that are this node's to drive."""
-        for number, key, what in await self._journal.late_since(0):
+        for number, key, what in await self._journal.late_open():
             if self._is_fed(number):
                 continue
             driver = await self._driver_of(key)

@@ -33,7 +33,7 @@ _log = get_logger("journal")
 
 _LATE = """
 SELECT l.id, l.key, l.what FROM late_reply l JOIN payment p USING (key)
-WHERE l.id > %(last)s AND l.handled_at IS NULL AND (
+WHERE l.handled_at IS NULL AND (
     p.fence = %(epoch)s
     OR (p.rest IS NOT NULL AND NOT EXISTS (
         SELECT FROM node n WHERE n.epoch = p.fence AND n.lease_until > clock_timestamp())))
@@ -114,14 +114,14 @@ class PostgresJournal:
 
     # ---- late answers, for the one who drives the payment --------------------------------------
 
-    async def late_since(self, last_id: int) -> list[tuple[int, str, bytes]]:
-        """Late answers (id, payment key, what) newer than ``last_id`` that are for us: of payments
-        we drive, or of payments at rest whose node is gone. At most 1000, oldest first. They stay
-        until :meth:`late_handled`; after a restart begin with 0."""
+    async def late_open(self) -> list[tuple[int, str, bytes]]:
+        """Late answers (id, payment key, what) that are for us: of payments we drive, or of
+        payments at rest whose node is gone. At most 1000, oldest first. They stay until
+        :meth:`late_handled`."""
 
         def work(conn: connection) -> list[tuple[int, str, bytes]]:
             with conn.cursor() as cursor:
-                cursor.execute(_LATE, {"last": last_id, "epoch": self._node.epoch})
+                cursor.execute(_LATE, {"epoch": self._node.epoch})
                 return [(number, key, what.encode()) for number, key, what in cursor]
 
         return await self._reader.submit(work)

@@ -296,15 +296,13 @@ class MemoryJournal:
         self._after(self._faults.commit_ms(), reach)
         await done
 
-    async def late_since(self, last_id: int) -> list[tuple[int, str, bytes]]:
-        """As ``PostgresJournal.late_since``."""
+    async def late_open(self) -> list[tuple[int, str, bytes]]:
+        """As ``PostgresJournal.late_open``."""
         return await self.settle(
             lambda: [
                 entry
                 for entry in self._database.late
-                if entry[0] > last_id
-                and entry[0] not in self._database.late_handled
-                and self._is_for_us(entry[1])
+                if entry[0] not in self._database.late_handled and self._is_for_us(entry[1])
             ][:1000]
         )
 

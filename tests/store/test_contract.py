@@ -266,14 +266,13 @@ def test_I5_a_late_answer_reaches_the_driver(world) -> None:
     world.run(other.record_late("k", b'{"leg":0}'))
     world.run(other.record_late("k", b'{"leg":1}'))
 
-    (first, second) = world.run(driver.late_since(0))
+    (first, second) = world.run(driver.late_open())
     assert [one[1:] for one in (first, second)] == [("k", b'{"leg":0}'), ("k", b'{"leg":1}')]
-    assert world.run(driver.late_since(first[0])) == [second]
-    assert world.run(other.late_since(0)) == []
+    assert world.run(other.late_open()) == []
     world.run(driver.late_handled(first[0]))
     world.expire("a")
     world.run(other.unfinished(1))
-    assert world.run(other.late_since(0)) == [second]
+    assert world.run(other.late_open()) == [second]
 
 
 def test_I5_a_late_answer_of_a_resting_payment_finds_someone(world) -> None:
@@ -281,11 +280,11 @@ def test_I5_a_late_answer_of_a_resting_payment_finds_someone(world) -> None:
     gone, living = world.node("a"), world.node("b")
     world.run(gone.commit(write("k", 1, rest=Rest.UNDONE)))
     world.run(living.record_late("k", b"{}"))
-    assert world.run(living.late_since(0)) == []
+    assert world.run(living.late_open()) == []
 
     world.expire("a")
 
-    assert len(world.run(living.late_since(0))) == 1
+    assert len(world.run(living.late_open())) == 1
 
 
 def test_I13_the_lease_is_counted_down(world) -> None:
