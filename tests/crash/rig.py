@@ -178,8 +178,12 @@ class Rig:
     def settled(self, wait_s: float = WAIT_S) -> Audit:
         """Heal, then the deadline: every payment at rest, every terminal told (liveness)."""
         self.up("switch", *stage.KIOSKS)
-        until(lambda: not self.untold(), "all terminals told", wait_s)
-        until(lambda: all(payment.rest for payment in self.books()), "all at rest", wait_s)
+        try:
+            until(lambda: not self.untold(), "all terminals told", wait_s)
+            until(lambda: all(payment.rest for payment in self.books()), "all at rest", wait_s)
+        except AssertionError as error:
+            error.add_note(str(self.audit()))
+            raise
         return self.audit()
 
     def untold(self) -> int:
