@@ -97,8 +97,11 @@ def test_failed_installation_is_told_and_repeated(house: Path) -> None:
 
 
 @pytest.mark.parametrize(("user", "code"), [("0", 0), ("1000", 1)])
-def test_fresh_debian_without_venv(house: Path, user: str, code: int) -> None:
+def test_fresh_debian_without_venv(
+    house: Path, user: str, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As root the missing packages are installed; anyone else is told their names."""
+    monkeypatch.setenv("YYT_PYTHON", "python3")
     stub(house, "python3", f"[ -e {house}/installed ]")
     stub(house, "id", f"echo {user}")
     stub(house, "apt-get", f'echo "$@" >>{house}/apt; touch {house}/installed')
