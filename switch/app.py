@@ -35,6 +35,8 @@ from switch.timeline import ReactorTimeline
 log = logs.get_logger("switch")
 
 STOP_POLL_MS = 50
+GIL_SWITCH_S = 0.0005
+"""The journal's thread does short pieces of work: the reactor gets the interpreter back soon."""
 GC_THRESHOLD = 20_000
 """Objects made between two looks of the collector at the young ones."""
 
@@ -220,6 +222,7 @@ def _keep_what_stays() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
+    sys.setswitchinterval(GIL_SWITCH_S)
 
 
 def _recovery_failed(failure: Failure) -> None:
