@@ -88,7 +88,7 @@ class ReplyMap:
             raise ReplyError("other_root", f"not a {self._reply.root}")
         envelope = self._profile.reply
         succeeded = [_succeeded(flag, answer) for flag in envelope.flags]
-        code = (answer.at(envelope.code) or "")[:CODE_CHARS_MAX]
+        code = _masked(answer.at(envelope.code) or "")[:CODE_CHARS_MAX]
         text = _masked((answer.at(envelope.text) or "")[:TEXT_CHARS_MAX]) if envelope.text else ""
         if all(succeeded):
             return self._success(answer.root, code, text, expected)

@@ -121,6 +121,18 @@ def test_unreadable_answer_is_kept_as_evidence_with_long_numbers_masked(world: W
     assert reply.facts["his_raw"] == "<html>card 622588******6789</html>"
 
 
+def test_I12_a_card_number_in_the_code_is_masked(world: World) -> None:
+    """Goal: a HIS that puts a card number where its code belongs gets it journaled nowhere."""
+    odd = GOOD.replace("<ERRNO>0<", "<ERRNO>6225880123456789<")
+    world.answers(soap_answer(odd, returned="-1"))
+    hospital = world.hospital()
+
+    reply = world.exchange(hospital, order_for(hospital, LegKind.BOOK))
+
+    assert reply.outcome is Outcome.UNKNOWN
+    assert "6225880123456789" not in str(reply)
+
+
 def test_I9_refused_connection_is_not_sent(world: World) -> None:
     """Goal: nobody listens, so nothing can have happened."""
     hospital = world.hospital()
