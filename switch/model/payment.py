@@ -85,7 +85,7 @@ class RungKind(StrEnum):
     UNLOCK = "unlock"
 
 
-class Rung(Struct, frozen=True):
+class Rung(Struct, frozen=True, omit_defaults=True):
     """One way to undo a leg."""
 
     kind: RungKind
