@@ -56,7 +56,7 @@ class Agent:
         self._on_up = on_up
         clock = SteadyClock()
         self.now_ms = clock.now_ms
-        self.journal = Journal(Path(config.journal), config.terminal)
+        self.journal = Journal(Path(config.journal), config.terminal, power_safe=not batch_ms)
         self.pad = drivers.pin_pad(config.devices.pin_pad, reactor)
         self.kiosk = Kiosk(
             config,

@@ -78,9 +78,12 @@ class LedgerLine(Struct, frozen=True, kw_only=True):
 class Journal:
     """One SQLite file, one process, one thread."""
 
-    def __init__(self, path: Path, terminal: str) -> None:
+    def __init__(self, path: Path, terminal: str, *, power_safe: bool = True) -> None:
+        """``power_safe`` False (load): what is committed outlives the process, not the power, so
+        that one generator standing for many kiosks does not wait for a disk they do not share."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._terminal = terminal
+        self._durable = "FULL" if power_safe else "NORMAL"
         self._db = sqlite3.connect(path, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.executescript(_SCHEMA)
@@ -94,7 +97,7 @@ class Journal:
     ) -> list[str]:
         """Assign a key to each order, durably: one commit for all. ``business_date`` YYYYMMDD."""
         keys: list[str] = []
-        with _Durable(self._db):
+        with _Durable(self._db, self._durable):
             (last,) = self._db.execute(
                 "INSERT INTO counters VALUES (?, ?) ON CONFLICT (business_date)"
                 " DO UPDATE SET last = last + excluded.last RETURNING last",
@@ -128,7 +131,7 @@ class Journal:
         """Keep answers, durably: one commit for all. Returns those that are news: the first one of
         a key, then only higher versions (I7). An answer for a foreign key is no news."""
         news: list[Told] = []
-        with _Durable(self._db):
+        with _Durable(self._db, self._durable):
             for told in answers:
                 cursor = self._db.execute(
                     "UPDATE payments SET told_state = ?, version = ?, amount_fen = ?, code = ?,"
@@ -214,11 +217,12 @@ class Journal:
 class _Durable:
     """One db_transaction that is on the disk when the block ends."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, synchronous: str) -> None:
         self._db = db
+        self._synchronous = synchronous
 
     def __enter__(self) -> None:
-        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute(f"PRAGMA synchronous={self._synchronous}")
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: object, _error: object, _trace: object) -> None:
