@@ -12,6 +12,9 @@ from switch.store.embedded import embedded_dsn, wait_ready
 from switch.store.errors import EmbeddedError
 
 PROBE_S = 1
+FIRST = ("nice", "-n", "-10")
+"""As yyt-switch.service has it: everyone waits for the switch, so it goes before the others on a
+machine they share. Where that is not allowed ``nice`` says so and starts it all the same."""
 
 
 def http_addresses(stage: Stage) -> dict[str, str]:
@@ -38,7 +41,7 @@ class Programs:
         """The switch; up once its health page says so (journal, HSM, bank link, hospital)."""
         return Program(
             name="switch",
-            argv=command("switch", "--config", str(self._stage.folder / "switch.yaml")),
+            argv=FIRST + command("switch", "--config", str(self._stage.folder / "switch.yaml")),
             addresses=lambda: {
                 "http": self._http["switch"],
                 "kiosks": f"wss://127.0.0.1:{self._stage.ports.kiosk}/kiosk",
