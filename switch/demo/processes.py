@@ -101,7 +101,6 @@ class Supervisor:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
         self._interrupted = threading.Event()
-        self.restarts = 0
         (folder / "log").mkdir(parents=True, exist_ok=True)
 
     def stopped_by(self, interrupted: threading.Event) -> None:
@@ -214,7 +213,6 @@ class Supervisor:
             self._told(_ended(child.program.name, code, wait))
         elif child.process is None and now >= child.restart_at:
             child.start()
-            self.restarts += 1
             self._publish()
 
     def _publish(self) -> None:
