@@ -22,7 +22,7 @@ from switch.store.embedded import embedded_dsn
 T = TypeVar("T")
 
 READY_S = 90.0
-WAIT_S = 40.0
+WAIT_S = 90.0
 POLL_S = 0.05
 RESTART_WAITS_S = (0.1,)
 """A bench brings its dead back at once: deaths in a row are what it is for."""

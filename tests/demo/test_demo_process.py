@@ -34,7 +34,7 @@ RUNS = {
 }
 """Words of each process's command line."""
 UP_S = 90.0
-BACK_S = 30.0
+BACK_S = 60.0
 DOWN_S = 10.0
 YYT = (sys.executable, "-m", "switch.cli")
 

@@ -22,7 +22,7 @@ from channels.kiosk.enrolment import Enrolments
 from channels.kiosk.registry import Terminal
 
 HERE = Path(__file__).parent
-WAIT_S = 20
+WAIT_S = 60
 PAD_KEY = "0123456789ABCDEFFEDCBA9876543210"
 PAN = "6225880000000001"
 TRACK2 = "6225880000000001=30122010000000000"
