@@ -8,7 +8,7 @@ from switch.observe import metrics
 def end_of(driver: Driver) -> str:
     """done, declined, undone, unproven or exception."""
     rest = driver.payment.rest
-    if rest is Rest.UNDONE and any(leg.state == "unproven" for leg in driver.payment.legs):
+    if rest is Rest.UNDONE and driver.payment.unproven:
         return "unproven"
     return str(rest)
 

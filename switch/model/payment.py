@@ -197,6 +197,16 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The first column of the table: a rest, else the stage."""
         return str(self.rest or self.stage)
 
+    @property
+    def unproven(self) -> bool:
+        """A leg's undo was only ever answered 25: evidence may still find that it stands."""
+        return any(leg.state is LegState.UNPROVEN for leg in self.legs)
+
+    @property
+    def past_pivot(self) -> bool:
+        """A refund whose un-booking is done: only forward from here (rule 10)."""
+        return any(leg.policy.pivot and leg.state is LegState.DONE for leg in self.legs)
+
 
 class EventKind(StrEnum):
     """Everything that can happen to a leg (or, from DEADLINE on, to the payment)."""

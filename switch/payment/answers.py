@@ -1,7 +1,7 @@
 """The answer to the origin: a pure function of the payment (I7)."""
 
 from switch.model.answer import Answer, AnswerState
-from switch.model.payment import LegKind, LegState, Payment, Rest, Stage
+from switch.model.payment import LegKind, Payment, Rest, Stage
 
 _STATES = {
     Rest.DONE: AnswerState.APPROVED,
@@ -48,7 +48,7 @@ def _text(payment: Payment, state: AnswerState) -> str:
         return payment.text
     if state is AnswerState.PENDING and payment.stage is Stage.BACKWARD:
         return GOING_BACK
-    if state is AnswerState.RETURNED and any(x.state is LegState.UNPROVEN for x in payment.legs):
+    if state is AnswerState.RETURNED and payment.unproven:
         return UNPROVEN
     return _TEXTS[state]
 

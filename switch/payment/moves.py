@@ -277,7 +277,7 @@ def stuck_absent(payment: Payment, i: int, event: Event) -> Step:
     else goes back."""
     if payment.stage is Stage.BACKWARD:
         return proven_absent(payment, i, event)
-    if any(leg.policy.pivot and leg.state is LegState.DONE for leg in payment.legs):
+    if payment.past_pivot:
         payment = learn(payment, i, event, unknown_seen=False)
         return send_do(replace(payment, rest=None), i, event)
     return absent(payment, i, event)
@@ -311,14 +311,14 @@ def batch_deadline(payment: Payment, i: int, event: Event) -> Step:
 
 def origin_reverses_in_flight(payment: Payment, i: int, event: Event) -> Step:
     """The origin takes the payment back while an exchange is out: its answer comes first."""
-    if _past_pivot(payment):
+    if payment.past_pivot:
         return payment, (alarm("I5", "a refund behind its pivot is not taken back", i),)
     return replace(payment, stage=Stage.BACKWARD, code="origin"), ()
 
 
 def origin_reverses_waiting(payment: Payment, i: int, event: Event) -> Step:
     """As in flight, but nothing is out: settle the leg now."""
-    if _past_pivot(payment):
+    if payment.past_pivot:
         return payment, (alarm("I5", "a refund behind its pivot is not taken back", i),)
     payment = replace(payment, stage=Stage.BACKWARD, code="origin")
     if payment.legs[i].unknown_seen:
@@ -328,14 +328,10 @@ def origin_reverses_waiting(payment: Payment, i: int, event: Event) -> Step:
 
 def origin_reverses_done(payment: Payment, i: int, event: Event) -> Step:
     """The door out of DONE: un-book first, then the debit (§3)."""
-    if _past_pivot(payment):
+    if payment.past_pivot:
         return payment, (alarm("I5", "a finished refund is not taken back", i),)
     payment = replace(payment, stage=Stage.BACKWARD, rest=None, code="origin")
     return unwind(payment, ledger_ok=event.ledger_ok)
-
-
-def _past_pivot(payment: Payment) -> bool:
-    return any(leg.policy.pivot and leg.state is LegState.DONE for leg in payment.legs)
 
 
 def contradiction(payment: Payment, i: int, event: Event) -> Step:

@@ -102,7 +102,7 @@ def turn_back(payment: Payment, i: int) -> Step:
     """Leg ``i`` will not be done: go back over what was. Behind a refund's pivot there is no way
     back: what is owed to the patient goes to a person (rule 10, 应退未退)."""
     leg = payment.legs[i]
-    if any(other.policy.pivot and other.state is LegState.DONE for other in payment.legs):
+    if payment.past_pivot:
         return stick(payment, i, "money owed to the patient: the credit cannot be made")
     return unwind(replace(payment, stage=Stage.BACKWARD, code=leg.code, text=leg.text))
 

@@ -5,7 +5,6 @@ from collections import defaultdict
 import psycopg2
 
 from switch.audit.compare import BankKey, BookedPayment
-from switch.model.payment import LegState
 from switch.store.rows import decode_payment
 
 _PAYMENTS = "SELECT key, state::text, checksum FROM payment ORDER BY born_at"
@@ -42,6 +41,6 @@ def _booked(
         key=key,
         amount_fen=payment.amount_fen,
         rest=str(payment.rest or ""),
-        unproven=any(leg.state is LegState.UNPROVEN for leg in payment.legs),
+        unproven=payment.unproven,
         at_bank=tuple(at_bank.get(key, ())),
     )
