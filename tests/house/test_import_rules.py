@@ -14,7 +14,7 @@ WRONG = {
     "switch/engine/__init__.py": "import asyncio, psycopg2, channels.iso8583",
     "channels/iso8583/__init__.py": "import his_bridge, switch.settings, hsm.primitives",
     "his_bridge/reply.py": "import lxml.etree, Crypto.Cipher, terminal_agent.journal",
-    "hsm/primitives.py": "import switch.model, hsm.client",
+    "hsm/primitives/des.py": "import switch.model, hsm.client",
     "terminal_agent/journal.py": "import switch.model",
     "terminal_agent/config.py": "import serial",
 }

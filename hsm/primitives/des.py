@@ -1,4 +1,4 @@
-"""DES and triple DES as the payment trade uses them: ECB, CBC, MACs, check values, PIN blocks.
+"""DES and triple DES as the payment trade uses them: ECB, CBC, parity, check values.
 
 Pure functions over ``bytes``. A key is 8 bytes (DES) or 16 or 24 (triple DES, EDE); parity bits
 are ignored. The module keeps no key of its own: it only remembers the last cipher contexts it
@@ -11,35 +11,11 @@ from typing import Final, Protocol
 
 from Crypto.Cipher import DES, DES3
 
-__all__ = [
-    "BLOCK",
-    "PinBlockError",
-    "account12",
-    "cbc_decrypt",
-    "cbc_encrypt",
-    "cbc_mac",
-    "check_value",
-    "ecb_decrypt",
-    "ecb_encrypt",
-    "forget",
-    "has_odd_parity",
-    "is_weak",
-    "odd_parity",
-    "pad",
-    "pin_block_0",
-    "pin_from_block_0",
-    "retail_mac",
-    "xor",
-]
-
 BLOCK: Final = 8
 """Block length of DES in bytes."""
 
 CONTEXTS_MAX: Final = 4096
 """Cipher contexts remembered: four keys for each of a thousand terminals."""
-
-_CBC_FROM_BLOCKS: Final = 6
-"""From here on one new CBC context is cheaper than the same steps through a cached ECB one."""
 
 
 class _Cipher(Protocol):
@@ -77,7 +53,7 @@ def _effective(key: bytes) -> bytes:
 
 
 @lru_cache(maxsize=CONTEXTS_MAX)
-def _ecb(key: bytes) -> _Cipher:
+def ecb_context(key: bytes) -> _Cipher:
     """A context for single blocks; it has no state between calls, so it may be shared."""
     effective = _effective(key)
     if len(effective) == 8:
@@ -95,7 +71,7 @@ def _cbc(key: bytes, iv: bytes) -> _Cipher:
 
 def forget() -> None:
     """Drop every remembered cipher context (the key service stops, a key set is destroyed)."""
-    _ecb.cache_clear()
+    ecb_context.cache_clear()
 
 
 def ecb_encrypt(key: bytes, data: bytes) -> bytes:
@@ -105,12 +81,12 @@ def ecb_encrypt(key: bytes, data: bytes) -> bytes:
     >>> ecb_encrypt(key, bytes(8)).hex().upper()
     '08D7B4FB629D0885'
     """
-    return _ecb(key).encrypt(data)
+    return ecb_context(key).encrypt(data)
 
 
 def ecb_decrypt(key: bytes, data: bytes) -> bytes:
     """Undo :func:`ecb_encrypt`."""
-    return _ecb(key).decrypt(data)
+    return ecb_context(key).decrypt(data)
 
 
 def cbc_encrypt(key: bytes, iv: bytes, data: bytes) -> bytes:
@@ -134,38 +110,6 @@ def pad(data: bytes, method: int) -> bytes:
     if method == 0:
         return data
     return data + bytes(-len(data) % BLOCK)
-
-
-def cbc_mac(key: bytes, data: bytes, iv: bytes = bytes(BLOCK)) -> bytes:
-    """ISO 9797-1 algorithm 1 over whole blocks: 8 bytes. A double key means 3DES in every step.
-
-    The keyed half of UnionPay's ECB MAC (R = 4D08F434464FE7BF written as 16 characters):
-
-    >>> cbc_mac(bytes.fromhex("C24A8FB57AA20123"), b"4D08F434464FE7BF").hex().upper()
-    '8A9E91B88D839AC5'
-    """
-    if len(data) % BLOCK or not data:
-        raise ValueError("a MAC needs one or more whole blocks")
-    if len(data) >= _CBC_FROM_BLOCKS * BLOCK:
-        return _cbc(key, iv).encrypt(data)[-BLOCK:]
-    cipher, chain = _ecb(key), int.from_bytes(iv, "big")
-    for at in range(0, len(data), BLOCK):
-        step = chain ^ int.from_bytes(data[at : at + BLOCK], "big")
-        chain = int.from_bytes(cipher.encrypt(step.to_bytes(BLOCK, "big")), "big")
-    return chain.to_bytes(BLOCK, "big")
-
-
-def retail_mac(key: bytes, data: bytes, iv: bytes = bytes(BLOCK)) -> bytes:
-    """ISO 9797-1 algorithm 3 (ANSI X9.19) over whole blocks, key of 16 bytes: 8 bytes.
-
-    >>> key = bytes.fromhex("0123456789ABCDEFFEDCBA9876543210")
-    >>> retail_mac(key, b"Now is the time for all ").hex().upper()
-    'A1C72E74EA3FA9B6'
-    """
-    if len(key) != 2 * BLOCK:
-        raise ValueError("X9.19 takes a double-length key")
-    chain = cbc_mac(key[:BLOCK], data, iv)
-    return ecb_encrypt(key[:BLOCK], ecb_decrypt(key[BLOCK:], chain))
 
 
 def check_value(key: bytes) -> bytes:
@@ -213,51 +157,3 @@ def is_weak(key: bytes) -> bool:
     """
     halves = [odd_parity(key[at : at + BLOCK]) for at in range(0, len(key), BLOCK)]
     return len(set(halves)) < len(halves) or not _WEAK.isdisjoint(halves)
-
-
-class PinBlockError(ValueError):
-    """A PIN block that cannot be read. ``what`` is ``block`` or ``length``; never a value."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"PIN block: bad {what}")
-        self.what = what
-
-
-def account12(pan: str) -> str:
-    """The account field of a PIN block: the rightmost 12 digits without the check digit.
-
-    >>> account12("6200001234567890128")
-    '123456789012'
-    """
-    if not (pan.isascii() and pan.isdecimal() and 13 <= len(pan) <= 19):
-        raise ValueError("a card number has 13 to 19 digits")
-    return pan[-13:-1]
-
-
-def pin_block_0(pin: str, account: str) -> bytes:
-    """Clear PIN block of ISO 9564-1 format 0. ``pin`` 4-12 digits, ``account`` 12 digits.
-
-    >>> pin_block_0("135790", account12("6200001234567890128")).hex().upper()
-    '061345A4A9876FED'
-    """
-    if not (pin.isascii() and pin.isdecimal() and 4 <= len(pin) <= 12):
-        raise PinBlockError("length")
-    return xor(bytes.fromhex(f"0{len(pin):X}{pin:F<14}"), bytes.fromhex(f"0000{account}"))
-
-
-def pin_from_block_0(block: bytes, account: str) -> str:
-    """Read what :func:`pin_block_0` built. Raises PinBlockError (``length``: not 4-12 digits).
-
-    >>> pin_from_block_0(bytes.fromhex("0412AC89ABCDEF67"), "987654321098")
-    '1234'
-    """
-    plain = xor(block, bytes.fromhex(f"0000{account}")).hex()
-    if plain[0] != "0":
-        raise PinBlockError("block")
-    length = int(plain[1], 16)
-    if not 4 <= length <= 12:
-        raise PinBlockError("length")
-    pin, fill = plain[2 : 2 + length], plain[2 + length :]
-    if not pin.isdecimal() or fill.strip("f"):
-        raise PinBlockError("block")
-    return pin
