@@ -17,7 +17,7 @@ prepare() {
     exec 9>"$root/var/.venv.lock" # two launchers at once: the second waits and finds it done
     flock -n 9 || { say "waiting for another set-up to finish"; flock 9; }
     if ! is_fresh "$kind" "$want"; then
-        install_debian_packages
+        install_debian_packages "$kind"
         make_venv
         install_packages "$kind"
         echo "$want" >"$root/.venv/.stamp-$kind"
@@ -33,11 +33,13 @@ is_fresh() {
     return 1
 }
 
-# A fresh Debian has a Python that cannot make environments; unshare lets root start PostgreSQL.
+# A fresh Debian has a Python that cannot make environments; unshare lets root start PostgreSQL;
+# softhsm2 is the PKCS#11 token of the tests.
 install_debian_packages() {
-    local missing=()
+    local kind=$1 missing=()
     find_python || missing+=(python3 python3-venv)
     command -v unshare >/dev/null || missing+=(util-linux)
+    [ "$kind" = run ] || command -v softhsm2-util >/dev/null || missing+=(softhsm2)
     [ ${#missing[@]} -eq 0 ] && return
     if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
         fail "please install first: ${missing[*]} (Debian's names; Python 3.11 or newer)"

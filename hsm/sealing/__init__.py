@@ -1,0 +1,1 @@
+"""LMKs at rest: sealed files, what can open them, and tokens that hold an LMK themselves."""
