@@ -266,6 +266,19 @@ class Keys(Protocol):
         ...
 
 
+class KeyRing(Protocol):
+    """The key store as the key service's client sees it: texts in, cryptograms out, no waiting."""
+
+    def resolve(self, text: str) -> str:
+        """``key:NAME`` → what is held under it; a text of before a change of LMK → its successor;
+        any other text → itself. KeyServiceError ``name``: no such key."""
+        ...
+
+    def require_valid(self, text: str) -> None:
+        """Before what begins something new. KeyServiceError ``expired`` names the key."""
+        ...
+
+
 # ---- the key service (HSM) -----------------------------------------------------------------------
 
 

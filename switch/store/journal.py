@@ -19,6 +19,7 @@ from switch.model.payment import Payment
 from switch.observe.logs import get_logger
 from switch.ports import CommitResult, JournalDown, Timeline, Write
 from switch.store.errors import StoreError
+from switch.store.key_source import PostgresKeySource
 from switch.store.migrate import migrate
 from switch.store.node import Node
 from switch.store.numbers import PostgresKeys, PostgresNumbers
@@ -63,6 +64,7 @@ class PostgresJournal:
         )
         self.numbers = PostgresNumbers(self._reader)
         self.keys = PostgresKeys(self._reader)
+        self.key_source = PostgresKeySource(self._reader, node_name)
 
     @property
     def epoch(self) -> int:
