@@ -6,7 +6,7 @@ class SealingError(Exception):
 
 
 class BadFileError(SealingError):
-    """A file does not follow its rules: ``where`` names the field or property, ``rule`` the rule."""
+    """A file breaks a rule: ``where`` names the field or property, ``rule`` says what is asked."""
 
     def __init__(self, name: str, where: str, rule: str) -> None:
         super().__init__(f"{name}: {where}: {rule}")
