@@ -7,11 +7,12 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from hsm.client.client import HsmClient, connector
+from hsm.client.client import HsmClient
 from hsm.client.config import HsmConfig
 from hsm.client.connection import HsmConnection
+from hsm.client.connector import connector
 from hsm.client.service import HostCommandService
-from switch.ports import Timeline
+from switch.ports import KeyRing, Timeline
 
 __all__ = ["HostCommandService", "HsmClient", "HsmConfig", "HsmConnection", "plugin"]
 
@@ -31,12 +32,16 @@ class PayshieldPlugin:
         timeline: Timeline,
         reactor: Any,
         random: Callable[[], float],
+        *,
+        ring: KeyRing | None = None,
     ) -> HsmClient:
-        """A client that is not started yet."""
-        connect = connector(reactor, config.connect_timeout_ms)
+        """A client that is not started yet. ``ring`` resolves the texts that keys are given as;
+        without one they are cryptograms."""
+        connect = connector(reactor, config)
         return HsmClient(
-            name, config, timeline, connect, random=random, entropy=secrets.token_bytes
-        )
+            name, config, timeline, connect,
+            random=random, entropy=secrets.token_bytes, ring=ring,
+        )  # fmt: skip
 
 
 plugin = PayshieldPlugin()

@@ -5,14 +5,13 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from hsm.address import Address
 from hsm.client.config import HsmConfig
-from hsm.client.connection import HsmConnection
-from hsm.client.pool import Connect, Pool
+from hsm.client.connection import Connect
+from hsm.client.pool import Pool
 from hsm.client.service import HostCommandService
 from hsm.codec import Command
 from switch.observe import metrics
-from switch.ports import KeyServiceError, Timeline
+from switch.ports import KeyRing, KeyServiceError, Timeline
 
 
 class HsmClient(HostCommandService):
@@ -27,10 +26,11 @@ class HsmClient(HostCommandService):
         *,
         random: Callable[[], float],
         entropy: Callable[[int], bytes],
+        ring: KeyRing | None = None,
     ) -> None:
-        """``connect`` opens transports (see :func:`connector`); ``random`` gives jitter, 0 ≤ x <
+        """``connect`` opens transports (see hsm.client.connector); ``random`` gives jitter, 0 ≤ x <
         1; ``entropy(n)`` gives n bytes for the vault's IVs."""
-        super().__init__(self._over_the_pool, config.dek, config.lmk_id, entropy)
+        super().__init__(self._over_the_pool, config.dek, config.lmk_id, entropy, ring)
         self.name = name
         self._pool = Pool(config, timeline, connect, random, _count_dropped)
 
@@ -43,17 +43,13 @@ class HsmClient(HostCommandService):
         self._pool.stop()
 
     def health(self) -> Mapping[str, str]:
-        """Address → ``up`` or what is the matter."""
+        """Address → ``up``, or why no command goes there."""
         return {f"{self.name} {address}": state for address, state in self._pool.health().items()}
 
     @property
     def up(self) -> bool:
-        """Whether any connection is open: without one no new payment should begin."""
+        """Whether any key service is in rotation: without one no new payment should begin."""
         return self._pool.connections_up > 0
-
-    def protocol(self) -> HsmConnection:
-        """A protocol that joins the pool when it is put on any transport (tests, simulator)."""
-        return self._pool.protocol()
 
     async def _over_the_pool(self, command: Command, body: bytes) -> bytes:
         began = time.perf_counter()
@@ -83,22 +79,3 @@ def _count_error(command: str, code: bytes) -> None:
 
 def _count_dropped(reason: str) -> None:
     metrics.HSM_ERRORS.labels("answer", reason).inc()
-
-
-def connector(reactor: Any, timeout_ms: int) -> Connect:
-    """Open TCP and Unix connections on ``reactor``, each try bounded by ``timeout_ms``."""
-    from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint
-    from twisted.internet.protocol import Factory
-
-    def connect(address: Address, protocol: Callable[[], HsmConnection]) -> Any:
-        timeout_s = timeout_ms / 1000
-        endpoint: Any
-        if address.path:
-            endpoint = UNIXClientEndpoint(reactor, address.path, timeout=timeout_s)
-        else:
-            endpoint = TCP4ClientEndpoint(reactor, address.host, address.port, timeout=timeout_s)
-        factory = Factory.forProtocol(protocol)
-        factory.noisy = False
-        return endpoint.connect(factory)
-
-    return connect

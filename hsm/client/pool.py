@@ -1,42 +1,32 @@
-"""The connections to all key services, and the queue before them."""
+"""The key services that share one LMK, and the queue before them.
+
+Each command goes to the least loaded connection. One that failed, or was refused by a service
+that does nothing now, is repeated once on another service when it may be repeated.
+"""
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Final
 
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
-from hsm import codec, layouts
-from hsm.address import Address, parse_address
+from hsm.address import parse_address
 from hsm.client.config import HsmConfig
-from hsm.client.connection import ConnectionFailedError, HsmConnection
+from hsm.client.connection import Connect, ConnectionFailedError, HsmConnection
+from hsm.client.member import LOCKED, REFUSALS, Member
+from hsm.errors import TEXTS
 from switch.model.outcome import Millis
-from switch.net.backoff import Backoff
-from switch.observe.logs import get_logger
 from switch.ports import Cancellable, KeyServiceError, Timeline
 
-Connect = Callable[[Address, Callable[[], HsmConnection]], Deferred[Any]]
-"""Open a transport to an address and put the protocol made by the second argument on it."""
-
-_log = get_logger("hsm")
-_SIGN_OF_LIFE = codec.build_request(layouts.NC, {})
-
-
-class _Slot:
-    """The place of one connection: open, being opened, or waiting for the next try."""
-
-    def __init__(self, address: Address, backoff: Backoff) -> None:
-        self.address = address
-        self.backoff = backoff
-        self.connection: HsmConnection | None = None
-        self.opening: Deferred[Any] | None = None
-        self.retry: Cancellable | None = None
-        self.trouble = "connecting"
+_SAID: Final = {"timeout": "no answer", "down": "lost with its connection"}
 
 
 class Pool:
-    """Keeps the connections open and hands each command to the least loaded of them."""
+    """Hands each command to a member in rotation, or says why none can do it.
+
+    KeyServiceError codes of its own: ``down`` (no connection), ``locked`` (every service that can
+    be reached lacks its LMK), ``timeout`` (sent, and no answer), ``busy`` (too many commands).
+    """
 
     def __init__(
         self,
@@ -49,20 +39,24 @@ class Pool:
         """``tell_dropped`` counts answers that belong to nothing any more, by reason."""
         self._config = config
         self._timeline = timeline
-        self._connect = connect
         self._tell_dropped = tell_dropped
-        self._slots = [
-            _Slot(
+        self._members = [
+            Member(
                 parse_address(address),
-                Backoff(config.reconnect_first_ms, config.reconnect_ceiling_ms, random),
+                config,
+                self,
+                timeline=timeline,
+                connect=connect,
+                random=random,
             )
-            for _ in range(config.connections)
             for address in config.addresses
         ]
-        self._up: list[HsmConnection] = []
+        self._lmk = config.lmk_check_value
+        self._rotation: deque[HsmConnection] = deque()
         self._waiting: deque[tuple[Deferred[HsmConnection], int]] = deque()
         self._patience: Cancellable | None = None
-        self._echo: Cancellable | None = None
+        self._watch: Cancellable | None = None
+        self._watch_ms = max(1, config.silence_ms // 2)
         self._running = False
 
     # ---- life ---------------------------------------------------------------------------------
@@ -70,80 +64,99 @@ class Pool:
     def start(self) -> None:
         """Begin to connect; returns at once."""
         self._running = True
-        for slot in self._slots:
-            self._open(slot)
-        self._plan_echo()
+        for member in self._members:
+            member.start()
+        self._plan_watch()
 
     def stop(self) -> None:
         """Close everything; what waits or is in flight fails as ``down``."""
         self._running = False
-        for timer in (self._echo, self._patience, *(slot.retry for slot in self._slots)):
+        for timer in (self._watch, self._patience):
             if timer is not None:
                 timer.cancel()
-        for slot in self._slots:
-            if slot.opening is not None:
-                slot.opening.cancel()
-        for connection in tuple(self._up):
-            connection.abort()
-        while self._waiting:
-            self._waiting.popleft()[0].errback(ConnectionFailedError("down"))
+        for member in self._members:
+            member.stop()
+        self._fail_waiting("down")
 
     def health(self) -> Mapping[str, str]:
-        """Address → ``up`` when at least one of its connections is, else why not."""
-        states: dict[str, str] = {}
-        for slot in self._slots:
-            name = str(slot.address)
-            if slot.connection is not None or states.get(name) == "up":
-                states[name] = "up"
-            else:
-                states[name] = slot.trouble
-        return states
-
-    def protocol(self) -> HsmConnection:
-        """A connection without a place in the configuration: it joins when it gets a transport."""
-        return HsmConnection(self, self._config, self._timeline)
+        """Address → ``up``, or why it is out of rotation."""
+        return {str(member.address): member.trouble or "up" for member in self._members}
 
     @property
     def connections_up(self) -> int:
-        """How many connections are open."""
-        return len(self._up)
+        """How many connections commands may use now."""
+        return len(self._rotation)
 
     # ---- commands -----------------------------------------------------------------------------
 
     async def exchange(self, name: str, body: bytes, *, idempotent: bool) -> bytes:
-        """Send one command and give the answer behind its header.
-
-        Fails as KeyServiceError ``timeout`` (sent, no answer) or ``down`` (no connection, or lost
-        with it). A command that may be repeated is tried once more, on another connection.
-        """
-        connection = self._pick(None) or await self._wait_for_one(name)
+        """Send one command and give the answer behind its header. Raises KeyServiceError."""
+        connection = self._pick() or await self._wait_for_one(name)
         try:
-            return await connection.send(body)
+            answer = await connection.send(body)
         except ConnectionFailedError as failed:
-            if not idempotent:
-                raise KeyServiceError(name, failed.code, "not repeated") from None
-            other = self._pick(connection)
-            if other is None and failed.code == "timeout":
-                raise KeyServiceError(name, "timeout", "no answer") from None
-        if other is None:
-            other = await self._wait_for_one(name)
-        try:
-            return await other.send(body)
-        except ConnectionFailedError as failed:
-            raise KeyServiceError(name, failed.code, "failed twice") from None
+            outcome: bytes | str = failed.code
+        else:
+            if answer[2:4] not in REFUSALS:
+                return answer
+            connection.member.refused(answer[2:4])
+            outcome = answer
+        if idempotent:
+            outcome = await self._once_more(name, body, connection, outcome)
+        if isinstance(outcome, bytes):
+            if outcome[2:4] == b"13":
+                raise KeyServiceError(name, LOCKED, f"{TEXTS['13']}: no such LMK, or locked")
+            return outcome
+        raise KeyServiceError(
+            name,
+            outcome,
+            f"{'no answer' if outcome == 'timeout' else 'lost'}"
+            f"{'' if idempotent else ', not repeated'}; {self._troubles()}",
+        )
 
-    def _pick(self, but: HsmConnection | None) -> HsmConnection | None:
+    async def _once_more(
+        self, name: str, body: bytes, tried: HsmConnection, outcome: bytes | str
+    ) -> bytes | str:
+        """The outcome of a second try on another connection, of another service if there is one.
+        What was refused or timed out is not kept waiting for one."""
+        others = [other for other in self._rotation if other is not tried and other.free]
+        if others:
+            chosen = min(others, key=lambda other: (other.member is tried.member, other.load))
+        elif outcome == "down":
+            chosen = await self._wait_for_one(name)
+        else:
+            return outcome
+        try:
+            answer = await chosen.send(body)
+        except ConnectionFailedError as failed:
+            return failed.code
+        if answer[2:4] in REFUSALS:
+            chosen.member.refused(answer[2:4])
+        return answer
+
+    def _pick(self) -> HsmConnection | None:
+        """The least loaded; of equals, the one whose turn it is. A doubtful one only if no other
+        has room."""
         best: HsmConnection | None = None
-        for connection in self._up:
-            if connection is but or not connection.free:
+        doubtful: HsmConnection | None = None
+        self._rotation.rotate(-1)
+        for connection in self._rotation:
+            if not connection.free:
                 continue
-            if best is None or connection.load < best.load:
+            if connection.doubtful:
+                doubtful = connection
+            elif best is None or connection.load < best.load:
                 best = connection
-        return best
+        return best or doubtful
 
     async def _wait_for_one(self, name: str) -> HsmConnection:
-        if not self._running or len(self._waiting) >= self._config.waiting_limit:
-            raise KeyServiceError(name, "down", "no connection is free, and too many wait")
+        if not self._running:
+            raise KeyServiceError(name, "down", "stopped")
+        if self._all_locked():
+            raise KeyServiceError(name, LOCKED, self._troubles())
+        if len(self._waiting) >= self._config.waiting_limit:
+            code = "busy" if self._rotation else "down"
+            raise KeyServiceError(name, code, f"too many commands wait; {self._troubles()}")
         deferred: Deferred[HsmConnection] = Deferred()
         deadline = self._timeline.now_ms() + self._config.timeout_ms
         self._waiting.append((deferred, deadline))
@@ -151,96 +164,67 @@ class Pool:
             self._patience = self._timeline.call_at(Millis(deadline), self._lose_patience)
         try:
             return await deferred
-        except ConnectionFailedError:
-            raise KeyServiceError(name, "down", "no connection in time") from None
+        except ConnectionFailedError as failed:
+            raise KeyServiceError(name, failed.code, self._troubles()) from None
 
     def _lose_patience(self) -> None:
         self._patience = None
         now = self._timeline.now_ms()
+        code = "busy" if self._rotation else LOCKED if self._all_locked() else "down"
         while self._waiting and self._waiting[0][1] <= now:
-            self._waiting.popleft()[0].errback(ConnectionFailedError("down"))
+            self._waiting.popleft()[0].errback(ConnectionFailedError(code))
         if self._waiting and self._patience is None:
             self._patience = self._timeline.call_at(
                 Millis(self._waiting[0][1]), self._lose_patience
             )
 
-    def _serve_waiting(self) -> None:
+    def _all_locked(self) -> bool:
+        return all(member.trouble == LOCKED for member in self._members)
+
+    def _troubles(self) -> str:
+        """Every service and what is the matter with it, in one line."""
+        return ", ".join(f"{address} {state}" for address, state in self.health().items())
+
+    def _fail_waiting(self, code: str) -> None:
         while self._waiting:
-            connection = self._pick(None)
+            self._waiting.popleft()[0].errback(ConnectionFailedError(code))
+
+    # ---- what members tell --------------------------------------------------------------------
+
+    def same_lmk(self, check_value: str) -> str:
+        """Empty when it is the LMK of all, which the configuration or else the first service
+        names; otherwise the check value that was expected."""
+        if not self._lmk:
+            self._lmk = check_value
+        return "" if check_value == self._lmk else self._lmk
+
+    def changed(self) -> None:
+        """A connection came into rotation or left it."""
+        self._rotation = deque(
+            connection for member in self._members for connection in member.rotation
+        )
+        if self._waiting and self._all_locked():
+            self._fail_waiting(LOCKED)
+        self.answered()
+
+    def answered(self) -> None:
+        """There may be room for one that waits."""
+        while self._waiting:
+            connection = self._pick()
             if connection is None:
                 return
             # The waiter sends in this very call, so the next pick sees the load it adds.
             self._waiting.popleft()[0].callback(connection)
 
-    # ---- what connections tell ----------------------------------------------------------------
-
-    def joined(self, connection: HsmConnection) -> None:
-        """A connection has its transport."""
-        if not self._running:
-            connection.abort()
-            return
-        self._up.append(connection)
-        self._serve_waiting()
-
-    def answered(self, connection: HsmConnection) -> None:
-        """An answer came: there may be room for one that waits."""
-        if self._waiting and connection.free:
-            self._serve_waiting()
-
-    def left(self, connection: HsmConnection) -> None:
-        """A connection is gone."""
-        if connection in self._up:
-            self._up.remove(connection)
-        for slot in self._slots:
-            if slot.connection is connection:
-                slot.connection = None
-                if self._running:
-                    _log.warning("hsm_connection_lost", address=str(slot.address))
-                self._again(slot, "connection lost")
-
     def dropped_answer(self, reason: str) -> None:
         """An answer nobody waits for (``late``, ``unknown``) or no frame at all (``frame``)."""
         self._tell_dropped(reason)
-        _log.warning("hsm_answer_dropped", reason=reason)
 
-    # ---- opening ------------------------------------------------------------------------------
+    def _plan_watch(self) -> None:
+        at = Millis(self._timeline.now_ms() + self._watch_ms)
+        self._watch = self._timeline.call_at(at, self._look_after_silence)
 
-    def _open(self, slot: _Slot) -> None:
-        slot.retry = None
-
-        def opened(connection: HsmConnection) -> None:
-            slot.opening = None
-            slot.connection = connection
-            slot.backoff.reset()
-            _log.info("hsm_connected", address=str(slot.address))
-            if connection not in self._up:
-                # It was lost again before we heard that it was open.
-                self.left(connection)
-
-        def failed(failure: Failure) -> None:
-            slot.opening = None
-            self._again(slot, type(failure.value).__name__)
-
-        slot.opening = self._connect(slot.address, self.protocol)
-        slot.opening.addCallbacks(opened, failed)
-
-    def _again(self, slot: _Slot, trouble: str) -> None:
-        slot.trouble = trouble
-        if self._running:
-            at = Millis(self._timeline.now_ms() + slot.backoff.next_ms())
-            slot.retry = self._timeline.call_at(at, lambda: self._open(slot))
-
-    def _plan_echo(self) -> None:
-        at = Millis(self._timeline.now_ms() + self._config.echo_interval_ms)
-        self._echo = self._timeline.call_at(at, self._ask_for_life)
-
-    def _ask_for_life(self) -> None:
-        quiet_since = self._timeline.now_ms() - self._config.echo_interval_ms
-        for connection in tuple(self._up):
-            if connection.answered_at <= quiet_since and connection.free:
-                connection.send(_SIGN_OF_LIFE).addErrback(_let_go)
-        self._plan_echo()
-
-
-def _let_go(_failure: Failure) -> None:
-    """A missing sign of life has already counted against its connection."""
+    def _look_after_silence(self) -> None:
+        for member in self._members:
+            member.watch()
+        self._plan_watch()

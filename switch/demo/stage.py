@@ -259,6 +259,7 @@ def _hsm_settings(ports: Ports, dek: str) -> dict[str, Any]:
         "reconnect_first_ms": 100,
         "reconnect_ceiling_ms": 1_000,
         "echo_interval_ms": 5_000,
+        "silence_ms": 1_000,
         "header_length": 4,
         "lmk_id": "",
         "dek": dek,
