@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint, wrapClientTLS
+from twisted.internet.endpoints import TCP4ClientEndpoint, UNIXClientEndpoint
 from twisted.internet.protocol import Factory
+from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from hsm import tls
 from hsm.address import Address
@@ -29,10 +30,10 @@ def connector(reactor: Any, config: HsmConfig) -> Connect:
             endpoint = UNIXClientEndpoint(reactor, address.path, timeout=timeout_s)
         else:
             endpoint = TCP4ClientEndpoint(reactor, address.host, address.port, timeout=timeout_s)
-            if address.tls:
-                endpoint = wrapClientTLS(options, endpoint)
-        factory = Factory.forProtocol(protocol)
+        factory: Any = Factory.forProtocol(protocol)
         factory.noisy = False
+        if address.tls:
+            factory = TLSMemoryBIOFactory(options, True, factory, reactor)
         return endpoint.connect(factory)
 
     return connect
