@@ -23,6 +23,8 @@ from twisted.python.failure import Failure
 from switch import plugins
 from switch.engine import Engine
 from switch.gauges import Gauges
+from switch.keys.configured import UnknownKeysError, require_known
+from switch.keys.ring import StoredKeyRing
 from switch.model.outcome import Millis, Reply
 from switch.observe import logs, metrics
 from switch.observe.http import serve_operator
@@ -71,10 +73,14 @@ class Parts:
 class Switch:
     """One running switch."""
 
-    def __init__(self, settings: Settings, version: str, reactor: Any) -> None:
+    def __init__(
+        self, settings: Settings, version: str, reactor: Any, source: str = "configuration"
+    ) -> None:
+        """``source`` names the settings' file where a mistake in them is told."""
         self._settings = settings
         self._version = version
         self._reactor = reactor
+        self._source = source
         self._timeline = ReactorTimeline(reactor)
         self._random = random.Random().random  # noqa: S311 - jitter, not a secret
         self._services: dict[str, Service] = {}
@@ -96,13 +102,21 @@ class Switch:
             late=late,
             random=self._random,
         )
+        self._ring = StoredKeyRing(self._timeline)
         self._key_service: Any = hsm.build(
-            "hsm", settings.hsm.settings, self._timeline, self._reactor, self._random
+            "hsm",
+            settings.hsm.settings,
+            self._timeline,
+            self._reactor,
+            self._random,
+            ring=self._ring,
         )
         self._key_service.start()
         self.journal: PostgresJournal = await open_journal(
             settings.journal, self._reactor, self._timeline, settings.node.name
         )
+        await self._ring.start(self.journal.key_source)
+        require_known(settings, self._source, self._ring)
         parts.key_service = self._key_service
         parts.numbers, parts.keys = self.journal.numbers, self.journal.keys
         self._build_services(parts)
@@ -127,6 +141,7 @@ class Switch:
         self._gauges.stop()
         for service in self._services.values():
             await service.stop()
+        self._ring.stop()
         await self.journal.close()
         await self._key_service.stop()
         if self._operator is not None:
@@ -248,21 +263,26 @@ def run(args: argparse.Namespace) -> int:
         print(error, file=sys.stderr)  # noqa: T201 - the command's own answer
         return 2
     logs.configure(settings.node.log_level)
-    return _run(settings, version_of(args.config))
+    return _run(settings, args.config)
 
 
-def _run(settings: Settings, version: str) -> int:
+def _run(settings: Settings, file: Path) -> int:
     from twisted.internet import reactor as _reactor
 
     reactor: Any = _reactor
-    switch = Switch(settings, version, reactor)
+    switch = Switch(settings, version_of(file), reactor, str(file))
     code = 0
 
     def failed(failure: Failure) -> None:
         nonlocal code
         code = 1
         if failure.check(
-            StartRefused, JournalDown, CannotListenError, OSError, plugins.PluginError
+            StartRefused,
+            JournalDown,
+            CannotListenError,
+            OSError,
+            plugins.PluginError,
+            UnknownKeysError,
         ):
             log.error("start_refused", reason=str(failure.value))
         else:

@@ -27,6 +27,7 @@ HELP: Mapping[str, tuple[str, str]] = {
     "his": ("运行 HIS 模拟器", "run the HIS simulator"),
     "hsm": ("运行软件加密机", "run the software HSM"),
     "journal": ("运行内嵌数据库", "run the embedded PostgreSQL"),
+    "key": ("管理密钥库", "keep the key store"),
     "payment": ("查询支付及其路径", "show payments and the path they took"),
     "switch": ("运行银医通前置", "run the switch"),
     "terminal": ("登记与管理自助终端", "enrol and manage terminals"),

@@ -45,7 +45,8 @@ class TerminalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     clearing: str
     """Whose money it collects: ``outpatient`` or ``inpatient`` (双秘钥双商户号)."""
     tmk: str
-    """The bank's terminal master key under our LMK, type ZMK (000)."""
+    """The bank's terminal master key, type ZMK (000): ``key:NAME`` in the key store, or a
+    cryptogram under our LMK."""
     in_flight: Limit
     """Payments at once on this terminal; 1 unless the bank allows more in writing."""
 
@@ -98,6 +99,10 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         names = [(one.merchant, one.terminal) for one in self.terminals]
         if len(set(names)) < len(names):
             raise ValueError("a logical terminal is named twice")
+
+    def held_keys(self) -> tuple[tuple[str, str, str], ...]:
+        """(field, key type, text) of every key this section names."""
+        return tuple((f"terminals[{n}].tmk", "000", t.tmk) for n, t in enumerate(self.terminals))
 
     def longest_ms(self) -> int:
         """A debit's longest way to its answer: waiting for a terminal, then for the bank."""

@@ -36,7 +36,8 @@ _TEXT = {
 
 _EXAMPLE = """\
 yyt terminal ca init --dir var/pki --name switch.hospital.cn
-yyt terminal invite KIOSK001 --hospital H001 --tpk U1234… --dir var/pki --code-file k1.json
+yyt terminal invite KIOSK001 --hospital H001 --tpk key:kiosk001-tpk --dir var/pki \\
+    --code-file k1.json
 yyt terminal enrol --url https://switch.hospital.cn:8444 --code-file k1.json --dir kiosk
 yyt terminal list --dir var/pki --json
 yyt terminal revoke KIOSK001 --dir var/pki
@@ -57,7 +58,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     invite.add_argument("terminal")
     _dir(invite)
     invite.add_argument("--hospital", required=True)
-    invite.add_argument("--tpk", default="", help="the pad's key under the LMK (type 002)")
+    invite.add_argument("--tpk", default="", help="pad's key (type 002): key:NAME, or U… under LMK")
     invite.add_argument("--clearing", action="append", default=[], help="limit to this clearing")
     invite.add_argument("--valid-minutes", type=int, default=60)
     invite.add_argument("--code-file", type=Path, help="write the code here, do not show it")

@@ -1,6 +1,10 @@
 """The kiosk front's section of the configuration. Every limit is stated, none has a default."""
 
+from pathlib import Path
+
 from msgspec import Struct
+
+from channels.kiosk.registry import Registry
 
 
 class Offer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,3 +50,8 @@ class KioskConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """A whole enrolment exchange."""
     enrol_tries_per_minute: int
     """Codes tried, over all terminals; more are answered 429."""
+
+    def held_keys(self) -> tuple[tuple[str, str, str], ...]:
+        """(file, key type, text) of every pad key in the registry. RegistryError."""
+        terminals = Registry(Path(self.pki)).all()
+        return tuple((f"terminals/{t.terminal}.json tpk", "002", t.tpk) for t in terminals if t.tpk)

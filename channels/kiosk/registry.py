@@ -26,7 +26,7 @@ class Terminal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     terminal: str
     hospital: str
     tpk: str = ""
-    """The pad's key under the LMK (type 002, ``U…``); empty: no PIN at this terminal."""
+    """The pad's key (type 002), ``key:NAME`` or a cryptogram; empty: no PIN at this terminal."""
     enabled: bool = True
     clearing: tuple[str, ...] = ()
     """Clearings it may use (``outpatient``, ``inpatient``); empty means all."""

@@ -4,8 +4,8 @@ from typing import Protocol
 
 
 class KeyTools(Protocol):
-    """What keeping keys asks of a key service beside :class:`switch.ports.KeyService`. Keys are held texts
-    (switch.model.held_key); every method fails as KeyServiceError."""
+    """What ``yyt key`` asks of a key service. Keys are held texts (switch.model.held_key); every
+    method fails as KeyServiceError."""
 
     default_lmk: str
     """The LMK that a text without ``%NN`` is under."""

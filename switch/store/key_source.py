@@ -48,6 +48,12 @@ def read_snapshot(conn: connection, version: int, node_name: str) -> Snapshot | 
                 (node_name, version),
             )
             return None
+    return load_snapshot(conn)
+
+
+def load_snapshot(conn: connection) -> Snapshot:
+    """The key store as of now."""
+    with conn.cursor() as cur:
         cur.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         try:
             return _snapshot(cur)

@@ -32,6 +32,10 @@ class State(StrEnum):
     """A tombstone: the cryptogram is gone."""
 
 
+NO_SCHEMA = psycopg2.errors.UndefinedTable
+AWAY = psycopg2.OperationalError
+"""For those who may not know the driver: the tables are missing; the database is away."""
+
 ONE_PER_TERMINAL = ("TMK", "TPK")
 """Usages of which no two terminals hold the same key (一机一密)."""
 
@@ -102,6 +106,10 @@ _SELECT = (
 _ORDER = " ORDER BY name, version"
 
 
+KeyConnection = connection
+"""A session of :func:`connect_keys`, for those who may not know the database's driver."""
+
+
 def connect_keys(dsn: str) -> connection:
     """A session in autocommit mode. psycopg2.OperationalError when the database is away."""
     conn: connection = psycopg2.connect(
@@ -143,6 +151,27 @@ def active(conn: connection, name: str) -> StoredKey:
     if not found:
         raise KeyRefused(f"the key store holds no active key {name!r}")
     return found[0]
+
+
+class WorkingKey(NamedTuple):
+    """A working key of a logical terminal, with the check value that the bank gave it."""
+
+    place: str
+    key_type: str
+    held: str
+    check_value: str
+
+
+def working_keys(conn: connection) -> list[WorkingKey]:
+    """Of all logical terminals that have signed on."""
+    with conn.cursor() as cur:
+        cur.execute(
+            "SELECT 'PIK ' || bank || ' ' || merchant || ' ' || terminal AS place, '001', pik,"
+            " pik_kcv FROM logical_terminal WHERE pik <> '' UNION ALL"
+            " SELECT 'MAK ' || bank || ' ' || merchant || ' ' || terminal, '003', mak, mak_kcv"
+            " FROM logical_terminal WHERE mak <> '' ORDER BY place"
+        )
+        return [WorkingKey(*row) for row in cur.fetchall()]
 
 
 def events(conn: connection, name: str) -> list[KeyEvent]:
@@ -222,6 +251,12 @@ def destroy(conn: connection, name: str, version: int, by_whom: str) -> None:
             (by_whom, name, version),
         )
         record(cur, by_whom, "destroy", Version(name, version, row[2]))
+
+
+def exported(conn: connection, key: StoredKey, detail: str, by_whom: str) -> None:
+    """Note that a key went out."""
+    with db_transaction(conn) as cur:
+        record(cur, by_whom, "export", Version(key.name, key.version, key.check_value), detail)
 
 
 def record(cur: cursor, by_whom: str, what: str, key: Version, detail: str = "") -> None:

@@ -127,31 +127,33 @@ def flip(conn: connection, rotation: Rotation, default_lmk: str, by_whom: str) -
     return True
 
 
-def hindrances(conn: connection, rotation: Rotation, default_lmk: str) -> list[str]:
-    """Why the old LMK must not be destroyed yet: places that refer to it, nodes that may."""
+def nodes_behind(conn: connection, settle_s: int) -> list[str]:
+    """Living nodes that may still use the old LMK: they have not taken the newest keys, or not for
+    ``settle_s`` seconds."""
     with conn.cursor() as cur:
-        found = [place for _, _, place in _left(cur, rotation, default_lmk, every=True)]
         cur.execute(
-            "SELECT n.name, k.version IS NOT NULL AND k.version >= r.version FROM node n"
-            " CROSS JOIN key_ring r LEFT JOIN key_ring_node k ON k.node = n.name"
+            "SELECT n.name FROM node n CROSS JOIN key_ring r"
+            " LEFT JOIN key_ring_node k ON k.node = n.name"
             " WHERE n.lease_until > clock_timestamp() AND (k.version IS NULL"
             " OR k.version < r.version OR k.taken_at > clock_timestamp() - %s * interval '1 s')"
             " ORDER BY n.name",
-            (SETTLE_S,),
+            (settle_s,),
         )
-        for name, taken in cur.fetchall():
-            why = f"took the new keys less than {SETTLE_S} s ago" if taken else "has the old keys"
-            found.append(f"node {name} {why}")
-    return found
+        return [name for (name,) in cur.fetchall()]
 
 
 def finish(conn: connection, rotation: Rotation, default_lmk: str, by_whom: str) -> list[str]:
-    """Close the rotation when nothing hinders it; what does is returned."""
+    """Close the rotation when no place in the database is under the old LMK and no node may use
+    it; else what hinders it. KeyRefused: the keys were not moved yet."""
     if not rotation.flipped:
         raise KeyRefused("the keys were not moved yet: run it without --finish first")
     with db_transaction(conn) as cur:
         cur.execute("LOCK TABLE stored_key, logical_terminal IN SHARE ROW EXCLUSIVE MODE")
-        found = hindrances(conn, rotation, default_lmk)
+        found = [place for _, _, place in _left(cur, rotation, default_lmk, every=True)]
+        found += [
+            f"node {name}: has not used the new keys alone for {SETTLE_S} s yet"
+            for name in nodes_behind(conn, SETTLE_S)
+        ]
         if not found:
             cur.execute(
                 "UPDATE lmk_rotation SET finished_at = clock_timestamp() WHERE id = %s",
