@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hsm.address import Address, parse_address
+from hsm.audit.cli import register as register_audit
 from hsm.errors import CommandError
 from hsm.texts import say
 
@@ -58,6 +59,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     )
     wrap.add_argument("--json", action="store_true", help="(it is always JSON)")
     wrap.set_defaults(run=_wrap)
+
+    register_audit(verbs)
 
 
 def _register_serve(parser: argparse.ArgumentParser) -> None:

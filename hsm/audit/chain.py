@@ -14,6 +14,8 @@ LINE_BYTES_MAX: Final = 65_536
 RECOVERED: Final = "log.recovered"
 """The record that closes an unfinished end left by a crash or a full disk."""
 
+_FIELDS = {"details": dict, "result": str, "seq": int, "time_ms": int, "what": str, "who": list}
+_TIME_MS_MAX = 253_402_300_800_000  # the year 10000
 _TAIL = len(b',"mac":"') + 2 * MAC_BYTES + len(b'"}\n')
 
 
@@ -95,9 +97,10 @@ def parse(line: bytes) -> dict[str, Any] | None:
         record = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(record, dict) or not isinstance(record.get("seq"), int):
+    if not isinstance(record, dict):
         return None
-    return record
+    right = all(isinstance(record.get(name), kind) for name, kind in _FIELDS.items())
+    return record if right and 0 <= record["time_ms"] < _TIME_MS_MAX else None
 
 
 def start_of(lines: Iterable[bytes]) -> Link | None:

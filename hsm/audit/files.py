@@ -29,6 +29,11 @@ def log_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if file_number(path))
 
 
+def all_files(folder: Path, archive: Path | None) -> list[Path]:
+    """The log's files in order, those of the archive first."""
+    return (log_files(archive) if archive is not None else []) + log_files(folder)
+
+
 def lines(path: Path) -> Iterator[bytes]:
     """A file's lines with their ends. What is longer than any record comes in pieces."""
     with path.open("rb") as stream:
@@ -68,9 +73,14 @@ def verify_files(
     return chain.verify(placed(paths), key, start, known)
 
 
-def verify_folder(folder: Path, key: AuditKey, known: Iterable[Link] = ()) -> Verified:
-    """Check a whole log. The head is read first: a daemon may be writing meanwhile."""
+def verify_folder(
+    folder: Path, key: AuditKey, known: Iterable[Link] = (), archive: Path | None = None
+) -> Verified:
+    """Check a whole log, with the older files in ``archive`` if they are there.
+
+    The head is read first: a daemon may be writing meanwhile.
+    """
     head = read_head(folder, key)
     if isinstance(head, Flaw):
         return Verified(GENESIS, 0, 0, "", None, head)
-    return verify_files(log_files(folder), key, (head, *known))
+    return verify_files(all_files(folder, archive), key, (head, *known))

@@ -4,10 +4,15 @@ import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from hsm.audit import chain, files
 from hsm.audit.chain import GENESIS, AuditKey, Flaw, Link
 from hsm.audit.record import Detail, Event
+
+
+TORN_END: Final = b"#\n"
+"""Ends an unfinished line; no record ends so."""
 
 
 class AuditBrokenError(Exception):
@@ -98,8 +103,9 @@ class Writer:
         if self._torn is None:
             return {}
         if not self._torn.ends_line:
-            self._write(b"\n")
-            self._torn.add(b"\n")
+            # The sign makes sure that a record that lacked its end of line alone is none.
+            self._write(TORN_END)
+            self._torn.add(TORN_END)
         return self._torn.details()
 
     def append(self, event: Event) -> None:
