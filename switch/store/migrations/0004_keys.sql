@@ -69,7 +69,7 @@ CREATE TABLE key_successor (
 CREATE INDEX key_successor_new ON key_successor (new_text);
 
 -- The number that nodes compare, and which of them has taken which number.
-CREATE TABLE key_ring (only boolean PRIMARY KEY DEFAULT true CHECK (only), version bigint NOT NULL);
+CREATE TABLE key_ring (one boolean PRIMARY KEY DEFAULT true CHECK (one), version bigint NOT NULL);
 INSERT INTO key_ring (version) VALUES (1);
 CREATE TABLE key_ring_node (
     node     text PRIMARY KEY,
