@@ -146,12 +146,15 @@ class Torn:
         self.flaw = flaw
         self.length = 0
         self.ends_line = False
+        self.forged = False
+        """A whole record stands among them, which no crash leaves."""
         self._digest = hashlib.sha256()
 
     def add(self, line: bytes) -> None:
         """One more of these lines."""
         self.length += len(line)
         self.ends_line = line.endswith(b"\n")
+        self.forged |= self.ends_line and parse(line) is not None
         self._digest.update(line)
 
     def details(self) -> dict[str, Detail]:
@@ -175,7 +178,7 @@ def verify(
 
     ``lines``: (place, line with its end of line). ``known``: places that are known to have been in
     the chain (the head file, heads that were noted elsewhere): each must be there. Lines after the
-    newest known place that prove nothing are an unfinished end: a crash leaves that, and whoever
+    newest known place that are no records are an unfinished end: a crash leaves that, and whoever
     can write the file could as well have cut it off there.
     """
     walk = _Walk(key, start, known)
@@ -229,7 +232,8 @@ class _Walk:
         return None
 
     def end(self) -> Flaw | None:
-        if self.last.seq >= max(self._known, default=0):
+        forged = self.torn is not None and self.torn.forged
+        if self.last.seq >= max(self._known, default=0) and not forged:
             return None
         return self.torn.flaw if self.torn else Flaw("-", "truncated", max(self._known))
 

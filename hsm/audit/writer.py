@@ -10,7 +10,6 @@ from hsm.audit import chain, files
 from hsm.audit.chain import GENESIS, AuditKey, Flaw, Link
 from hsm.audit.record import Detail, Event
 
-
 TORN_END: Final = b"#\n"
 """Ends an unfinished line; no record ends so."""
 
