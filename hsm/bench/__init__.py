@@ -1,0 +1,1 @@
+"""``yyt hsm bench``: how fast a key service answers, beside what its ciphers alone could do."""
