@@ -23,8 +23,8 @@ class AuditDown(Exception):  # noqa: N818 - a state of the world, told as one
 class Limits:
     """What bounds the log, in memory and on the disk."""
 
-    file_bytes_max: int = 16 * 2**20
-    """A file this long is followed by the next one."""
+    file_bytes_max: int = 4 * 2**20
+    """A file this long is followed by the next one. Going on after a fault reads one again."""
     free_bytes_min: int = 16 * 2**20
     """With less space than this on the disk the log is down: before the disk is quite full."""
     cells_max: int = 4096

@@ -1,5 +1,6 @@
 """The log on a disk: it goes on after crashes, and without a disk there is no service."""
 
+import errno
 import itertools
 import json
 import os
@@ -426,6 +427,52 @@ def test_too_little_space_stops_the_service_until_there_is_more(
     whats = [record["what"] for record in records(tmp_path)]
     assert whats == ["log.began", "log.recovered", "commands.counted", "key.imported"]
     assert records(tmp_path)[1]["details"] == {"reason": "space", "down_ms": 10_000}
+
+
+@pytest.mark.parametrize("call", ["fdatasync", "fsync", "rename", "write"])
+def test_an_error_of_the_disk_stops_the_service_until_it_is_gone(
+    tmp_path: Path,
+    clock: Clock,
+    call: str,
+    opened: Callable[..., AuditLog],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of the log's file or the head's; afterwards the chain is read again and goes on."""
+
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, "")
+
+    log = opened()
+    imported(log)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path if call == "rename" else os, call, broken)
+        with pytest.raises(AuditDown, match="EIO"):
+            imported(log, 2)
+        with pytest.raises(AuditDown, match="EIO"):
+            imported(log, 3)
+        log.tick(clock.now_ms + 1_000)
+        assert log.down == "EIO"
+    log.tick(clock.now_ms + 2_000)
+    assert log.down == ""
+    imported(log, 4)
+    log.close()
+
+    assert checked(tmp_path).flaw is None
+    assert records(tmp_path)[-2]["details"]["n"] == 4
+
+
+def test_a_log_changed_while_it_was_down_is_not_continued(
+    tmp_path: Path, clock: Clock, opened: Callable[..., AuditLog]
+) -> None:
+    """The daemon stays without service; only a person can look into that."""
+    log = opened()
+    imported(log)
+    log._fail("ENOSPC")
+    path = folder(tmp_path) / files.file_name(1)
+    path.write_bytes(b"".join(list(files.lines(path))[:-1]))
+    for seconds in (2, 4):
+        log.tick(clock.now_ms + 1_000 * seconds)
+        assert log.down == "broken"
 
 
 def test_a_disk_that_is_really_full(tmp_path: Path) -> None:
