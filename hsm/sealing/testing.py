@@ -41,5 +41,5 @@ def make_software_token(folder: Path, token: str = "lmk") -> TokenAddress:  # no
         timeout=_TIMEOUT_S,
     )
     if "pkcs11" in sys.modules:  # a process that had the library must look for tokens again
-        sys.modules["pkcs11"].lib(str(_LIBRARY)).reinitialize()
+        sys.modules["pkcs11"].lib(str(_LIBRARY.resolve())).reinitialize()
     return address

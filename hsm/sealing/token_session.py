@@ -34,7 +34,8 @@ class TokenSession:
     def __init__(self, address: TokenAddress, *, writable: bool = False) -> None:
         """TokenError: no such library or token, or the PIN is refused (never tried again: a token
         locks itself after a few)."""
-        self._place = (address.library, address.token)
+        # One library by two names would be loaded, and refuse to start, twice.
+        self._place = (address.library.resolve(), address.token)
         with _lock:
             token = _find(address)
             if self._place not in _logins:
@@ -105,7 +106,7 @@ def _find(address: TokenAddress) -> "pkcs11.Token":
     if not address.library.is_file():
         raise TokenError(f"no PKCS#11 library at {address.library}")
     with token_errors(f"token {address.token}: looking for it"):
-        return pkcs11.lib(str(address.library)).get_token(token_label=address.token)
+        return pkcs11.lib(str(address.library.resolve())).get_token(token_label=address.token)
 
 
 def _pin(address: TokenAddress) -> str:
