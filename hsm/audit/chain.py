@@ -95,7 +95,7 @@ def parse(line: bytes) -> dict[str, Any] | None:
     """The record in a line, unverified; None when there is none."""
     try:
         record = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter of brackets in brackets, made on purpose
         return None
     if not isinstance(record, dict):
         return None

@@ -67,7 +67,8 @@ def verify_files(
     """
     known = tuple(known)
     start = (chain.start_of(lines(paths[0])) if paths else None) or GENESIS
-    if not alone and start != GENESIS and start not in known:
+    unseen = any(link.seq < start.seq for link in known)
+    if not alone and (unseen or start not in (GENESIS, *known)):
         flaw = Flaw(paths[0].name, "beginning_missing", 1, start.seq + 1)
         return Verified(start, 0, 0, "", None, flaw)
     return chain.verify(placed(paths), key, start, known)

@@ -20,7 +20,7 @@ _FIELD = re.compile(r"[A-Za-z0-9_.*]{1,32}")
 _RESULT = re.compile(r"[0-9A-Z]{2}")
 _CHECK_VALUE_FIELD = re.compile(r"check_value(?:_[0-9]{2})?")
 _CHECK_VALUE = re.compile(r"[0-9A-Fa-f]{4,16}")
-_SEPARATORS = re.compile(r"[\s:._/-]+")
+_SEPARATORS = re.compile(r"[\s:_-]+")
 _HEX_RUN = re.compile(r"[0-9A-Fa-f]{16}")
 _DIGIT_RUN = re.compile(r"[0-9]{12}")
 

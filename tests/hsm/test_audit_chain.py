@@ -174,6 +174,18 @@ def test_an_unfinished_end_is_told() -> None:
     assert found.torn.details()["torn_bytes"] == 50
 
 
+@pytest.mark.parametrize(
+    "line",
+    [b"[" * 60_000, b"\xff", b"7", b'{"seq":1}', b'{"seq":' + b"9" * 5_000 + b"}", b"null", b""],
+)
+def test_a_line_made_to_upset_the_reader_is_no_record(line: bytes) -> None:
+    """Whoever can write the folder cannot stop its verification."""
+    found = checked([line + b"\n", *LINES])
+
+    assert found.flaw is not None
+    assert (found.flaw.place, found.flaw.reason) == ("1", "unreadable")
+
+
 def test_a_changed_head_is_found() -> None:
     """The head file has a MAC of its own."""
     sealed = seal_head(KEY, HEAD)

@@ -37,6 +37,22 @@ def test_I12_what_looks_secret_is_refused_everywhere(text: str) -> None:
         event(**{text: 1})
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "192.168.100.100:15000",
+        "2026-11-22T00:00Z",
+        "bank-01",
+        "王芳",
+        "13800138000",
+        "unix uid 998",
+    ],
+)
+def test_what_names_people_and_machines_is_allowed(text: str) -> None:
+    """Addresses, ISO times, phone numbers of eleven digits."""
+    assert event(value=text).details["value"] == text
+
+
 @given(st.binary(min_size=8, max_size=48), st.sampled_from(["{}", "U{}", "({})", "键{}键"]))
 def test_I12_no_key_gets_into_a_record(key: bytes, form: str) -> None:
     """Canary: any key of 8 bytes or more as hex, whatever stands around it."""
