@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from hsm.address import Address, parse_address
 from hsm.audit.cli import register as register_audit
+from hsm.bench.cli import register as register_bench
 from hsm.errors import CommandError
 from hsm.texts import say
 
@@ -61,6 +62,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     wrap.set_defaults(run=_wrap)
 
     register_audit(verbs)
+    register_bench(verbs)
 
 
 def _register_serve(parser: argparse.ArgumentParser) -> None:
@@ -101,13 +103,13 @@ def _serve(args: argparse.Namespace) -> int:
 
     from hsm.daemon.protocol import Limits
     from hsm.daemon.serve import CannotServeError, Options, serve
-    from hsm.lmk import published_test_lmk
-    from hsm.policy import Policy
+    from hsm.lmk import published_test_lmks
+    from hsm.policy import open_policy
 
     options = Options(
         listen=args.listen,
-        lmk=published_test_lmk(),
-        policy=Policy(header_length=args.header_length, sockets_max=args.max_connections),
+        lmks=published_test_lmks(),
+        policy=open_policy(args.header_length, args.max_connections),
         limits=Limits(
             connections_max=args.max_connections,
             frame_ms=args.frame_timeout_ms,

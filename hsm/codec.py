@@ -1,22 +1,34 @@
 """Host commands as declared tables of fields; parsing, building and errors all come from them.
 
-Sans-IO. A frame is ``header | command (2) | data | [%NN] | [0x19 trailer]``, its answer ``header |
-code (2) | error (2) | fields | [0x19 trailer]``; the two length bytes around both belong to the
-transport. A *part* of a table is a field (a name and a kind, see hsm.kinds) or an option (fields
-behind a delimiter). What does not fit is a CommandError that names the field.
+Sans-IO. A frame is ``header | command (2) | data | tail``, its answer ``header | code (2) | error
+(2) | fields | [0x19 trailer]``; the two length bytes around both belong to the transport. What a
+tail holds stands in hsm.tail. A *part* of a table is a field (a name and a kind, see hsm.kinds) or
+an option (fields behind a delimiter). What does not fit is a CommandError that names the field.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
 
 from hsm.errors import CommandError
 from hsm.kinds import Kind, Values
+from hsm.tail import NO_TAIL, TRAILER, Tail, guess_trailer, read_tail, write_tail
+
+__all__ = [
+    "NO_TAIL",
+    "Command",
+    "Field",
+    "Option",
+    "Part",
+    "Tail",
+    "build_error",
+    "build_request",
+    "build_response",
+    "guess_trailer",
+    "parse_request",
+    "parse_response",
+]
 
 When = Callable[[Values], bool]
-
-TRAILER: Final = b"\x19"
-TRAILER_MAX: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +65,13 @@ class Command:
     response: tuple[Part, ...] = ()
     answered: frozenset[str] = frozenset({"00"})
     idempotent: bool = True
+    attributed: bool = False
+    """Whether ``#`` attributes of a new key block, or export attributes, may follow."""
 
     @property
     def response_code(self) -> str:
         """The second letter + 1: A0 → A1, NC → ND."""
         return self.code[0] + chr(ord(self.code[1]) + 1)
-
-
-class Tail(NamedTuple):
-    """What may follow the data of any request."""
-
-    lmk_id: str = ""
-    trailer: bytes = b""
-    """With its leading 0x19; it goes back as it came."""
-
-
-NO_TAIL: Final = Tail()
 
 
 def _read(parts: tuple[Part, ...], data: bytes, seen: Values, found: Values) -> int:
@@ -122,36 +125,17 @@ def parse_request(command: Command, data: bytes) -> tuple[Values, Tail]:
     """
     values: Values = {}
     at = _read(command.request, data, values, values)
-    tail = _read_tail(data[at:]) if at < len(data) else NO_TAIL
+    if at == len(data):
+        return values, NO_TAIL
+    tail = read_tail(data[at:], attributed=command.attributed)
     if tail is None:
         raise CommandError("15", "data after the last field")
     return values, tail
 
 
-def _read_tail(rest: bytes) -> Tail | None:
-    lmk_id = ""
-    if rest.startswith(b"%"):
-        digits = rest[1:3]
-        if len(digits) < 2 or not digits.isdigit():
-            raise CommandError("13", "lmk_id")
-        lmk_id, rest = digits.decode("ascii"), rest[3:]
-    if not rest:
-        return Tail(lmk_id)
-    if rest.startswith(TRAILER) and len(rest) <= 1 + TRAILER_MAX:
-        return Tail(lmk_id, rest)
-    return None
-
-
-def guess_trailer(data: bytes) -> bytes:
-    """The trailer of a request that could not be read: from the last 0x19 near the end."""
-    at = data.rfind(TRAILER, max(0, len(data) - 1 - TRAILER_MAX))
-    return data[at:] if at >= 0 else b""
-
-
 def build_request(command: Command, values: Values, tail: Tail = NO_TAIL) -> bytes:
     """The command code and all that follows it. ValueError or KeyError: the caller's mistake."""
-    lmk = f"%{tail.lmk_id}".encode("ascii") if tail.lmk_id else b""
-    return command.code.encode("ascii") + _write(command.request, values) + lmk + tail.trailer
+    return command.code.encode("ascii") + _write(command.request, values) + write_tail(tail)
 
 
 def build_response(

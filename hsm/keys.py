@@ -2,6 +2,7 @@
 
 A cryptogram is a scheme tag and hex: ``U``/``T`` (variant, 2 or 3 blocks), ``X``/``Y`` (plain ECB,
 2 or 3 blocks), ``Z`` (one block); without a tag it is plain ECB of whatever length the field says.
+Behind ``S`` stands a key block under a key-block LMK, behind ``R`` a TR-31 key block.
 """
 
 import re
@@ -13,6 +14,9 @@ from hsm.errors import CommandError
 SCHEME_BYTES: Final = {"U": 16, "X": 16, "T": 24, "Y": 24, "Z": 8, "0": 8}
 """Key length of each scheme; ``0`` is the old name of ``Z``."""
 
+BLOCK_SCHEMES: Final = ("S", "R")
+"""Tags of key blocks: their length stands in their own header."""
+
 _MASKS: Final = {"U": b"\xa6\x5a", "T": b"\x6a\xde\x2b"}
 _MASKED_BYTE: Final = 8
 """The first byte of the right half of the wrapping key carries the scheme's mask."""
@@ -20,6 +24,7 @@ _MASKED_BYTE: Final = 8
 _ATALLA: Final = bytes((0x08, 0x10, 0x18, 0x20, 0x28))
 _CRYPTOGRAM: Final = re.compile(
     r"([UX])([0-9A-F]{32})|([TY])([0-9A-F]{48})|(Z?)([0-9A-F]{16})|()([0-9A-F]{32})"
+    r"|([SR])([0-9A-F][0-9]{4}[ -~]{11,9995})"
 )
 
 
@@ -27,14 +32,20 @@ class Cryptogram(NamedTuple):
     """A key under another key, as a field of the protocol. Safe to store, not worth printing."""
 
     scheme: str
-    """``U T X Y Z``, or empty for an untagged one."""
-    hex: str
+    """``U T X Y Z S R``, or empty for an untagged one."""
+    body: str
+    """Upper-case hex; of a key block its text."""
 
     def __str__(self) -> str:
-        return self.scheme + self.hex
+        return self.scheme + self.body
 
     def __repr__(self) -> str:
-        return f"<key {self.scheme or 'untagged'}, {len(self.hex) // 2} bytes>"
+        return f"<key {self.scheme or 'untagged'}, {len(self.body) // 2} bytes>"
+
+    @property
+    def in_block(self) -> bool:
+        """Whether it is a key block, whose header says what the key may do."""
+        return self.scheme in BLOCK_SCHEMES
 
 
 class KeyType(NamedTuple):
@@ -55,12 +66,20 @@ KEY_TYPES: Final = {
         KeyType("008", "ZAK", "zone MAC key 区域 MAC 密钥"),
         KeyType("009", "BDK", "base derivation key of DUKPT"),
         KeyType("109", "MK-AC", "EMV master key for application cryptograms"),
+        KeyType("209", "MK-SMI", "EMV master key for secure messaging integrity"),
+        KeyType("309", "MK-SMC", "EMV master key for secure messaging confidentiality"),
         KeyType("00A", "ZEK", "zone encryption key 区域数据密钥: encrypts only"),
         KeyType("00B", "DEK", "data encryption key: the vault's; never crosses a ZMK"),
+        KeyType("30B", "TEK", "terminal encryption key 终端数据密钥"),
         KeyType("402", "CVK", "card verification key"),
+        KeyType("70D", "TPK", "terminal PIN key where PVK, TMK and TPK are kept apart (PCI HSM)"),
+        KeyType("80D", "TMK", "terminal master key where they are kept apart (PCI HSM)"),
     )
 }
 """The types this daemon knows; another code answers 04."""
+
+BLOCK_TYPE: Final = "FFF"
+"""In the place of a type: the key is a key block, whose own header says what it is."""
 
 
 def parse_cryptogram(text: str) -> Cryptogram:
@@ -70,10 +89,12 @@ def parse_cryptogram(text: str) -> Cryptogram:
     <key Z, 8 bytes>
     """
     match = _CRYPTOGRAM.fullmatch(text)
-    if match is None:
-        raise ValueError("a cryptogram is U, X + 32 hex, T, Y + 48 hex, Z + 16 hex, or plain hex")
-    scheme, digits = (part for part in match.groups() if part is not None)
-    return Cryptogram(scheme, digits)
+    scheme, body = (p for p in match.groups() if p is not None) if match else ("", "")
+    if not body or (scheme in BLOCK_SCHEMES and int(body[1:5]) != len(body)):
+        raise ValueError(
+            "a cryptogram is U, X + 32 hex, T, Y + 48 hex, Z + 16 hex, plain hex, or a key block"
+        )
+    return Cryptogram(scheme, body)
 
 
 def scheme_for(length: int) -> str:
@@ -97,7 +118,7 @@ def wrap(wrapping: bytes, scheme: str, clear: bytes) -> Cryptogram:
 
 def unwrap(wrapping: bytes, key: Cryptogram) -> bytes:
     """Undo :func:`wrap`: the clear key, parity not looked at."""
-    data = bytes.fromhex(key.hex)
+    data = bytes.fromhex(key.body)
     return b"".join(
         primitives.ecb_decrypt(_masked(wrapping, key.scheme, index), data[at : at + 8])
         for index, at in enumerate(range(0, len(data), primitives.BLOCK))

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from hsm.block_header import HEADER_LENGTH
 from hsm.errors import CommandError
-from hsm.keys import SCHEME_BYTES, Cryptogram
+from hsm.keys import BLOCK_SCHEMES, SCHEME_BYTES, Cryptogram
 
 Values = dict[str, Any]
 """Field name → value: ``str`` for digits, hex and choices, Cryptogram for keys, ``bytes`` for
@@ -140,7 +141,9 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key field: a scheme tag and hex, or ``untagged`` hex characters without a tag."""
+    """A key field: a scheme tag and hex, ``untagged`` hex characters without a tag, or a key block
+    behind ``S`` (under the LMK) or ``R`` (TR-31). ``K`` and an index into user storage is known
+    but not kept: error 12."""
 
     untagged: Width = 16
 
@@ -155,8 +158,10 @@ class Key:
             width = self.untagged if isinstance(self.untagged, int) else self.untagged(seen)
         else:
             scheme, start = tag.decode("latin-1"), at + 1
+            if scheme in BLOCK_SCHEMES:
+                return _key_block(data, start, scheme)
             if scheme not in SCHEME_BYTES:
-                raise CommandError("26")
+                raise CommandError("12" if scheme == "K" else "26")
             width = 2 * SCHEME_BYTES[scheme]
         chunk = _take(data, start, width)
         if chunk.translate(None, _HEX):
@@ -164,10 +169,23 @@ class Key:
         return Cryptogram(scheme, chunk.decode("ascii").upper()), start + width
 
     def write(self, value: Cryptogram, seen: Values) -> bytes:
-        width = self.untagged if isinstance(self.untagged, int) else self.untagged(seen)
-        if len(value.hex) != (2 * SCHEME_BYTES[value.scheme] if value.scheme else width):
-            raise ValueError("the key has another length than its field")
-        return (value.scheme + value.hex).encode("ascii")
+        if not value.in_block:
+            width = self.untagged if isinstance(self.untagged, int) else self.untagged(seen)
+            if len(value.body) != (2 * SCHEME_BYTES[value.scheme] if value.scheme else width):
+                raise ValueError("the key has another length than its field")
+        return (value.scheme + value.body).encode("ascii")
+
+
+def _key_block(data: bytes, start: int, scheme: str) -> tuple[Cryptogram, int]:
+    """A key block from its version character on; its own length says where it ends."""
+    digits = _take(data, start + 1, 4)
+    if not digits.isdigit() or int(digits) < HEADER_LENGTH:
+        raise CommandError("15")
+    end = start + int(digits)
+    chunk = _take(data, start, int(digits))
+    if not chunk.isascii() or not chunk.decode("ascii").isprintable():
+        raise CommandError("15")
+    return Cryptogram(scheme, chunk.decode("ascii")), end
 
 
 @dataclass(frozen=True, slots=True)

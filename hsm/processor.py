@@ -1,20 +1,27 @@
 """From one request frame to one answer frame. No sockets, no clock: the daemon's inside."""
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 from hsm import codec
-from hsm.codec import Command
-from hsm.commands import FUNCTIONS, Bench, Function, Warned
+from hsm.codec import Command, Tail
+from hsm.commands import FUNCTIONS, Bench, Function, Service, Warned
 from hsm.errors import CommandError
-from hsm.lmk import VariantLmk
-from hsm.policy import Policy
+from hsm.keys import Cryptogram
+from hsm.kinds import Values
+from hsm.slots import NoLmk
 
-DEFAULT_LMK = "00"
+UNLOCKED_ONLY: Final = "13"
+"""What a locked service answers to everything but NC and NO: it has no LMK."""
+
+_ALWAYS: Final = frozenset({"NC", "NO"})
+_TOLD: Final = ("key_type", "scheme_lmk", "scheme_zmk", "check_value")
+_ANYWHERE: Final = "FF"
+"""LMK id in a key block that is under a ZMK."""
 
 
 class Answered(NamedTuple):
-    """An answer, and what may be said about it in logs and metrics."""
+    """An answer, and what may be said about it in logs, metrics and the audit."""
 
     frame: bytes
     command: str
@@ -22,33 +29,33 @@ class Answered(NamedTuple):
     error: str
     where: str = ""
     """The field at fault, by name."""
+    facts: dict[str, str] = {}  # noqa: RUF012 - never changed
+    """Type, scheme and check value of the key a command was about."""
 
 
 class Processor:
     """Answers every frame, whatever it holds, with an error code at worst."""
 
     def __init__(
-        self,
-        lmks: Mapping[str, VariantLmk],
-        policy: Policy,
-        entropy: Callable[[int], bytes],
-        fault: Callable[[str, Exception], None] | None = None,
+        self, service: Service, fault: Callable[[str, Exception], None] | None = None
     ) -> None:
-        """``lmks`` by two-digit id, ``00`` being the default. ``entropy(n)`` gives n random bytes.
-        ``fault`` hears of what should never happen, to log its type and place, not its text."""
-        self._benches = {name: Bench(lmk, policy, entropy) for name, lmk in lmks.items()}
-        self._policy = policy
+        """``fault`` hears of what should never happen, to log its type and place, not its text."""
+        self.service = service
+        self._start = service.policy.header_length
         self._fault = fault
 
-    def answer(self, frame: bytes) -> Answered:
-        """The answer to one frame (without its two length bytes). Raises nothing."""
-        start = self._policy.header_length
+    def answer(self, frame: bytes, allowed: frozenset[str] | None = None) -> Answered:
+        """The answer to one frame (without its two length bytes). Raises nothing. ``allowed``:
+        the commands this client may send; None: all."""
+        start = self._start
         header, code, data = frame[:start], frame[start : start + 2], frame[start + 2 :]
         if len(code) < 2:
             return Answered(header + b"ZZ51", "other", "51")
-        known = FUNCTIONS.get(code.decode("latin-1"))
-        if known is None or code.decode("latin-1") in self._policy.disabled:
-            name = "other" if known is None else known[0].code
+        name = code.decode("latin-1")
+        known = FUNCTIONS.get(name)
+        closed = name in self.service.policy.disabled
+        if known is None or closed or (allowed is not None and name not in allowed):
+            name = "other" if known is None else name
             back = bytes((code[0], (code[1] + 1) % 256)) + b"68"
             return Answered(header + back + codec.guess_trailer(data), name, "68")
         return self._perform(header, *known, data)
@@ -57,13 +64,15 @@ class Processor:
         self, header: bytes, command: Command, function: Function, data: bytes
     ) -> Answered:
         trailer = codec.guess_trailer(data)
+        values: Values = {}
         try:
+            self._permit(command.code)
             values, tail = codec.parse_request(command, data)
             trailer = tail.trailer
-            result = function(values, self._bench(tail.lmk_id))
-            error = "01" if isinstance(result, Warned) else "00"
+            result = function(values, self._bench(command.code, tail, values))
+            error = result.code if isinstance(result, Warned) else "00"
             back = codec.build_response(command, error, result, values, trailer)
-            return Answered(header + back, command.code, error)
+            return Answered(header + back, command.code, error, "", _facts(values, result))
         except CommandError as refused:
             error, where = refused.code, refused.where
         except Exception as broken:
@@ -73,10 +82,34 @@ class Processor:
             if self._fault is not None:
                 self._fault(command.code, broken)
         back = codec.build_error(command, error, trailer)
-        return Answered(header + back, command.code, error, where)
+        return Answered(header + back, command.code, error, where, _facts(values, {}))
 
-    def _bench(self, lmk_id: str) -> Bench:
-        bench = self._benches.get(lmk_id or DEFAULT_LMK)
-        if bench is None:
-            raise CommandError("13", "lmk_id")
-        return bench
+    def _permit(self, code: str) -> None:
+        service = self.service
+        if service.slots.locked and code not in _ALWAYS:
+            raise CommandError(UNLOCKED_ONLY)
+        if code in service.policy.needing_authority and not service.authorised(code):
+            raise CommandError("17")
+
+    def _bench(self, code: str, tail: Tail, values: Values) -> Bench:
+        """The bench with the LMK that ``%NN`` names, else the first key block's own, else 00."""
+        service = self.service
+        if code in _ALWAYS and service.slots.locked:
+            return Bench(NoLmk(), service, tail)
+        lmk_id = tail.lmk_id or _own_lmk(values)
+        return Bench(service.slots.get(lmk_id), service, tail)
+
+
+def _own_lmk(values: Values) -> str:
+    for value in values.values():
+        if isinstance(value, Cryptogram) and value.scheme == "S":
+            own = value.body[14:16]
+            if own != _ANYWHERE:
+                return own
+    return ""
+
+
+def _facts(values: Values, result: Values) -> dict[str, str]:
+    return {
+        name: str(source[name]) for source in (values, result) for name in _TOLD if name in source
+    }

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from hsm import primitives
 from hsm.client.service import HostCommandService
 from hsm.codec import Command
+from hsm.commands import Service
 from hsm.keys import scheme_for
 from hsm.lmk import published_test_lmk
 from hsm.policy import Policy
 from hsm.processor import Processor
+from hsm.slots import Slots
 
 _HEADER = b"0000"
 VAULT_TEST_KEY = "0123456789ABCDEFFEDCBA9876543210"
@@ -20,7 +22,8 @@ VAULT_TEST_KEY = "0123456789ABCDEFFEDCBA9876543210"
 
 def local_processor(entropy: Callable[[int], bytes]) -> Processor:
     """A processor under the published test LMK, header length 4."""
-    return Processor({"00": published_test_lmk()}, Policy(), entropy)
+    slots = Slots({"00": published_test_lmk()})
+    return Processor(Service(slots, Policy(test=True), entropy))
 
 
 def wrap_test_key(key_type: str, clear_hex: str) -> str:

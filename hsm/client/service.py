@@ -1,48 +1,90 @@
-"""The switch's key service in host commands: what each question looks like and what comes back."""
+"""The switch's key service in host commands: what each question looks like and what comes back.
+
+Keys come as texts: ``key:NAME`` and texts of before a change of LMK are resolved by the key ring,
+all of one command at once; ``%NN`` behind a cryptogram becomes the command's LMK.
+"""
 
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from hsm import codec, layouts
+from hsm.block_header import Attributes
 from hsm.codec import Command, Tail
 from hsm.errors import TEXTS, CommandError
 from hsm.keys import Cryptogram, parse_cryptogram, scheme_for
 from hsm.kinds import Values
+from switch.model.held_key import LMK_ID, join_held, split_held
 from switch.model.secret import Secret
-from switch.ports import KeyServiceError
+from switch.ports import KeyRing, KeyServiceError
 
 Exchange = Callable[[Command, bytes], Awaitable[bytes]]
 """Take a command (code and data) to a key service and bring its answer (code, error, data)."""
 
 _TAK: Final = "003"
 _DEK: Final = "00B"
+_IN_BLOCK: Final = "FFF"
+"""Key type of a key block: its header says what the key may do."""
 _BLOCK: Final = 8
 _TEXT_MAX: Final = 247
 """Bytes of text the vault takes at once: its length must fit the first byte."""
 
 _FLAGS: Final = {16: "0", 32: "1", 48: "2"}
+_FLAG_IN_BLOCK: Final = "F"
 
-_parsed = lru_cache(maxsize=4096)(parse_cryptogram)
+
+class _Held(NamedTuple):
+    key: Cryptogram
+    lmk_id: str
+    """Empty: the default LMK."""
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> _Held:
+    cryptogram, lmk_id = split_held(text)
+    if lmk_id and not LMK_ID.fullmatch(lmk_id):
+        raise ValueError("behind % stand two digits, the LMK")
+    return _Held(parse_cryptogram(cryptogram), lmk_id)
+
+
+class NoKeyRing:
+    """The ring of whoever has no key store: every text is a cryptogram and means itself."""
+
+    def resolve(self, text: str) -> str:
+        """The text."""
+        return text
+
+    def require_valid(self, text: str) -> None:
+        """A literal has no limits."""
 
 
 class HostCommandService:
-    """:class:`switch.ports.KeyService` over anything that exchanges host commands."""
+    """:class:`switch.ports.KeyService`, and :class:`switch.keys.tools.KeyTools`, over anything that
+    exchanges host commands."""
 
     def __init__(
-        self, exchange: Exchange, dek: str, lmk_id: str, entropy: Callable[[int], bytes]
+        self,
+        exchange: Exchange,
+        dek: str,
+        lmk_id: str,
+        entropy: Callable[[int], bytes],
+        ring: KeyRing | None = None,
     ) -> None:
-        """``dek``: the vault's key under the LMK. ``entropy(n)`` gives n random bytes (IVs)."""
+        """``dek``: the vault's key. ``lmk_id`` is sent with keys that name no LMK; empty: none is
+        sent, and the device takes 00. ``entropy(n)`` gives n random bytes (IVs)."""
         self._exchange = exchange
         self._dek = dek
-        self._tail = Tail(lmk_id)
+        self._lmk_id = lmk_id
+        self.default_lmk = lmk_id or "00"
         self._entropy = entropy
+        self._ring: KeyRing = ring or NoKeyRing()
 
     async def translate_pin(
         self, source_tpk: str, target_zpk: str, pin_block: Secret[str], account12: Secret[str]
     ) -> Secret[str]:
         """CA, format 01 to 01."""
-        values = {
+        self._ring.require_valid(source_tpk)
+        values: Values = {
             "tpk": source_tpk,
             "zpk": target_zpk,
             "pin_length_max": "12",
@@ -55,12 +97,12 @@ class HostCommandService:
 
     async def make_mac(self, mak: str, text16: bytes) -> bytes:
         """M6 over the folded message: the 8 characters of field 64."""
-        answer = await self._ask(layouts.M6, _mac_values(mak, text16))
+        answer = await self._ask(layouts.M6, self._mac(mak, text16))
         return bytes(answer["mac"], "ascii")
 
     async def check_mac(self, mak: str, text16: bytes, mac: bytes) -> bool:
         """M8. False: the MAC is wrong. One that is not 8 hex characters is wrong unasked."""
-        values = _mac_values(mak, text16)
+        values = self._mac(mak, text16)
         values["mac"] = mac.decode("latin-1")
         if len(mac) != 8 or not set(mac) <= set(b"0123456789ABCDEF"):
             return False
@@ -73,27 +115,62 @@ class HostCommandService:
         return True
 
     async def import_key(self, key_type: str, zmk: str, cryptogram: str) -> tuple[str, str]:
-        """A6, stored under the variant scheme of the key's length."""
-        received = _key(layouts.A6, cryptogram)
-        if not received.scheme and len(received.hex) == 32:
-            received = Cryptogram("X", received.hex)
-        values = {
-            "key_type": key_type,
+        """A6, stored under the ZMK's LMK in the variant scheme of the key's length, or as a key
+        block where the ZMK is one (then only a TR-31 block can say what the key may do)."""
+        self._ring.require_valid(zmk)
+        wrapping = self._hold("A6", zmk)
+        received = self._hold("A6", cryptogram).key
+        if not received.scheme and len(received.body) == 32:
+            received = Cryptogram("X", received.body)
+        blocks = wrapping.key.in_block
+        values: Values = {
+            "key_type": _IN_BLOCK if blocks else key_type,
             "zmk": zmk,
             "key_zmk": received,
-            "scheme_lmk": scheme_for(len(received.hex) // 2),
+            "scheme_lmk": "S" if blocks else _variant_scheme(received),
         }
         answer = await self._ask(layouts.A6, values)
-        return str(answer["key_lmk"]), str(answer["check_value"])
+        return join_held(str(answer["key_lmk"]), wrapping.lmk_id), str(answer["check_value"])
+
+    async def generate_key(self, key_type: str, scheme: str, lmk_id: str) -> tuple[str, str]:
+        """A0, mode 0. Under a key-block LMK (scheme S) a double-length key of this type."""
+        attributes = _ATTRIBUTES.get(key_type) if scheme == "S" else None
+        if scheme == "S" and attributes is None:
+            raise KeyServiceError("A0", "28", f"no key block is known for type {key_type}")
+        values: Values = {
+            "mode": "0",
+            "key_type": _IN_BLOCK if scheme == "S" else key_type,
+            "scheme_lmk": scheme,
+        }
+        tail = Tail(lmk_id or self._lmk_id, attributes=attributes)
+        answer = await self._ask(layouts.A0, values, tail)
+        return join_held(str(answer["key_lmk"]), lmk_id), str(answer["check_value"])
+
+    async def export_key(self, key_type: str, zmk: str, key: str, scheme: str) -> tuple[str, str]:
+        """A8. The device refuses a ZMK weaker than the key (27)."""
+        self._ring.require_valid(zmk)
+        values: Values = {
+            "key_type": self._type("A8", key, key_type),
+            "zmk": zmk,
+            "key": key,
+            "scheme_zmk": scheme,
+        }
+        answer = await self._ask(layouts.COMMANDS["A8"], values)
+        return str(answer["key_zmk"]), str(answer["check_value"])
+
+    async def translate_lmk(self, key_type: str, key: str, to_lmk: str) -> str:
+        """BW under ``%to_lmk``: the device knows which older LMK this one replaces."""
+        held = self._hold("BW", key)
+        values = _typed(held.key, key_type)
+        values["key"] = held.key
+        answer = await self._ask(layouts.COMMANDS["BW"], values, Tail(to_lmk))
+        return join_held(str(answer["key"]), to_lmk)
 
     async def check_value(self, key_type: str, key: str) -> str:
         """BU, 16 hex."""
-        held = _key(layouts.BU, key)
-        values = {"length_flag": _FLAGS[len(held.hex)], "key": held}
-        if key_type.startswith("0"):
-            values["pair_code"] = key_type[1:]
-        else:
-            values |= {"pair_code": "FF", "key_type": key_type}
+        held = self._hold("BU", key)
+        values = _typed(held.key, key_type)
+        values["key"] = key
         return str((await self._ask(layouts.BU, values))["check_value"])
 
     async def protect(self, clear: Secret[str]) -> str:
@@ -101,13 +178,14 @@ class HostCommandService:
 
         Inside: one byte of length, the text in UTF-8, zeros up to whole blocks.
         """
+        self._ring.require_valid(self._dek)
         text = clear.reveal().encode("utf-8")
         if len(text) > _TEXT_MAX:
             raise KeyServiceError("M0", "80", "the text is too long for the vault")
         iv = self._entropy(_BLOCK).hex().upper()
         plain = bytes((len(text),)) + text
         plain += bytes(-len(plain) % _BLOCK)
-        answer = await self._ask(layouts.M0, _vault_values(self._dek, iv, plain))
+        answer = await self._ask(layouts.M0, self._vault(iv, plain))
         return f"v1:{iv}{answer['result'].hex().upper()}"
 
     async def reveal(self, protected: str) -> Secret[str]:
@@ -120,7 +198,7 @@ class HostCommandService:
             data = b""
         if version != "v1" or not data:
             raise KeyServiceError("M2", "15", "not a text of this vault")
-        answer = await self._ask(layouts.M2, _vault_values(self._dek, iv, data))
+        answer = await self._ask(layouts.M2, self._vault(iv, data))
         plain: bytes = answer["result"]
         end = 1 + plain[0]
         if len(plain) != end + -end % _BLOCK or any(plain[end:]):
@@ -130,12 +208,37 @@ class HostCommandService:
         except UnicodeDecodeError:
             raise KeyServiceError("M2", "15", "not a text of this vault") from None
 
-    async def _ask(self, command: Command, values: Values) -> Values:
+    # ---- keys of a command -----------------------------------------------------------------------
+
+    def _hold(self, command: str, text: str) -> _Held:
         try:
-            for name in ("key", "tpk", "zpk", "zmk"):
-                if isinstance(values.get(name), str):
-                    values[name] = _parsed(values[name])
-            body = codec.build_request(command, values, self._tail)
+            return _parsed(self._ring.resolve(text))
+        except ValueError:
+            raise KeyServiceError(command, "26", "not a cryptogram") from None
+
+    def _type(self, command: str, key: str, key_type: str) -> str:
+        return _IN_BLOCK if self._hold(command, key).key.in_block else key_type
+
+    def _take_keys(self, command: str, values: Values) -> Tail:
+        """Put cryptograms in the place of texts; the LMK they are all under is the tail."""
+        lmk_id: str | None = None
+        for name in _KEY_FIELDS:
+            text = values.get(name)
+            if not isinstance(text, str):
+                continue
+            values[name], its_lmk = self._hold(command, text)
+            its_lmk = its_lmk or self._lmk_id
+            if lmk_id is not None and (its_lmk or "00") != (lmk_id or "00"):
+                # Half of them were written under another LMK and are not moved yet.
+                raise KeyServiceError(command, "13", "its keys are under different LMKs")
+            lmk_id = lmk_id or its_lmk
+        return Tail(self._lmk_id if lmk_id is None else lmk_id)
+
+    async def _ask(self, command: Command, values: Values, tail: Tail | None = None) -> Values:
+        """Send a command; without ``tail`` under the LMK that its keys name."""
+        found = self._take_keys(command.code, values)
+        try:
+            body = codec.build_request(command, values, tail or found)
         except (ValueError, KeyError):
             raise KeyServiceError(command.code, "15", "the request cannot be written") from None
         data = await self._exchange(command, body)
@@ -147,35 +250,55 @@ class HostCommandService:
             raise KeyServiceError(command.code, error, TEXTS.get(error, "refused"))
         return answer
 
+    def _mac(self, mak: str, text16: bytes) -> Values:
+        """Algorithm 1 over 16 characters, padding 1 (which adds nothing), 8 hex digits back."""
+        return {
+            "mode": "0",
+            "form": "2",
+            "mac_size": "0",
+            "algorithm": "1",
+            "padding": "1",
+            "key_type": self._type("M6", mak, _TAK),
+            "key": mak,
+            "message": text16,
+        }
 
-def _key(command: Command, text: str) -> Cryptogram:
-    try:
-        return _parsed(text)
-    except ValueError:
-        raise KeyServiceError(command.code, "26", "not a cryptogram") from None
+    def _vault(self, iv: str, data: bytes) -> Values:
+        return {
+            "mode": "01",
+            "form": "1",
+            "output_form": "1",
+            "key_type": self._type("M0", self._dek, _DEK),
+            "key": self._dek,
+            "iv": iv,
+            "data": data,
+        }
 
 
-def _mac_values(mak: str, text16: bytes) -> Values:
-    """Algorithm 1 over 16 characters, padding 1 (which adds nothing), 8 hex digits back."""
-    return {
-        "mode": "0",
-        "form": "2",
-        "mac_size": "0",
-        "algorithm": "1",
-        "padding": "1",
-        "key_type": _TAK,
-        "key": mak,
-        "message": text16,
-    }
+_KEY_FIELDS: Final = ("key", "tpk", "zpk", "zmk")
+
+_ATTRIBUTES: Final = {
+    "000": Attributes("K0", "T2", "N", "00", "N"),
+    "001": Attributes("P0", "T2", "N", "00", "E"),
+    "002": Attributes("P0", "T2", "N", "00", "E"),
+    "003": Attributes("M3", "T2", "N", "00", "E"),
+    "008": Attributes("M3", "T2", "N", "00", "E"),
+    "00B": Attributes("D0", "T2", "N", "00", "N"),
+}
+"""What a key block made by A0 says of a key of this type: usage, algorithm, mode, exportability.
+Master and vault keys stay at home."""
 
 
-def _vault_values(dek: str, iv: str, data: bytes) -> Values:
-    return {
-        "mode": "01",
-        "form": "1",
-        "output_form": "1",
-        "key_type": _DEK,
-        "key": dek,
-        "iv": iv,
-        "data": data,
-    }
+def _typed(key: Cryptogram, key_type: str) -> Values:
+    """How BU and BW name a key's type: a pair code and a length flag, or ``FF`` and the type."""
+    if key.in_block:
+        return {"pair_code": "FF", "length_flag": _FLAG_IN_BLOCK, "key_type": _IN_BLOCK}
+    flag = _FLAGS[len(key.body)]
+    if key_type.startswith("0"):
+        return {"pair_code": key_type[1:], "length_flag": flag}
+    return {"pair_code": "FF", "length_flag": flag, "key_type": key_type}
+
+
+def _variant_scheme(received: Cryptogram) -> str:
+    """A TR-31 block does not show its key's length: double, as every key of the trade is."""
+    return "U" if received.in_block else scheme_for(len(received.body) // 2)

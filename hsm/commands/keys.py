@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from hsm import keys, layouts, primitives
+from hsm import keys, layouts, primitives, uses
 from hsm.commands.bench import Bench, Warned, hex_of, performs
 from hsm.errors import CommandError
 from hsm.kinds import Values
+from hsm.lmk import NewKey
 
 _FLAG_LENGTHS: Final = {"0": 8, "1": 16, "2": 24}
-_ZMK, _TMK = "000", "002"
 
 
 @performs(layouts.A0)
@@ -23,12 +23,14 @@ def generate(values: Values, bench: Bench) -> Values:
         raise CommandError("26", "scheme_zmk")
     zmk = b""
     if exported:
-        zmk = bench.key(_TMK if values.get("zmk_flag") == "1" else _ZMK, values["zmk"])
+        tmk = uses.TMK_WRAPS.under(bench.policy.tmk_type)
+        zmk_use = tmk if values.get("zmk_flag") == "1" else uses.ZMK_WRAPS
+        zmk = bench.key(zmk_use, values["zmk"], "zmk")
         if len(zmk) < length:
             raise CommandError("27", "zmk")
     clear = bench.new_key(length)
     answer: Values = {
-        "key_lmk": bench.lmk.wrap(key_type, scheme, clear),
+        "key_lmk": bench.keep(NewKey(key_type, scheme, bench.attributes), clear),
         "check_value": hex_of(primitives.check_value(clear)[:3]),
     }
     if exported:
@@ -42,7 +44,7 @@ def import_key(values: Values, bench: Bench) -> Values:
     key_type = values["key_type"]
     if key_type in bench.policy.kept_home:
         raise CommandError("29", "key_type")
-    zmk = bench.key(_ZMK, values["zmk"])
+    zmk = bench.key(uses.ZMK_UNWRAPS, values["zmk"], "zmk")
     if "atalla_variant" in values:
         zmk = keys.atalla(zmk, int(values["atalla_variant"]))
     received = keys.unwrap(zmk, values["key_zmk"])
@@ -50,7 +52,7 @@ def import_key(values: Values, bench: Bench) -> Values:
         raise CommandError("11", "key_zmk")
     clear = primitives.odd_parity(received)
     answer = {
-        "key_lmk": bench.lmk.wrap(key_type, values["scheme_lmk"], clear),
+        "key_lmk": bench.keep(NewKey(key_type, values["scheme_lmk"], bench.attributes), clear),
         "check_value": hex_of(primitives.check_value(clear)[:3]),
     }
     return answer if clear == received else Warned(answer)
@@ -60,8 +62,8 @@ def import_key(values: Values, bench: Bench) -> Values:
 def check_value(values: Values, bench: Bench) -> Values:
     """Eight zero bytes under the key: 16 hex, or the first 6."""
     key = values["key"]
-    if len(key.hex) != 2 * _FLAG_LENGTHS[values["length_flag"]]:
+    if len(key.body) != 2 * _FLAG_LENGTHS[values["length_flag"]]:
         raise CommandError("05", "length_flag")
     key_type = values.get("key_type") or "0" + values["pair_code"]
-    check = hex_of(primitives.check_value(bench.key(key_type, key)))
+    check = hex_of(primitives.check_value(bench.key(uses.any_use(key_type), key, "key")))
     return {"check_value": check[:6] if values.get("kcv_form") == "1" else check}

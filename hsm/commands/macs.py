@@ -3,10 +3,11 @@
 from hmac import compare_digest
 from typing import Final
 
-from hsm import layouts, primitives
+from hsm import layouts, primitives, uses
 from hsm.commands.bench import Bench, allow, hex_of, performs
 from hsm.errors import CommandError
 from hsm.kinds import Values
+from hsm.uses import Use
 
 _MAC_TYPES: Final = ("003", "008")
 _OPEN_MODES: Final = ("1", "2")
@@ -16,22 +17,24 @@ _OPEN_MODES: Final = ("1", "2")
 @performs(layouts.M6)
 def make(values: Values, bench: Bench) -> Values:
     """The MAC, cut to its size; for a part of a message the chain to go on with as well."""
-    chain = _chain(values, bench)
+    chain = _chain(values, bench, uses.MAC_MAKES)
     return {"chain": chain, "mac": chain[: layouts.mac_width(values)]}
 
 
 @performs(layouts.M8)
 def check(values: Values, bench: Bench) -> Values:
     """00 or 01. The comparison takes the same time wherever the difference is."""
-    chain = _chain(values, bench)
-    if "mac" in values and not compare_digest(chain[: layouts.mac_width(values)], values["mac"]):
-        raise CommandError("01")
+    bench.may_verify(values["key"])
+    chain = _chain(values, bench, uses.MAC_VERIFIES)
+    if "mac" in values:
+        expected = chain[: layouts.mac_width(values)]
+        bench.verdict(values["key"], compare_digest(expected, values["mac"]))
     return {"chain": chain}
 
 
-def _chain(values: Values, bench: Bench) -> str:
+def _chain(values: Values, bench: Bench, use: Use) -> str:
     allow(values["key_type"], _MAC_TYPES)
-    key = bench.key(values["key_type"], values["key"])
+    key = bench.key(use.under(values["key_type"]), values["key"], "key")
     x919 = values["algorithm"] == "3"
     if x919 and len(key) != 16:
         raise CommandError("27", "key")

@@ -2,22 +2,20 @@
 
 from typing import Final
 
-from hsm import layouts, primitives
+from hsm import layouts, primitives, uses
 from hsm.commands.bench import Bench, hex_of, performs
 from hsm.errors import CommandError
 from hsm.kinds import Values
+from hsm.policy import PIN_FORMATS
 
-_FORMATS: Final = frozenset({"01", "02", "03", "04", "05", "34", "47", "48"})
-"""PIN block codes that exist; of them only 01 (ISO 9564-1 format 0) is spoken yet."""
-
-_TPK, _ZPK = "002", "001"
+_FORMATS: Final = frozenset(PIN_FORMATS)
 
 
 @performs(layouts.CA)
 def translate(values: Values, bench: Bench) -> Values:
     """From the terminal's PIN key to the bank's, in the same format, over the same account."""
-    tpk = bench.key(_TPK, values["tpk"])
-    zpk = bench.key(_ZPK, values["zpk"], "11")
+    tpk = bench.key(uses.TPK_OPENS.under(bench.policy.tpk_type), values["tpk"], "tpk")
+    zpk = bench.key(uses.ZPK_CLOSES, values["zpk"], "zpk", "11")
     formats = (values["source_format"], values["target_format"])
     if not _FORMATS.issuperset(formats):
         raise CommandError("23")

@@ -3,6 +3,7 @@
 import os
 import secrets
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +12,14 @@ from twisted.internet.error import CannotListenError
 
 from hsm import primitives, selftest
 from hsm.address import Address
+from hsm.commands import Service
 from hsm.daemon import logs, metrics
 from hsm.daemon.hardening import harden
 from hsm.daemon.protocol import HostFactory, Limits
-from hsm.lmk import VariantLmk
+from hsm.lmk import Lmk
 from hsm.policy import Policy
 from hsm.processor import Processor
+from hsm.slots import Slots
 from hsm.texts import say
 
 GOODBYE_S = 2.0
@@ -28,7 +31,7 @@ class Options:
     """What ``yyt hsm serve`` was told."""
 
     listen: Address
-    lmk: VariantLmk
+    lmks: Mapping[str, Lmk]
     policy: Policy
     limits: Limits
     metrics_port: int | None
@@ -54,7 +57,8 @@ def serve(options: Options, reactor: Any) -> None:
         at = f"{os.path.basename(place.filename)}:{place.lineno}"
         log.error("fault", command=command, error=type(error).__name__, at=at)
 
-    processor = Processor({"00": options.lmk}, options.policy, secrets.token_bytes, fault)
+    service = Service(Slots(options.lmks), options.policy, secrets.token_bytes)
+    processor = Processor(service, fault)
     factory = HostFactory(processor, options.limits, options.uids, reactor, log)
     try:
         port = _listen(options.listen, factory, reactor)
@@ -64,7 +68,9 @@ def serve(options: Options, reactor: Any) -> None:
     except CannotListenError as error:
         what = f"{options.listen} ({error.socketError})"
         raise CannotServeError(say("cannot_listen", what)) from None
-    reactor.addSystemEventTrigger("before", "shutdown", _stop, reactor, port, factory, options.lmk)
+    reactor.addSystemEventTrigger(
+        "before", "shutdown", _stop, reactor, port, factory, service.slots
+    )
     reactor.callWhenRunning(_ready, options, port, side, hardened, log)
     reactor.run()
     log.info("stopped")
@@ -86,13 +92,17 @@ def _ready(options: Options, port: Any, side: Any, hardened: dict[str, str], log
         address=str(address),
         pid=os.getpid(),
         metrics_address=f"http://127.0.0.1:{side.getHost().port}/metrics" if side else "",
-        lmk="test" if options.lmk.test else "live",
-        lmk_check_value=options.lmk.check_value,
+        lmks={slot: _told(lmk) for slot, lmk in options.lmks.items()},
         hardening=hardened,
     )
 
 
-def _stop(reactor: Any, port: Any, factory: HostFactory, lmk: VariantLmk) -> Deferred[Any]:
+def _told(lmk: Lmk) -> dict[str, str]:
+    status = "test" if lmk.test else "live"
+    return {"scheme": lmk.scheme, "status": status, "check_value": lmk.check_value}
+
+
+def _stop(reactor: Any, port: Any, factory: HostFactory, slots: Slots) -> Deferred[Any]:
     """No new connections, the last answers out, keys forgotten."""
     late = reactor.callLater(GOODBYE_S, factory.abort)
     done = DeferredList([maybeDeferred(port.stopListening), factory.close()])
@@ -100,7 +110,7 @@ def _stop(reactor: Any, port: Any, factory: HostFactory, lmk: VariantLmk) -> Def
     def clean(result: object) -> object:
         if late.active():
             late.cancel()
-        lmk.forget()
+        slots.clear()
         primitives.forget()
         return result
 

@@ -4,6 +4,15 @@ Nothing else in the project imports a cipher library (import rules). Errors are 
 name lengths, never values.
 """
 
+from hsm.primitives.aes import (
+    AES_BLOCK,
+    aes_cbc_decrypt,
+    aes_cbc_encrypt,
+    aes_cmac,
+    aes_context,
+    aes_decrypt,
+    aes_encrypt,
+)
 from hsm.primitives.des import (
     BLOCK,
     CONTEXTS_MAX,
@@ -32,10 +41,17 @@ from hsm.primitives.pin_blocks import (
 )
 
 __all__ = [
+    "AES_BLOCK",
     "BLOCK",
     "CONTEXTS_MAX",
     "PinBlockError",
     "account12",
+    "aes_cbc_decrypt",
+    "aes_cbc_encrypt",
+    "aes_cmac",
+    "aes_context",
+    "aes_decrypt",
+    "aes_encrypt",
     "cbc_decrypt",
     "cbc_encrypt",
     "cbc_mac",

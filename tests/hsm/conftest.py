@@ -8,24 +8,25 @@ import pytest
 
 from hsm import codec, primitives
 from hsm.codec import Tail
+from hsm.commands import Service
 from hsm.keys import parse_cryptogram, scheme_for
 from hsm.layouts import COMMANDS
-from hsm.lmk import published_test_lmk
+from hsm.lmk import published_test_lmk, published_test_lmks
 from hsm.policy import Policy
 from hsm.processor import Processor
+from hsm.slots import Slots
 
 
 class Host:
     """Speaks to one processor under the published test LMK with header length 4."""
 
     def __init__(self, policy: Policy | None = None) -> None:
+        self.lmks = published_test_lmks()
         self.lmk = published_test_lmk()
         self.faults: list[str] = []
         self.entropy = Entropy()
         self.processor = Processor(
-            {"00": self.lmk},
-            policy or Policy(),
-            self.entropy,
+            Service(Slots(self.lmks), policy or Policy(), self.entropy),
             lambda command, error: self.faults.append(f"{command} {error!r}"),
         )
 
@@ -34,13 +35,15 @@ class Host:
         clear = primitives.odd_parity(bytes.fromhex(clear_hex))
         return self.lmk.wrap(key_type, scheme or scheme_for(len(clear)), clear)
 
-    def ask(self, code: str, lmk_id: str = "", **values: Any) -> tuple[str, dict[str, Any]]:
+    def ask(
+        self, code: str, lmk_id: str = "", tail: Tail | None = None, **values: Any
+    ) -> tuple[str, dict[str, Any]]:
         """(error, fields) of one command; cryptograms may be given as text."""
         command = COMMANDS[code]
         for name, value in values.items():
-            if isinstance(value, str) and value[:1] in "UTXYZ" and len(value) > 16:
+            if isinstance(value, str) and value[:1] in "UTXYZSR" and len(value) > 16:
                 values[name] = parse_cryptogram(value)
-        frame = b"0042" + codec.build_request(command, values, Tail(lmk_id))
+        frame = b"0042" + codec.build_request(command, values, tail or Tail(lmk_id))
         answer = self.raw(frame)
         assert answer[:4] == b"0042"
         error, fields, _ = codec.parse_response(command, answer[4:], values)

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hsm import codec
+from hsm.block_header import Attributes
 from hsm.codec import Command, Field, Option, Tail
+from hsm.commands import Service
 from hsm.errors import TEXTS, CommandError
 from hsm.keys import SCHEME_BYTES, Cryptogram
 from hsm.kinds import Bytes, Choice, Counted, Digits, Hex, Key, Text
@@ -15,6 +17,8 @@ from hsm.layouts import COMMANDS
 from hsm.lmk import published_test_lmk
 from hsm.policy import Policy
 from hsm.processor import Processor
+from hsm.slots import Slots
+from hsm.tail import TRAILER
 
 COMMAND_LIST = sorted(COMMANDS.values(), key=lambda command: command.code)
 
@@ -40,7 +44,8 @@ def value_of(kind: Any, seen: dict[str, Any]) -> st.SearchStrategy[Any]:
             tagged = st.sampled_from("UTXYZ").flatmap(
                 lambda tag: hex_text(2 * SCHEME_BYTES[tag]).map(lambda h: Cryptogram(tag, h))
             )
-            return tagged | hex_text(plain).map(lambda h: Cryptogram("", h))
+            blocks = st.builds(key_block, st.sampled_from("SR"), hex_text(48))
+            return tagged | blocks | hex_text(plain).map(lambda h: Cryptogram("", h))
         case Bytes(width=width_of):
             return st.binary(min_size=width_of(seen), max_size=width_of(seen))
         case Counted(form=form):
@@ -48,6 +53,11 @@ def value_of(kind: Any, seen: dict[str, Any]) -> st.SearchStrategy[Any]:
                 return st.text(st.characters(max_codepoint=127), max_size=40).map(str.encode)
             return st.binary(max_size=40)
     raise AssertionError(kind)
+
+
+def key_block(scheme: str, body: str) -> Cryptogram:
+    """Something with the outside of a key block."""
+    return Cryptogram(scheme, f"00{16 + len(body):03d}72TN00N0000{body}")
 
 
 def fill(draw: st.DrawFn, parts: tuple[codec.Part, ...], seen: dict[str, Any]) -> dict[str, Any]:
@@ -65,11 +75,22 @@ def fill(draw: st.DrawFn, parts: tuple[codec.Part, ...], seen: dict[str, Any]) -
     return values
 
 
-tails = st.builds(
-    Tail,
-    st.sampled_from(("", "00", "07")),
-    st.binary(max_size=32).map(lambda b: codec.TRAILER + b) | st.just(b""),
+lmk_ids = st.sampled_from(("", "00", "07"))
+trailers = st.binary(max_size=32).map(lambda b: TRAILER + b) | st.just(b"")
+attributes = st.builds(
+    Attributes,
+    usage=st.sampled_from(("72", "P0", "M3")),
+    algorithm=st.sampled_from(("T2", "A3")),
+    mode=st.sampled_from("NEDGV"),
+    key_version=st.just("00"),
+    export=st.sampled_from("NSE"),
+    blocks=st.sampled_from(((), (("KS", "0001"),), (("KC", "00AA"), ("TS", "2026")))),
 )
+tails = st.builds(Tail, lmk_ids, trailers, st.none(), st.just(""), st.just(""))
+attributed_tails = st.builds(
+    Tail, lmk_ids, trailers, st.none() | attributes, st.sampled_from(("", "N", "S", "E")),
+    st.sampled_from(("", "0")),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMAND_LIST, ids=lambda command: command.code)
@@ -77,7 +98,7 @@ tails = st.builds(
 def test_a_request_reads_back(command: Command, data: st.DataObject) -> None:
     """parse(build(values)) == values for every table, with LMK id and trailer."""
     values = fill(data.draw, command.request, {})  # type: ignore[arg-type]
-    tail = data.draw(tails)
+    tail = data.draw(attributed_tails if command.attributed else tails)
 
     built = codec.build_request(command, values, tail)
 
@@ -109,7 +130,9 @@ garbage = st.binary(max_size=120) | st.text("0123456789ABCDEFUTXYZS;%#\x19", max
 def test_garbage_is_answered_with_an_error_code(code: str, body: bytes) -> None:
     """Whatever stands behind a code, the answer has the header, a code and a known error, and no
     fault of ours (41) is behind it."""
-    processor = Processor({"00": published_test_lmk()}, Policy(), lambda n: bytes(range(n)))
+    processor = Processor(
+        Service(Slots({"00": published_test_lmk()}), Policy(), lambda n: bytes(range(n)))
+    )
 
     answered = processor.answer(b"HEAD" + code.encode() + body)
 

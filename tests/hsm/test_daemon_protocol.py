@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransportWithDisconnection
 
+from hsm.commands import Service
 from hsm.daemon import hardening
 from hsm.daemon.protocol import LOG_LINES_MAX, HostConnection, HostFactory, Limits
 from hsm.lmk import published_test_lmk
 from hsm.policy import FRAME_MAX, Policy
 from hsm.processor import Processor
+from hsm.slots import Slots
 
 LIMITS = Limits(connections_max=2, frame_ms=5_000, idle_ms=60_000)
 
@@ -41,7 +43,9 @@ class House:
     def __init__(self, limits: Limits = LIMITS) -> None:
         self.clock = Clock()
         self.log = Log()
-        processor = Processor({"00": published_test_lmk()}, Policy(), lambda n: bytes(range(n)))
+        processor = Processor(
+            Service(Slots({"00": published_test_lmk()}), Policy(), lambda n: bytes(range(n)))
+        )
         self.factory = HostFactory(processor, limits, {1000}, self.clock, self.log)
         self.factory.startFactory()
 
@@ -62,7 +66,7 @@ def framed(*bodies: bytes) -> bytes:
 
 PIPELINE = framed(b"0001NC", b"0002B20002hi", b"0003ZZ", b"0004NO01", b"")
 ANSWERS = framed(
-    b"0001ND00CDDE903DC6B735F7YYT0-0001", b"0002B300hi", b"0003Z[68", b"0004NP000", b"ZZ51"
+    b"0001ND00B92D36B73662A61CYYT0-0001", b"0002B300hi", b"0003Z[68", b"0004NP000", b"ZZ51"
 )
 
 

@@ -103,7 +103,7 @@ def test_serving_over_tcp() -> None:
         with hsm.connect() as connection:
             connection.sendall(framed(b"0001NC") + framed(b"0002B20002hi") + framed(b"0003XX"))
             answers = read(connection, 3)
-            assert answers == [b"0001ND00CDDE903DC6B735F7YYT0-0001", b"0002B300hi", b"0003XY68"]
+            assert answers == [b"0001ND00B92D36B73662A61CYYT0-0001", b"0002B300hi", b"0003XY68"]
             with hsm.connect() as another:
                 assert another.recv(1) == b""
         page = urllib.request.urlopen(hsm.ready["metrics_address"], timeout=WAIT_S).read()
@@ -133,7 +133,7 @@ def test_unix_socket_survives_kill_9(tmp_path: Path) -> None:
         hsm.process.wait(WAIT_S)
     assert path.exists()
     with daemon("--listen", f"unix:{path}") as hsm:
-        assert console.ask(hsm.address, layouts.NC, {})["lmk_check_value"] == "CDDE903DC6B735F7"
+        assert console.ask(hsm.address, layouts.NC, {})["lmk_check_value"] == "B92D36B73662A61C"
         hsm.stop()
     assert not path.exists()
 
@@ -180,7 +180,7 @@ def test_command_line_round_trip(tmp_path: Path) -> None:
     with daemon("--listen", f"unix:{tmp_path}/hsm.sock") as hsm:
         where = ("--connect", str(hsm.address))
         status = json.loads(run("status", "--json", *where))
-        assert status["lmk_check_value"] == "CDDE903DC6B735F7"
+        assert status["lmk_check_value"] == "B92D36B73662A61C"
         made = json.loads(run("generate-key", "--type", "00B", *where))
         checked = console.ask(
             hsm.address,

@@ -51,8 +51,8 @@ def test_a_flipped_bit_is_seen_by_parity() -> None:
     """Damage makes a random half; its parity holds for one in 256 only, never in these."""
     good = LMK.wrap("003", "U", KEY)
     for at in range(32):
-        changed = f"{int(good.hex[at], 16) ^ 1:X}"
-        bad = Cryptogram("U", good.hex[:at] + changed + good.hex[at + 1 :])
+        changed = f"{int(good.body[at], 16) ^ 1:X}"
+        bad = Cryptogram("U", good.body[:at] + changed + good.body[at + 1 :])
         with pytest.raises(ParityError):
             LMK.unwrap("003", bad)
 

@@ -1,0 +1,1 @@
+"""CW, CY, KQ, KW: card verification values and EMV cryptograms."""

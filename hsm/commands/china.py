@@ -1,0 +1,1 @@
+"""MS, and this project's own SM4 commands."""

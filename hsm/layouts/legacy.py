@@ -1,0 +1,1 @@
+"""Tables of the older key translations between ZMK and LMK."""
