@@ -9,7 +9,7 @@ from typing import Any
 from switch.keys import intake
 from switch.keys.configured import literals
 from switch.keys.desk import note, officer, settings_of, store_of, tell, tell_json, with_tools
-from switch.keys.moving import Literal, Mover
+from switch.keys.moving import Mover
 from switch.keys.tables import event_table, key_table
 from switch.keys.texts import say
 from switch.keys.tools import KeyTools
@@ -67,6 +67,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     move = _verb(verbs, "rotate-lmk", _rotate_lmk)
     move.add_argument("--from", dest="from_lmk", type=_lmk_id, required=True, help=say("from"))
     move.add_argument("--to", dest="to_lmk", type=_lmk_id, required=True, help=say("to"))
+    move.add_argument("--wait-s", type=int, default=15, metavar="N", help=say("wait"))
     move.add_argument("--finish", action="store_true", help=say("finish"))
     _verb(verbs, "check", _check)
 
@@ -115,7 +116,7 @@ def _source(parser: argparse.ArgumentParser) -> None:
 
 
 def _making(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--lmk", type=_lmk_id, default="", metavar="NN", help=say("lmk"))
+    parser.add_argument("--lmk", type=_lmk_id, metavar="NN", help=say("lmk"))
     parser.add_argument("--scheme", choices=("U", "T", "S"), default="U", help=say("scheme"))
 
 
@@ -222,7 +223,7 @@ def _keep(
 
         async def work(tools: KeyTools) -> StoredKey:
             if makes:
-                brought = await intake.make(tools, key, args.scheme, args.lmk)
+                brought = await intake.make(tools, key, args.scheme, args.lmk or "")
             else:
                 brought = await intake.bring(tools, conn, key, args)
             whole = intake.filled(key, brought, tools.default_lmk)
@@ -310,14 +311,13 @@ def _rotate_lmk(args: argparse.Namespace) -> int:
     if args.from_lmk == args.to_lmk:
         raise SystemExit("--from, --to")
     settings = settings_of(args.config)
-    mine = [Literal(key.key_type, key.text) for key in literals(settings)]
     with store_of(settings) as conn:
 
         async def work(tools: KeyTools) -> list[str]:
-            mover = Mover(conn, tools, mine, officer())
+            mover = Mover(conn, tools, literals(settings), officer())
             if args.finish:
                 return mover.finish(args.from_lmk, args.to_lmk)
-            return await mover.move(args.from_lmk, args.to_lmk, _progress)
+            return await mover.move(args.from_lmk, args.to_lmk, _progress, args.wait_s)
 
         waits = with_tools(settings, work)
     if args.finish:

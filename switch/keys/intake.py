@@ -135,7 +135,7 @@ def filled(key: StoredKey, brought: Brought, default_lmk: str) -> StoredKey:
         key,
         held=brought.held,
         check_value=brought.check_value,
-        scheme=brought.held[:1],
+        scheme=brought.held[0] if brought.held[0] in "UTS" else "Z",
         lmk_id=split_held(brought.held).lmk_id or default_lmk,
     )
 

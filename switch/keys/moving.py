@@ -8,15 +8,15 @@ commit makes all successors the keys, and whatever was written under the old LMK
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from msgspec import Struct
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, FirstError, gatherResults
 
+from switch.keys.configured import ConfiguredKey
 from switch.keys.desk import pause
 from switch.keys.tools import KeyTools
 from switch.model.held_key import split_held
 from switch.observe.crash import crash_point
 from switch.store.key_source import load_snapshot
-from switch.store.key_store import KeyConnection
+from switch.store.key_store import KeyConnection, KeyRefused
 from switch.store.lmk_rotation import (
     Rotation,
     Text,
@@ -26,47 +26,39 @@ from switch.store.lmk_rotation import (
     nodes_behind,
     open_rotation,
     translated,
+    under_way,
 )
 
 WINDOW: Final = 16
 """Keys that are with the HSM at once."""
 ROUND_S: Final = 0.5
-"""Between two looks for what was written meanwhile."""
-ROUNDS_MAX: Final = 60
-"""Looks after which the command ends and says what it still waits for."""
+"""Between two looks for what was written meanwhile, and for nodes."""
 
 Progress = Callable[[int, int], None]
 """(keys done, keys to do)."""
-
-
-class Literal(Struct, frozen=True):
-    """A key that stands in a configuration as a cryptogram."""
-
-    key_type: str
-    text: str
 
 
 class Mover:
     """One rotation by one officer."""
 
     def __init__(
-        self, conn: KeyConnection, tools: KeyTools, literals: Sequence[Literal], by_whom: str
+        self, conn: KeyConnection, tools: KeyTools, literals: Sequence[ConfiguredKey], by_whom: str
     ) -> None:
         self._conn = conn
         self._tools = tools
         self._literals = literals
         self._by_whom = by_whom
 
-    async def move(self, from_lmk: str, to_lmk: str, progress: Progress) -> list[str]:
-        """Move every key; the nodes that have not taken the new ones yet are returned. Raises
-        KeyRefused (another rotation is under way) and KeyServiceError (it may be run again)."""
+    async def move(self, from_lmk: str, to_lmk: str, progress: Progress, wait_s: int) -> list[str]:
+        """Move every key and give the nodes ``wait_s`` seconds to take the new ones; those that
+        have not are returned. Raises KeyRefused (another rotation is under way) and KeyServiceError (it may be run again)."""
         rotation = open_rotation(self._conn, from_lmk, to_lmk, self._by_whom)
         await self._translate(rotation, progress)
         while not flip(self._conn, rotation, self._tools.default_lmk, self._by_whom):
             await self._translate(rotation, progress)
         crash_point("keys flipped, nodes not told")
         behind: list[str] = []
-        for _ in range(ROUNDS_MAX):
+        for _ in range(1 + int(wait_s / ROUND_S)):
             behind = nodes_behind(self._conn, 0)
             if self._left(rotation):
                 await self._translate(rotation, progress)
@@ -78,26 +70,40 @@ class Mover:
 
     def finish(self, from_lmk: str, to_lmk: str) -> list[str]:
         """What still needs the old LMK; empty: nothing, and the rotation is ended."""
-        rotation = open_rotation(self._conn, from_lmk, to_lmk, self._by_whom)
-        unmoved = [f"{text.key_type} {text.held}" for text in self._left(rotation)]
-        return unmoved or finish(self._conn, rotation, self._tools.default_lmk, self._by_whom)
+        rotation = under_way(self._conn)
+        if rotation is None or (rotation.from_lmk, rotation.to_lmk) != (from_lmk, to_lmk):
+            raise KeyRefused(f"no rotation from LMK {from_lmk} to {to_lmk} is under way")
+        unmoved = [literal.place for literal, _ in self._old_literals(rotation)]
+        if rotation.flipped and unmoved:
+            return unmoved
+        return finish(self._conn, rotation, self._tools.default_lmk, self._by_whom)
 
     def _left(self, rotation: Rotation) -> list[Text]:
+        mine = [Text(held, literal.key_type) for literal, held in self._old_literals(rotation)]
+        return left(self._conn, rotation, self._tools.default_lmk, mine)
+
+    def _old_literals(self, rotation: Rotation) -> list[tuple[ConfiguredKey, str]]:
+        """Literals whose newest form is under the old LMK."""
         default = self._tools.default_lmk
         successors = load_snapshot(self._conn).successors
-        mine = []
-        for literal in self._literals:
-            held = successors.get(literal.text, literal.text)
-            if (split_held(held).lmk_id or default) == rotation.from_lmk:
-                mine.append(Text(held, literal.key_type))
-        return left(self._conn, rotation, default, mine)
+        newest = [
+            (literal, successors.get(literal.text, literal.text)) for literal in self._literals
+        ]
+        return [
+            (literal, held)
+            for literal, held in newest
+            if (split_held(held).lmk_id or default) == rotation.from_lmk
+        ]
 
     async def _translate(self, rotation: Rotation, progress: Progress) -> None:
         todo = self._left(rotation)
         for at in range(0, len(todo), WINDOW):
             batch = todo[at : at + WINDOW]
             asked = [Deferred.fromCoroutine(self._one(rotation, text)) for text in batch]
-            await gatherResults(asked, consumeErrors=True)
+            try:
+                await gatherResults(asked, consumeErrors=True)
+            except FirstError as first:
+                first.subFailure.raiseException()
             progress(min(at + WINDOW, len(todo)), len(todo))
 
     async def _one(self, rotation: Rotation, text: Text) -> None:

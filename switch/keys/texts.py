@@ -66,6 +66,7 @@ _TEXTS: Final = {
     "yes": ("不再询问", "do not ask"),
     "from": ("旧 LMK 编号", "id of the old LMK"),
     "to": ("新 LMK 编号", "id of the new LMK"),
+    "wait": ("等待各节点启用新密钥的秒数", "seconds to wait for the nodes to take the keys"),
     "finish": (
         "确认再无任何引用旧 LMK 之处，结束更换",
         "make sure that nothing refers to the old LMK, and end the rotation",

@@ -193,7 +193,7 @@ def add(conn: connection, key: StoredKey, detail: str) -> StoredKey:
     with db_transaction(conn) as cur:
         if _newest(cur, key.name):
             raise KeyRefused(f"the name {key.name!r} is taken: use rotate for its next version")
-        return _insert(cur, key, "import", detail)
+        return _insert(cur, key, "add", detail)
 
 
 def add_version(conn: connection, key: StoredKey, detail: str) -> StoredKey:

@@ -51,7 +51,7 @@ ORDER BY p.place
 """  # noqa: S608 - constants
 
 _FLIP = (
-    """UPDATE stored_key k SET held = s.new_text, lmk_id = %(to)s, scheme = left(s.new_text, 1),
+    """UPDATE stored_key k SET held = s.new_text, lmk_id = %(to)s, scheme = held_scheme(s.new_text),
         changed_at = clock_timestamp(), changed_by = %(by)s
         FROM key_successor s WHERE s.rotation = %(rotation)s AND s.old_text = k.held
         RETURNING k.name, k.version, k.check_value""",
@@ -80,6 +80,12 @@ def open_rotation(conn: connection, from_lmk: str, to_lmk: str, by_whom: str) ->
             f"yyt key rotate-lmk --from {found.from_lmk} --to {found.to_lmk} --finish"
         )
     return found
+
+
+def under_way(conn: connection) -> Rotation | None:
+    """The rotation that is not finished; at most one is."""
+    with conn.cursor() as cur:
+        return _under_way(cur)
 
 
 def left(

@@ -93,6 +93,11 @@ CREATE FUNCTION held_lmk(held text, default_ text) RETURNS text LANGUAGE sql IMM
                 ELSE coalesce(substring(held FROM '%([0-9]{2})$'), default_) END
 $$;
 
+-- Its scheme; a key of single length is written without a tag.
+CREATE FUNCTION held_scheme(held text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT coalesce(substring(held FROM '^[UTSZ]'), 'Z')
+$$;
+
 -- What a key is never changes, and no history is lost (as I15 has it for payments).
 CREATE TRIGGER stored_key_stays BEFORE DELETE ON stored_key
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
