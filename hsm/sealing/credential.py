@@ -8,15 +8,15 @@ import os
 from pathlib import Path
 from typing import Final
 
-from msgspec import ValidationError, convert
-
 from hsm.primitives.aead import NONCE_BYTES, NotAuthenticError, gcm_open_into, gcm_seal
 from hsm.primitives.kdf import hkdf_sha256_into
-from hsm.sealing.entries import CredentialEntry, Entry, Name
+from hsm.sealing.entries import CredentialEntry, Entry
 from hsm.sealing.errors import BadFileError, CannotOpenError, SealingError
 from hsm.sealing.files import read_guarded
+from hsm.sealing.names import plain_name
 from hsm.sealing.sealer import DATA_KEY_BYTES
 from hsm.sealing.secret_buffer import SecretBuffer
+from hsm.sealing.texts import text_of
 
 CREDENTIAL_BYTES: Final = 32
 _SALT_BYTES: Final = 16
@@ -27,10 +27,10 @@ def credential_path(name: str) -> Path:
     """Where systemd puts the credential ``name``. SealingError outside such a service."""
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     if folder is None:
-        raise SealingError("no $CREDENTIALS_DIRECTORY: this is no systemd service with credentials")
-    if not name or "/" in name or name.startswith("."):
-        raise SealingError("a credential's name is a plain file name")
-    return Path(folder, name)
+        raise SealingError("no_credentials")
+    if "/" in name or name.startswith("."):
+        raise SealingError("name", "credential")
+    return Path(folder, plain_name(name, "credential"))
 
 
 class CredentialSealer:
@@ -38,10 +38,7 @@ class CredentialSealer:
 
     def __init__(self, path: Path) -> None:
         """The file is read at each use, and nothing of it is kept between."""
-        try:
-            self._name: str = convert(path.name, Name)
-        except ValidationError:
-            raise SealingError("credential: a file name of 1 to 32 characters") from None
+        self._name = plain_name(path.name, "credential")
         self._path = path
 
     def __repr__(self) -> str:
@@ -68,12 +65,12 @@ class CredentialSealer:
                     lambda clear: gcm_open_into(key.view, nonce, wrapped, bound, clear),
                 )
             except NotAuthenticError:
-                raise CannotOpenError(f"credential {self._name} does not open it") from None
+                raise CannotOpenError("does_not_open", self) from None
 
     def _key(self, salt: bytes, bound: bytes) -> SecretBuffer:
         with read_guarded(self._path, CREDENTIAL_BYTES) as secret:
             if len(secret) != CREDENTIAL_BYTES:
-                raise BadFileError(self._name, "size", f"{CREDENTIAL_BYTES} bytes are needed")
+                raise BadFileError(self._name, "size", text_of("size_is", CREDENTIAL_BYTES))
             return SecretBuffer.filled(
                 CREDENTIAL_BYTES,
                 lambda key: hkdf_sha256_into(secret.view, salt, _INFO + bound, key),

@@ -1,24 +1,20 @@
 """What a sealed file says of each sealer: all that is needed to open it again, but the secret."""
 
-import unicodedata
-from typing import Annotated, Final
+from typing import Annotated
 
 from msgspec import Meta, Struct
 
-OFFICERS: Final = 2
-"""Dual control: two, no more and no fewer."""
+from hsm.sealing.names import Name, folded
 
 Salt = Annotated[str, Meta(pattern=r"^[0-9A-F]{32}\Z")]
 Nonce = Annotated[str, Meta(pattern=r"^[0-9A-F]{24}\Z")]
 Wrapped = Annotated[str, Meta(pattern=r"^[0-9A-F]{96}\Z")]
 """A data key of 32 bytes and the tag of 16."""
-Name = Annotated[str, Meta(pattern=r"^[^\s\x00-\x1f\x7f](.{0,30}[^\s\x00-\x1f\x7f])?\Z")]
-"""1 … 32 characters on one line, no blank at either end."""
 
 
 class Cost(Struct, frozen=True, forbid_unknown_fields=True):
-    """What argon2id takes for one passphrase; the default needs some 0.5 s on one machine of
-    2024. The limits keep a doctored file from taking all memory."""
+    """What argon2id takes for one passphrase. The default is RFC 9106's second choice with four
+    times its memory; the limits keep a doctored file from taking all there is."""
 
     memory_kib: Annotated[int, Meta(ge=64, le=1024 * 1024)] = 256 * 1024
     passes: Annotated[int, Meta(ge=1, le=16)] = 3
@@ -97,8 +93,3 @@ class TokenWrapEntry(
 
 
 Entry = PassphraseEntry | CredentialEntry | TokenGcmEntry | TokenWrapEntry
-
-
-def folded(name: str) -> str:
-    """A name as a person is known by it: letter case, width and accents' spelling do not matter."""
-    return unicodedata.normalize("NFKC", name).casefold()

@@ -28,6 +28,7 @@ from hsm.sealing.errors import BadFileError, CannotOpenError, SealingError
 from hsm.sealing.files import read_guarded, replace, write_new
 from hsm.sealing.sealer import DATA_KEY_BYTES, Sealer
 from hsm.sealing.secret_buffer import SecretBuffer
+from hsm.sealing.texts import text_of
 
 FILE_BYTES_MAX: Final = 32 * 1024
 SEALERS_MAX: Final = 8
@@ -121,7 +122,6 @@ def seal(material: LmkMaterial, sealers: Sequence[Sealer], folder: Path) -> Path
     SealingError for no sealer, more than eight, one twice, or a published LMK marked live.
     """
     content = _fresh(material, sealers)
-    folder.mkdir(mode=0o700, exist_ok=True)
     path = folder / _file_name(material.lmk_id)
     write_new(path, _written(content))
     return path
@@ -137,9 +137,9 @@ def load_sealed(path: Path) -> Sealed:
         rule, _, where = str(error).partition(" - at ")
         raise BadFileError(path.name, where.strip("`$.") or "top level", rule) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise BadFileError(path.name, "text", "JSON is needed") from None
+        raise BadFileError(path.name, "text", text_of("json")) from None
     if raw != _written(content):
-        raise BadFileError(path.name, "text", "not as it was written: edited, or a field twice")
+        raise BadFileError(path.name, "text", text_of("as_written"))
     _check(path, content)
     return Sealed(path, content)
 
@@ -147,18 +147,17 @@ def load_sealed(path: Path) -> Sealed:
 def _check(path: Path, content: Content) -> None:
     head = content.lmk
     if path.name != _file_name(head.lmk_id):
-        raise BadFileError(path.name, "lmk.lmk_id", f"belongs in {_file_name(head.lmk_id)}")
+        raise BadFileError(path.name, "lmk.lmk_id", text_of("belongs", _file_name(head.lmk_id)))
     if len(content.ciphertext) != 2 * (SCHEMES[head.scheme] + TAG_BYTES):
-        raise BadFileError(
-            path.name, "ciphertext", f"{SCHEMES[head.scheme] + TAG_BYTES} bytes for {head.scheme}"
-        )
+        rule = text_of("size_is", SCHEMES[head.scheme] + TAG_BYTES)
+        raise BadFileError(path.name, "ciphertext", rule)
     if len({entry.identity for entry in content.sealers}) < len(content.sealers):
-        raise BadFileError(path.name, "sealers", "one of them is there twice")
+        raise BadFileError(path.name, "sealers", text_of("entry_twice"))
 
 
 def _fresh(material: LmkMaterial, sealers: Sequence[Sealer]) -> Content:
     if material.published and not material.test:
-        raise SealingError("a published test LMK cannot have live status")
+        raise SealingError("published_live")
     bound = _bound(_head(material))
     with SecretBuffer.random(DATA_KEY_BYTES) as data_key:
         entries = tuple(sealer.wrap(data_key, bound) for sealer in sealers)
@@ -172,14 +171,14 @@ def _prove(content: Content, material: LmkMaterial, sealers: Sequence[Sealer]) -
     for sealer in sealers:
         with _data_key(content, sealer) as data_key:
             if not compare_digest(_unsealed(content, data_key).secret, material.secret):
-                raise SealingError(f"{sealer!r} did not give back what it was given")
+                raise SealingError("not_given_back", sealer)
 
 
 def _sealed(material: LmkMaterial, entries: tuple[Entry, ...], data_key: SecretBuffer) -> Content:
     if not 1 <= len(entries) <= SEALERS_MAX:
-        raise SealingError(f"1 to {SEALERS_MAX} sealers are needed")
+        raise SealingError("sealer_count", SEALERS_MAX)
     if len({entry.identity for entry in entries}) < len(entries):
-        raise SealingError("the same sealer twice")
+        raise SealingError("sealer_twice")
     nonce = os.urandom(NONCE_BYTES)
     head = _head(material)
     ciphertext = gcm_seal(data_key.view, nonce, material.secret, _associated(head, entries))
@@ -191,7 +190,7 @@ def _data_key(content: Content, opener: Sealer) -> SecretBuffer:
         if opener.fits(entry):
             return opener.unwrap(entry, _bound(content.lmk))
     fitting = ", ".join(entry.identity for entry in content.sealers)
-    raise CannotOpenError(f"{opener!r} is no sealer of this file; its sealers: {fitting}")
+    raise CannotOpenError("no_sealer_fits", opener, fitting)
 
 
 def _unsealed(content: Content, data_key: SecretBuffer) -> LmkMaterial:
@@ -207,11 +206,11 @@ def _unsealed(content: Content, data_key: SecretBuffer) -> LmkMaterial:
                 clear.view,
             )
         except NotAuthenticError:
-            raise CannotOpenError("the file was changed after it was sealed") from None
+            raise CannotOpenError("changed") from None
         secret = bytes(clear.view)
     material = LmkMaterial(head.lmk_id, head.scheme, head.status == "test", secret)
     if not compare_digest(material.check_value, head.check_value):
-        raise CannotOpenError("the check value is not that of the LMK inside")
+        raise CannotOpenError("other_check_value")
     return material
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from hsm.sealing.errors import BadFileError
 from hsm.sealing.secret_buffer import SecretBuffer
+from hsm.sealing.texts import text_of
 
 _GROUP_READ: Final = 0o040
 _FORBIDDEN: Final = 0o037
@@ -26,36 +27,49 @@ def read_guarded(path: Path, limit_bytes: int) -> SecretBuffer:
     with _opened(path) as handle:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
-            raise BadFileError(path.name, "kind", "a plain file is needed")
+            raise BadFileError(path.name, "kind", text_of("plain_file"))
         if found.st_uid not in (0, os.geteuid()):
-            raise BadFileError(path.name, "owner", "must be root or the user who runs this")
+            raise BadFileError(path.name, "owner", text_of("owner"))
         of_root = found.st_uid == found.st_gid == 0
         if found.st_mode & (_FORBIDDEN if of_root else _FORBIDDEN | _GROUP_READ):
-            raise BadFileError(path.name, "mode", "must not be open to others (chmod 600)")
+            raise BadFileError(path.name, "mode", text_of("mode"))
         if not 1 <= found.st_size <= limit_bytes:
-            raise BadFileError(path.name, "size", f"1 to {limit_bytes} bytes")
+            raise BadFileError(path.name, "size", text_of("size", limit_bytes))
         content = SecretBuffer(found.st_size)
         if os.readv(handle, [content.view]) != found.st_size:
             content.wipe()
-            raise BadFileError(path.name, "size", "it changed while it was read")
+            raise BadFileError(path.name, "size", text_of("size_changed"))
         return content
 
 
 def write_new(path: Path, content: bytes) -> None:
-    """Write a file that must not exist yet (mode 0600). BadFileError when it does."""
-    with _temporary(path, content) as temporary:
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            raise BadFileError(path.name, "file", "exists already, nothing was written") from None
-    _sync_folder(path.parent)
+    """Write a file (0600) that must not exist yet, in its folder, which is made (0700) when it is
+    missing. BadFileError: it exists, or the system refuses."""
+    with _writing(path):
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        with _temporary(path, content) as temporary:
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                raise BadFileError(path.name, "file", text_of("exists")) from None
+        _sync_folder(path.parent)
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Put new content in the place of the old, whole or not at all (mode 0600)."""
-    with _temporary(path, content) as temporary:
-        os.replace(temporary, path)
-    _sync_folder(path.parent)
+    """Put new content in the place of the old, whole or not at all (0600). BadFileError: the
+    system refuses."""
+    with _writing(path):
+        with _temporary(path, content) as temporary:
+            os.replace(temporary, path)
+        _sync_folder(path.parent)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BadFileError(path.name, "file", text_of("cannot_write", error.strerror)) from None
 
 
 @contextmanager
@@ -64,7 +78,7 @@ def _opened(path: Path) -> Iterator[int]:
         # A pipe or a link in its place must neither hang nor mislead us.
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise BadFileError(path.name, "file", f"cannot be opened: {error.strerror}") from None
+        raise BadFileError(path.name, "file", text_of("cannot_open", error.strerror)) from None
     try:
         yield handle
     finally:

@@ -3,16 +3,15 @@
 import os
 import unicodedata
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Final, Self
 
-from msgspec import ValidationError, convert
-
 from hsm.primitives.aead import NONCE_BYTES, NotAuthenticError, gcm_open_into, gcm_seal
 from hsm.primitives.kdf import argon2id_into, hkdf_sha256_into
-from hsm.sealing.entries import Cost, Entry, Name, OfficerEntry, PassphraseEntry, folded
+from hsm.sealing.entries import Cost, Entry, OfficerEntry, PassphraseEntry
 from hsm.sealing.errors import CannotOpenError, SealingError
+from hsm.sealing.names import folded, plain_name
 from hsm.sealing.sealer import DATA_KEY_BYTES
 from hsm.sealing.secret_buffer import SecretBuffer
 
@@ -29,19 +28,17 @@ class Officer:
     def __init__(self, name: str, passphrase: str) -> None:
         """``name``: 1 … 32 characters. ``passphrase``: 12 … 256; the ``str`` itself cannot be
         wiped, only the copy that is kept here."""
-        try:
-            self.name: str = convert(name, Name)
-        except ValidationError:
-            raise SealingError("officer's name: 1 to 32 characters on one line") from None
+        self.name = plain_name(name, "officer")
         if not PASSPHRASE_CHARACTERS_MIN <= len(passphrase) <= PASSPHRASE_CHARACTERS_MAX:
-            raise SealingError(
-                f"passphrase of {name}: {PASSPHRASE_CHARACTERS_MIN} to "
-                f"{PASSPHRASE_CHARACTERS_MAX} characters are needed"
-            )
-        # One passphrase, however the keyboard composes its characters.
-        self.passphrase = SecretBuffer.holding(
-            unicodedata.normalize("NFC", passphrase).encode("utf-8")
-        )
+            limits = (PASSPHRASE_CHARACTERS_MIN, PASSPHRASE_CHARACTERS_MAX)
+            raise SealingError("passphrase_length", name, *limits)
+        typed = None
+        with suppress(UnicodeEncodeError):  # Python's error would carry the passphrase along
+            # One passphrase, however the keyboard composes its characters.
+            typed = unicodedata.normalize("NFC", passphrase).encode("utf-8")
+        if typed is None:
+            raise SealingError("passphrase_text", name)
+        self.passphrase = SecretBuffer.holding(typed)
 
     def __repr__(self) -> str:
         return f"<officer {self.name}>"
@@ -53,9 +50,9 @@ class PassphraseSealer:
     def __init__(self, first: Officer, second: Officer, cost: Cost | None = None) -> None:
         """``cost``: for sealing; opening follows the file. SealingError: one officer twice."""
         if folded(first.name) == folded(second.name):
-            raise SealingError("the same officer twice: dual control needs two")
+            raise SealingError("same_officer")
         if first.passphrase.view == second.passphrase.view:
-            raise SealingError("both officers have one passphrase: each must know only their own")
+            raise SealingError("same_passphrase")
         self._officers = {folded(officer.name): officer for officer in (first, second)}
         self._cost = cost or Cost()
 
@@ -90,9 +87,7 @@ class PassphraseSealer:
                     lambda clear: gcm_open_into(key.view, nonce, wrapped, bound, clear),
                 )
             except NotAuthenticError:
-                raise CannotOpenError(
-                    "the passphrases do not open it (which of the two is wrong cannot be told)"
-                ) from None
+                raise CannotOpenError("passphrases_wrong") from None
 
     def _joined(self, officers: Sequence[OfficerEntry], cost: Cost, bound: bytes) -> SecretBuffer:
         with ExitStack() as wiping:
@@ -114,7 +109,7 @@ class PassphraseSealer:
                 lanes=cost.lanes,
             )
         except MemoryError:
-            raise SealingError(f"argon2id needs {cost.memory_kib} KiB of free memory") from None
+            raise SealingError("memory", cost.memory_kib) from None
 
     def __enter__(self) -> Self:
         return self

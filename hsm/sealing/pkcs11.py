@@ -6,11 +6,10 @@ The LMK itself comes into this process's memory; for a token that keeps it, see 
 import os
 from typing import Any, Final, Literal, cast
 
-from msgspec import ValidationError, convert
-
 from hsm.primitives.aead import NONCE_BYTES, TAG_BYTES
-from hsm.sealing.entries import Entry, Name, TokenGcmEntry, TokenWrapEntry
-from hsm.sealing.errors import CannotOpenError, SealingError, TokenError
+from hsm.sealing.entries import Entry, TokenGcmEntry, TokenWrapEntry
+from hsm.sealing.errors import CannotOpenError, TokenError
+from hsm.sealing.names import plain_name
 from hsm.sealing.sealer import DATA_KEY_BYTES
 from hsm.sealing.secret_buffer import SecretBuffer
 from hsm.sealing.token_session import TokenAddress, TokenSession, token_errors
@@ -26,11 +25,8 @@ class TokenSealer:
 
     def __init__(self, address: TokenAddress, key: str, wrap: Wrap = "aes-gcm") -> None:
         """Nothing is opened yet: each use logs in, works, and logs out."""
-        try:
-            self._key: str = convert(key, Name)
-            self._token: str = convert(address.token, Name)
-        except ValidationError:
-            raise SealingError("labels of token and key: 1 to 32 characters on one line") from None
+        self._key = plain_name(key, "key")
+        self._token = plain_name(address.token, "token")
         self._address = address
         self._gcm = wrap == "aes-gcm"
 
@@ -65,9 +61,9 @@ class TokenSealer:
                 else:
                     clear = _key_unwrap(key, wrapped)
             except _not_authentic():
-                raise CannotOpenError(f"{self!r} does not open it") from None
+                raise CannotOpenError("does_not_open", self) from None
         if len(clear) != DATA_KEY_BYTES:
-            raise CannotOpenError(f"{self!r} gave back something else than a data key")
+            raise CannotOpenError("does_not_open", self)
         return SecretBuffer.holding(clear)
 
     def _errors(self) -> Any:
@@ -93,7 +89,7 @@ def make_token_key(address: TokenAddress, key: str, wrap: Wrap = "aes-gcm") -> N
 
         same = {Attribute.CLASS: ObjectClass.SECRET_KEY, Attribute.LABEL: key}
         if list(session.raw.get_objects(same)):
-            raise TokenError(f"token {address.token}: there is a key {key} already")
+            raise TokenError("key_exists", address.token, key)
         # A key that could both wrap and decrypt would open whatever it wrapped.
         good_for = {
             "aes-gcm": MechanismFlag.ENCRYPT | MechanismFlag.DECRYPT,
@@ -119,7 +115,7 @@ def demand_kept(key: Any, label: str) -> None:
     from pkcs11 import Attribute
 
     if not key[Attribute.SENSITIVE] or key[Attribute.EXTRACTABLE]:
-        raise TokenError(f"key {label}: it must be sensitive and not extractable")
+        raise TokenError("key_shown", label)
 
 
 def _not_authentic() -> tuple[type[Exception], ...]:

@@ -22,10 +22,8 @@ def allowed(lmk: OfStatus, production: bool) -> None:
     """NotAllowedError: a test LMK (by status or by its published value) in production mode, or a
     live one outside it."""
     if production and lmk.published:
-        raise NotAllowedError(
-            f"LMK {lmk.lmk_id} is a published test LMK: production mode refuses it"
-        )
+        raise NotAllowedError("not_allowed_published", lmk.lmk_id)
     if production and lmk.test:
-        raise NotAllowedError(f"LMK {lmk.lmk_id} has test status: production mode refuses it")
+        raise NotAllowedError("not_allowed_test", lmk.lmk_id)
     if not production and not lmk.test:
-        raise NotAllowedError(f"LMK {lmk.lmk_id} is live: test mode refuses it")
+        raise NotAllowedError("not_allowed_live", lmk.lmk_id)

@@ -23,7 +23,7 @@ def make_software_token(folder: Path, token: str = "lmk") -> TokenAddress:  # no
     """
     tool = shutil.which("softhsm2-util")
     if tool is None or not _LIBRARY.is_file():
-        raise TokenError("softhsm2 is not installed (Debian: apt-get install softhsm2)")
+        raise TokenError("no_softhsm")
     (folder / "tokens").mkdir(mode=0o700)
     configuration = folder / "softhsm2.conf"
     configuration.write_text(

@@ -59,7 +59,7 @@ class _TokenLmk:
     def _operate(self, label: str, operation: str, data: bytes, **mechanism: Any) -> bytes:
         key = self._held.get(label)
         if key is None:
-            raise TokenError(f"LMK {self.lmk_id}: the token holds no key {label}")
+            raise TokenError("token_key_absent", self.lmk_id, label)
         with token_errors(f"LMK {self.lmk_id}, key {label}"):
             return cast("bytes", getattr(key, operation)(data, **mechanism))
 
@@ -121,7 +121,7 @@ def provision(material: LmkMaterial, address: TokenAddress) -> None:
     """Put a live LMK into the token, then open it once. TokenError: a test LMK, a scheme a token
     is not used for, weak keys, or an LMK of this id that is there already."""
     if material.test or material.published:
-        raise TokenError("a token holds live LMKs only: seal a test LMK in a file")
+        raise TokenError("token_live_only")
     keys = working_keys(material)
     check_values = {label: check_value(label, key) for label, key in keys.items()}
     head = TokenHead(
@@ -134,7 +134,7 @@ def provision(material: LmkMaterial, address: TokenAddress) -> None:
     with TokenSession(address, writable=True) as session, token_errors("provisioning"):
         store = TokenStore(session, material.lmk_id)
         if store.head() is not None:
-            raise TokenError(f"token {address.token} holds an LMK {material.lmk_id} already")
+            raise TokenError("token_lmk_exists", address.token, material.lmk_id)
         store.write(head, keys)
     open_token_lmk(material.lmk_id, address).close()
 
@@ -145,7 +145,7 @@ def open_token_lmk(lmk_id: str, address: TokenAddress) -> TokenVariantLmk | Toke
     session = TokenSession(address)
     try:
         with token_errors(f"token {address.token}, LMK {lmk_id}"):
-            return _open(TokenStore(session, lmk_id), session)
+            return _open(lmk_id, address, session)
     except TokenError:
         session.close()
         raise
@@ -156,14 +156,17 @@ def remove_token_lmk(lmk_id: str, address: TokenAddress) -> None:
     with TokenSession(address, writable=True) as session, token_errors("destroying"):
         store = TokenStore(session, lmk_id)
         if store.head() is None:
-            raise TokenError(f"token {address.token} holds no LMK {lmk_id}")
+            raise TokenError("token_lmk_absent", address.token, lmk_id)
         store.destroy()
 
 
-def _open(store: TokenStore, session: TokenSession) -> TokenVariantLmk | TokenBlockLmk:
+def _open(
+    lmk_id: str, address: TokenAddress, session: TokenSession
+) -> TokenVariantLmk | TokenBlockLmk:
+    store = TokenStore(session, lmk_id)
     head = store.head()
     if head is None:
-        raise TokenError(f"the token holds no LMK {store.lmk_id}")
+        raise TokenError("token_lmk_absent", address.token, lmk_id)
     held = store.keys()
     for label, key in held.items():
         demand_kept(key, label)
@@ -171,5 +174,5 @@ def _open(store: TokenStore, session: TokenSession) -> TokenVariantLmk | TokenBl
     opened = kind(head, session, held)
     found = fingerprint(head.lmk_id, head.check_value, opened.check_values())
     if not compare_digest(found, head.fingerprint):
-        raise TokenError(f"LMK {head.lmk_id}: its keys in the token are not those put there")
+        raise TokenError("token_keys_changed", head.lmk_id)
     return opened

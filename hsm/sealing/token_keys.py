@@ -26,7 +26,7 @@ def working_keys(material: LmkMaterial) -> dict[str, bytes]:
         cipher_key, mac_key = derive_block_keys(material.secret)
         return {CIPHER_LABEL: cipher_key, MAC_LABEL: mac_key}
     if material.scheme != "variant":
-        raise TokenError(f"a token holds variant and aes-block LMKs, not {material.scheme}")
+        raise TokenError("token_scheme", material.scheme)
     made = {PIN_LABEL: _pair(material, PIN_LABEL)}
     for key_type in keys.KEY_TYPES:
         masked = bytearray(_pair(material, lmk._PAIR_OF[key_type[1:]]))
@@ -39,7 +39,7 @@ def working_keys(material: LmkMaterial) -> dict[str, bytes]:
     # DES ignores parity, tokens may insist on it.
     made = {label: primitives.odd_parity(key) for label, key in made.items()}
     if any(key[:8] == key[8:] for key in made.values()):
-        raise TokenError("a masked key has equal halves, single DES: make another LMK")
+        raise TokenError("token_weak")
     return made
 
 

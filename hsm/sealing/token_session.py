@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from hsm.sealing.errors import BadFileError, TokenError
 from hsm.sealing.files import read_guarded
+from hsm.sealing.texts import text_of
 
 if TYPE_CHECKING:
     import pkcs11
@@ -76,7 +77,7 @@ def token_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except PKCS11Error as error:
-        raise TokenError(f"{doing}: {type(error).__name__}") from None
+        raise TokenError("token_error", doing, type(error).__name__) from None
 
 
 @dataclass(slots=True)
@@ -102,9 +103,9 @@ def _find(address: TokenAddress) -> "pkcs11.Token":
     try:
         import pkcs11
     except ImportError:
-        raise TokenError("tokens need the extra: pip install 'yinyitong[pkcs11]'") from None
+        raise TokenError("no_extra") from None
     if not address.library.is_file():
-        raise TokenError(f"no PKCS#11 library at {address.library}")
+        raise TokenError("no_library", address.library)
     with token_errors(f"token {address.token}: looking for it"):
         return pkcs11.lib(str(address.library.resolve())).get_token(token_label=address.token)
 
@@ -115,4 +116,4 @@ def _pin(address: TokenAddress) -> str:
         try:
             return str(pin.view, "utf-8").rstrip("\r\n")
         except UnicodeDecodeError:
-            raise BadFileError(address.pin_file.name, "PIN", "UTF-8 text is needed") from None
+            raise BadFileError(address.pin_file.name, "PIN", text_of("utf8")) from None

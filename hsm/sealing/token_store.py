@@ -41,9 +41,9 @@ class TokenStore:
         try:
             head = msgspec.json.decode(bytes(found[0][Attribute.VALUE]), type=TokenHead)
         except msgspec.DecodeError:
-            raise TokenError(f"LMK {self.lmk_id}: the token's head of it is damaged") from None
+            raise TokenError("token_head", self.lmk_id) from None
         if len(found) > 1 or head.lmk_id != self.lmk_id:
-            raise TokenError(f"LMK {self.lmk_id}: two heads in the token, or a foreign one")
+            raise TokenError("token_head", self.lmk_id)
         return head
 
     def keys(self) -> dict[str, Any]:

@@ -42,6 +42,12 @@ pytestmark = pytest.mark.xdist_group("pkcs11")
 WRAPS: tuple[Wrap, ...] = ("aes-gcm", "aes-key-wrap")
 
 
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors in English, whatever the machine speaks."""
+    monkeypatch.setenv("YYT_LANG", "en")
+
+
 @pytest.fixture(scope="module")
 def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenAddress]:
     """A fresh token with one key for each way to wrap."""
@@ -243,6 +249,7 @@ def run_script(folder: Path, script: str) -> None:
     """Python in a process of its own; whatever it prints is a failure."""
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(script), str(folder)],
+        env=os.environ | {"YYT_LANG": "en"},
         capture_output=True,
         text=True,
         check=False,

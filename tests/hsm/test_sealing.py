@@ -40,6 +40,12 @@ def lmk(scheme: str = "aes-block", lmk_id: str = "03") -> LmkMaterial:
     return LmkMaterial(lmk_id, scheme, False, os.urandom(SCHEMES[scheme]))
 
 
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors in English, whatever the machine speaks."""
+    monkeypatch.setenv("YYT_LANG", "en")
+
+
 @pytest.fixture
 def credential(tmp_path: Path) -> CredentialSealer:
     """A credential as systemd lays it down."""
@@ -189,6 +195,79 @@ def test_secret_file_open_to_others_is_refused(tmp_path: Path, mode: int) -> Non
         read_guarded(path, 10)
 
 
+@pytest.mark.parametrize(
+    ("uid", "gid", "mode", "me", "rule"),
+    [
+        (0, 0, 0o440, 998, None),  # systemd's access list shows as the group's right to read
+        (0, 0, 0o400, 998, None),
+        (998, 998, 0o600, 998, None),
+        (0, 998, 0o440, 998, "mode"),
+        (998, 998, 0o640, 998, "mode"),
+        (998, 0, 0o440, 998, "mode"),
+        (997, 997, 0o600, 998, "owner"),
+        (998, 998, 0o600, 0, "owner"),
+    ],
+)
+def test_who_may_own_and_read_a_secret_file(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    uid: int,
+    gid: int,
+    mode: int,
+    me: int,
+    rule: str | None,
+) -> None:
+    """Root's and our own, closed to everybody else."""
+    path = tmp_path / "file"
+    write_new(path, b"x")
+    shown = os.stat_result((stat.S_IFREG | mode, 1, 1, 1, uid, gid, 1, 0, 0, 0))
+    monkeypatch.setattr("hsm.sealing.files.os.fstat", lambda handle: shown)
+    monkeypatch.setattr("hsm.sealing.files.os.geteuid", lambda: me)
+
+    if rule is None:
+        assert bytes(read_guarded(path, 10).view) == b"x"
+    else:
+        with pytest.raises(BadFileError) as refused:
+            read_guarded(path, 10)
+        assert refused.value.where == rule
+
+
+def test_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is told, and takes nothing away."""
+    path = tmp_path / "file"
+    write_new(path, b"first")
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hsm.sealing.files.os.fsync", full)
+    for write in (replace, write_new):
+        with pytest.raises(BadFileError, match="cannot be written: No space left"):
+            write(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_file_and_folder_are_on_the_disk_before_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An LMK that a power cut takes back is lost: the content is synced before its name is given,
+    and the folder after."""
+    done: list[str] = []
+    real = os.fsync
+
+    def sync(handle: int) -> None:
+        folder = stat.S_ISDIR(os.fstat(handle).st_mode)
+        done.append(f"{'folder' if folder else 'file'}, named: {path.exists()}")
+        real(handle)
+
+    path = tmp_path / "file"
+    monkeypatch.setattr("hsm.sealing.files.os.fsync", sync)
+    write_new(path, b"first")
+
+    assert done == ["file, named: False", "folder, named: True"]
+
+
 def test_secret_file_must_be_a_plain_file(tmp_path: Path) -> None:
     """A link is not followed, a pipe does not hang, a folder is none."""
     target = tmp_path / "target"
@@ -321,7 +400,7 @@ def test_test_status_cannot_be_edited_to_live(tmp_path: Path, credential: Creden
         (lambda c: c["lmk"].update(more=1), "lmk", "unknown field `more`"),
         (lambda c: c.pop("nonce"), "top level", "missing required field `nonce`"),
         (lambda c: c.update(nonce="zz"), "nonce", "matching regex"),
-        (lambda c: c.update(ciphertext="AB" * 40), "ciphertext", "48 bytes for aes-block"),
+        (lambda c: c.update(ciphertext="AB" * 40), "ciphertext", "48 bytes are needed"),
         (lambda c: c.update(ciphertext=1), "ciphertext", "Expected `str`, got `int`"),
         (lambda c: c.update(sealers=[]), "sealers", "length >= 1"),
         (lambda c: c.update(sealers=c["sealers"] * 2), "sealers", "twice"),
@@ -499,7 +578,27 @@ def test_passphrase_has_12_to_256_characters(passphrase: str) -> None:
     assert passphrase not in str(refused.value) or passphrase == ""
 
 
-@pytest.mark.parametrize("name", ["", " a", "a ", "a\nb", "x" * 33])
+def test_I12_passphrase_that_is_no_text_stays_out_of_the_error() -> None:
+    """Python's own error would carry all of it along."""
+    passphrase = bytes.fromhex("63616e617279") * 3 + b"\xff"
+    with pytest.raises(SealingError, match="not valid text") as refused:
+        Officer("张三", passphrase.decode("utf-8", "surrogateescape"))
+    assert "canary" not in told(refused.value)
+    assert refused.value.__context__ is None
+
+
+def test_lack_of_memory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """argon2id wants a lot; a small machine must read why it fails."""
+
+    def starved(*args: object, **cost: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("hsm.sealing.passphrase.argon2id_into", starved)
+    with pytest.raises(SealingError, match="64 KiB of free memory"):
+        seal(lmk(), [officers()], tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", " a", "a ", "a\nb", "x" * 33, "\udcff"])
 def test_officer_has_a_plain_name(name: str) -> None:
     """It stands in the file and in the audit log."""
     with pytest.raises(SealingError, match="1 to 32 characters"):
@@ -534,7 +633,7 @@ def test_credential_is_found_where_systemd_puts_it(
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     assert credential_path("lmk-kek") == tmp_path / "lmk-kek"
     for name in ("", "../lmk-kek", ".hidden", "/etc/passwd"):
-        with pytest.raises(SealingError, match="plain file name"):
+        with pytest.raises(SealingError, match="credential: 1 to 32 characters"):
             credential_path(name)
 
 
@@ -578,6 +677,14 @@ def test_published_lmk_cannot_be_sealed_as_live(
     marked = LmkMaterial("00", "variant", False, published_test_material().secret)
     with pytest.raises(SealingError, match="published"):
         seal(marked, [credential], tmp_path)
+
+
+def test_errors_speak_chinese_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same code, the operator's language."""
+    monkeypatch.setenv("YYT_LANG", "zh")
+    with pytest.raises(NotAllowedError, match="LMK 00 是公开的测试 LMK") as refused:
+        allowed(published_test_material(), production=True)
+    assert refused.value.code == "not_allowed_published"
 
 
 # -- canary
