@@ -101,6 +101,13 @@ _TEXTS: Final = {
         "the audit log is broken: the unfinished line that record {0.expected} at {0.place} "
         "closes was taken away",
     ),
+    "bench_no_tls": ("压测不支持 TLS 地址", "the bench does not speak TLS"),
+    "bench_seconds": ("--seconds 至少为 0.1", "--seconds: at least 0.1"),
+    "soak_counts": (
+        "--commands 与 --connections 至少为 1",
+        "--commands, --connections: at least 1",
+    ),
+    "bench_failed": ("测试失败：{}", "the test failed: {}"),
 }
 
 

@@ -15,12 +15,24 @@ _BENCH = """examples:
 
 Without --connect it starts a daemon of its own, with audit, allow-lists and metrics on."""
 
-SECONDS = 3
+_SOAK = """examples:
+  yyt hsm soak
+  yyt hsm soak --commands 20000 --connections 64 --json
+
+It starts a daemon of its own, asks mixed commands from many connections with broken, oversized and
+half-sent frames and sudden disconnects among them, checks every answer, watches the daemon's
+memory, and stops by itself. Exit code 1: a wrong answer, a fault, or memory that grew."""
+
+SECONDS = 3.0
+SECONDS_MIN = 0.1
+COMMANDS = 1_000_000
+CONNECTIONS = 64
 
 
 def register(verbs: Any) -> None:
     """Add the two verbs to ``yyt hsm``."""
     _register_bench(verbs.add_parser("bench", help="测量性能 measure rates, times and CPU"))
+    _register_soak(verbs.add_parser("soak", help="长时间混合测试 a long, rough conversation"))
 
 
 def _register_bench(parser: argparse.ArgumentParser) -> None:
@@ -28,9 +40,22 @@ def _register_bench(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _BENCH
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--connect", type=_address, metavar="ADDRESS", help="tcp: or unix:")
-    parser.add_argument("--seconds", type=int, default=SECONDS, help=f"each, default {SECONDS}")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"each, default {SECONDS}")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.set_defaults(run=_bench)
+
+
+def _register_soak(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Have a daemon prove itself over many mixed and spoiled commands."
+    parser.epilog = _SOAK
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--commands", type=int, default=COMMANDS, help=f"default {COMMANDS}")
+    parser.add_argument(
+        "--connections", type=int, default=CONNECTIONS, help=f"default {CONNECTIONS}"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of the mix, default 1")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.set_defaults(run=_soak)
 
 
 def _address(text: str) -> Address:
@@ -48,7 +73,7 @@ def _bench(args: argparse.Namespace) -> int:
     from hsm.bench.own_daemon import DaemonFailedError
     from hsm.bench.run import run, run_own
 
-    if args.seconds < 1:
+    if not args.seconds >= SECONDS_MIN:
         raise SystemExit(say("bench_seconds"))
     try:
         if args.connect is None:
@@ -66,6 +91,25 @@ def _bench(args: argparse.Namespace) -> int:
     else:
         _show(result)
     return 0
+
+
+def _soak(args: argparse.Namespace) -> int:
+    from hsm.bench.own_daemon import DaemonFailedError
+    from hsm.soak.run import Soak
+
+    if args.commands < 1 or args.connections < 1:
+        raise SystemExit(say("soak_counts"))
+    try:
+        result = Soak(args.commands, args.connections, args.seed, _tell).run()
+    except (DaemonFailedError, OSError) as error:
+        print(say("bench_failed", error), file=sys.stderr)
+        return 1
+    if args.json:
+        print(json.dumps(result))
+    else:
+        for name, value in result.items():
+            print(f"{name:<16}{value}")
+    return 0 if result["ok"] else 1
 
 
 def _tell(text: str) -> None:

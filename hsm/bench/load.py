@@ -42,8 +42,9 @@ def connect(address: Address) -> socket.socket:
     """A blocking socket to a key service without TLS."""
     if address.path:
         line = socket.socket(socket.AF_UNIX)
-        line.settimeout(_PATIENCE_S)
+        # Without a time-out it waits for its turn in the listener's queue.
         line.connect(address.path)
+        line.settimeout(_PATIENCE_S)
         return line
     line = socket.create_connection((address.host, address.port), timeout=_PATIENCE_S)
     line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -94,7 +94,7 @@ class OwnDaemon:
 
     def _proc(self, file: str) -> str:
         if self._process is None or not self.alive:
-            raise DaemonFailedError(self._tail())
+            raise DaemonFailedError(self._tail() if self._log.exists() else "ended")
         return Path(f"/proc/{self._process.pid}/{file}").read_text(encoding="ascii")
 
     def _wait_until_ready(self) -> None:

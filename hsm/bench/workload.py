@@ -19,6 +19,9 @@ HEADER_LENGTH: Final = 4
 """Of the frames; a payShield's default."""
 
 
+_TYPES: Final = {"tpk": "002", "zpk": "001", "tak": "003", "dek": "00B"}
+
+
 class Exchange(NamedTuple):
     """A request and its one right answer, both with their header and two length bytes."""
 
@@ -99,15 +102,16 @@ def _terminal(number: int) -> Terminal:
     def grown(what: str, length: int) -> bytes:
         return hashlib.shake_128(f"bench {what} {number}".encode()).digest(length)
 
-    clear = {name: primitives.odd_parity(grown(name, 16)) for name in ("tpk", "zpk", "tak")}
-    types = {"tpk": "002", "zpk": "001", "tak": "003"}
+    clear = {name: primitives.odd_parity(grown(name, 16)) for name in _TYPES}
     account = f"{int.from_bytes(grown('account', 8), 'big') % 10**12:012d}"
     pin = f"{int.from_bytes(grown('pin', 8), 'big') % 10**6:06d}"
     block = primitives.pin_block_0(pin, account)
     return Terminal(
-        **clear,
+        tpk=clear["tpk"],
+        zpk=clear["zpk"],
+        tak=clear["tak"],
         under_lmk={
-            name: parse_cryptogram(wrap_test_key(types[name], key.hex().upper()))
+            name: parse_cryptogram(wrap_test_key(_TYPES[name], key.hex().upper()))
             for name, key in clear.items()
         },
         account=account,

@@ -1,0 +1,1 @@
+"""``yyt hsm soak``: a long, rough conversation in which every answer is checked."""
