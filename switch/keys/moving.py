@@ -51,7 +51,8 @@ class Mover:
 
     async def move(self, from_lmk: str, to_lmk: str, progress: Progress, wait_s: int) -> list[str]:
         """Move every key and give the nodes ``wait_s`` seconds to take the new ones; those that
-        have not are returned. Raises KeyRefused (another rotation is under way) and KeyServiceError (it may be run again)."""
+        have not are returned. KeyRefused: another rotation is under way; after a
+        KeyServiceError it may be run again."""
         rotation = open_rotation(self._conn, from_lmk, to_lmk, self._by_whom)
         await self._translate(rotation, progress)
         while not flip(self._conn, rotation, self._tools.default_lmk, self._by_whom):
