@@ -14,7 +14,7 @@ WRONG = {
     "switch/engine/__init__.py": "import asyncio, psycopg2, channels.iso8583",
     "channels/iso8583/__init__.py": "import his_bridge, switch.settings, hsm.primitives",
     "his_bridge/reply.py": "import lxml.etree, Crypto.Cipher, terminal_agent.journal",
-    "hsm/primitives/des.py": "import switch.model, hsm.client",
+    "hsm/primitives/des.py": "import switch.model, hsm.client, pkcs11",
     "terminal_agent/journal.py": "import switch.model",
     "terminal_agent/config.py": "import serial",
 }
@@ -50,5 +50,5 @@ def test_every_import_rule_catches_a_violation(tmp_path: Path) -> None:
     broken = lint(tmp_path)
 
     assert clean.returncode == 0, clean.stdout
-    assert [line for line in broken.stdout.splitlines() if line.endswith("KEPT")] == []
+    assert [line for line in broken.stdout.splitlines() if " KEPT" in line] == []
     assert broken.returncode == 1
