@@ -92,6 +92,11 @@ class OwnDaemon:
         told = (json.loads(line) for line in lines if line.startswith("{"))
         return [event for event in told if event.get("event") == name]
 
+    def signal(self, name: str) -> None:
+        """Send ``STOP``, ``CONT``, ``KILL`` …"""
+        if self._process is not None:
+            self._process.send_signal(signal.Signals[f"SIG{name}"])
+
     def _proc(self, file: str) -> str:
         if self._process is None or not self.alive:
             raise DaemonFailedError(self._tail() if self._log.exists() else "ended")
@@ -111,7 +116,8 @@ class OwnDaemon:
 
     def _end(self) -> None:
         if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
+            self.signal("TERM")
+            self.signal("CONT")
             try:
                 self._process.wait(timeout=10)
             except subprocess.TimeoutExpired:
