@@ -60,6 +60,15 @@ class Processor:
             return Answered(header + back + codec.guess_trailer(data), name, "68")
         return self._perform(header, *known, data)
 
+    def refuse(self, frame: bytes, error: str) -> bytes:
+        """The frame answered with this error, and nothing done."""
+        start = self._start
+        header, code, data = frame[:start], frame[start : start + 2], frame[start + 2 :]
+        if len(code) < 2:
+            return header + b"ZZ51"
+        back = bytes((code[0], (code[1] + 1) % 256)) + error.encode("ascii")
+        return header + back + codec.guess_trailer(data)
+
     def _perform(
         self, header: bytes, command: Command, function: Function, data: bytes
     ) -> Answered:
