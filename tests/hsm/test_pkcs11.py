@@ -15,6 +15,10 @@ from pkcs11 import Attribute, KeyType, MechanismFlag, ObjectClass
 from pkcs11.exceptions import AttributeSensitive, PKCS11Error
 
 from hsm import keyblock, keys, lmk, primitives
+from hsm.block_header import BlockHeader
+from hsm.errors import CommandError
+from hsm.keys import Cryptogram
+from hsm.lmk import NewKey
 from hsm.lmk_material import SCHEMES, LmkMaterial, published_test_material
 from hsm.sealing.credential import CredentialSealer
 from hsm.sealing.entries import Cost
@@ -33,8 +37,10 @@ from hsm.sealing.token import (
     remove_token_lmk,
 )
 from hsm.sealing.token_keys import CIPHER_LABEL, working_keys
+from hsm.sealing.token_lmk import lmk_in_token
 from hsm.sealing.token_session import TokenAddress, TokenSession
 from hsm.sealing.wrapping import MASKED_BLOCKS, PIN_LABEL, wrapping_label
+from hsm.uses import any_use
 
 # The library serves one configuration per process: one worker runs all of these.
 pytestmark = pytest.mark.xdist_group("pkcs11")
@@ -351,6 +357,54 @@ def test_block_lmk_in_the_token_works_as_the_clear_one(
         software.unit,
         software.mac_length,
     )
+
+
+@pytest.mark.parametrize("key_type", keys.KEY_TYPES)
+def test_slot_takes_a_variant_lmk_in_a_token(
+    variant: tuple[LmkMaterial, TokenVariantLmk], key_type: str
+) -> None:
+    """Each side opens what the other wrapped, and refuses the same: wrong type, scheme, length."""
+    clear, held = variant
+    software, token_lmk = lmk.VariantLmk(clear), lmk_in_token(held)
+    use = any_use(key_type)
+    for scheme, length in keys.SCHEME_BYTES.items():
+        key = primitives.odd_parity(os.urandom(length))
+        wrapped = software.keep(NewKey(key_type, scheme), key, os.urandom)
+
+        assert token_lmk.keep(NewKey(key_type, scheme), key, os.urandom) == wrapped
+        assert token_lmk.hold(use, wrapped) == software.hold(use, wrapped)
+        assert token_lmk.hold(use, wrapped).clear == key
+        with pytest.raises(CommandError, match="26"):
+            token_lmk.keep(NewKey(key_type, scheme), key + key, os.urandom)
+    for wrong in ("FFF", "777"):
+        for side in (software, token_lmk):
+            with pytest.raises(CommandError, match="28" if wrong == "FFF" else "04"):
+                side.hold(any_use(wrong), wrapped)
+    damaged = Cryptogram("U", primitives.ecb_encrypt(os.urandom(16), bytes(16)).hex().upper())
+    for side in (software, token_lmk):
+        with pytest.raises(lmk.ParityError):
+            side.hold(use, damaged)
+    token_lmk.forget()
+
+
+def test_slot_takes_a_key_block_lmk_in_a_token(
+    block: tuple[LmkMaterial, TokenBlockLmk],
+) -> None:
+    """Each side opens the other's key blocks; one changed character is refused by both."""
+    clear, held = block
+    software, token_lmk = lmk.BlockLmk(clear), lmk_in_token(held)
+    header = BlockHeader("1", "P0", "T", "N", "00", "E", (), "12")
+    key = primitives.odd_parity(os.urandom(16))
+    new = NewKey("FFF", "S", header)
+    use = any_use("001")
+    for one, other in ((software, token_lmk), (token_lmk, software)):
+        wrapped = one.keep(new, key, os.urandom)
+        assert other.hold(use, wrapped).clear == key
+        body = wrapped.body[:-1] + ("0" if wrapped.body[-1] != "0" else "1")
+        with pytest.raises(CommandError, match="A4"):
+            other.hold(use, Cryptogram("S", body))
+    assert token_lmk.pin_key == software.pin_key
+    assert token_lmk.check_value == software.check_value
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
