@@ -25,7 +25,8 @@ from hsm.sealing.token_store import TokenHead, TokenStore
 
 
 class _TokenLmk:
-    """What both styles share. ``test`` and ``published`` are never true here."""
+    """What both styles share: one session, for one thread at a time. ``test`` and ``published``
+    are never true here."""
 
     test: Final = False
     published: Final = False

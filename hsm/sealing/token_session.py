@@ -54,8 +54,10 @@ class TokenSession:
     def close(self) -> None:
         """Close it, and log out when it was the last."""
         with _lock, token_errors(f"token {self._place[1]}: closing"):
-            self.raw.close()
-            _leave(self._place)
+            try:
+                self.raw.close()
+            finally:  # a token that was pulled out is left all the same
+                _leave(self._place)
 
     def __enter__(self) -> Self:
         return self
@@ -96,7 +98,8 @@ def _leave(place: _Place) -> None:
     login.users -= 1
     if login.users == 0:
         del _logins[place]
-        login.session.close()
+        with token_errors(f"token {place[1]}: logging out"):
+            login.session.close()
 
 
 def _find(address: TokenAddress) -> "pkcs11.Token":
