@@ -108,6 +108,21 @@ _TEXTS: Final = {
         "--commands, --connections: at least 1",
     ),
     "bench_failed": ("测试失败：{}", "the test failed: {}"),
+    "audit_in_use": ("审计日志正被另一个进程使用：{}", "another process writes this audit log: {}"),
+    "audit_not_sound": (
+        "审计日志被破坏，拒绝服务（见 yyt hsm audit verify）：{}",
+        "the audit log is broken, no service (see yyt hsm audit verify): {}",
+    ),
+    "audit_cannot_write": ("审计日志无法写入：{}", "the audit log cannot be written: {}"),
+    "tls_files": ("TLS 证书或密钥不可用：{}", "the TLS certificate or key cannot be used: {}"),
+    "one_of_two": (
+        "请给出 --config 文件，或 --test-lmk 与 --listen（仅供演示与测试）",
+        "give --config FILE, or --test-lmk and --listen (demo and tests only)",
+    ),
+    "admin_needed": (
+        "请给出 --admin（加密机管理套接字的路径）",
+        "give --admin, the path of the key service's admin socket",
+    ),
 }
 
 
