@@ -342,5 +342,5 @@ def _tell_finished(args: argparse.Namespace, hindrances: list[str]) -> int:
     elif hindrances:
         tell("\n".join([f"{say('unfinished')}:", *hindrances]))
     else:
-        tell(say("finished", args.from_lmk))
+        tell(say("finished", args.from_lmk, args.to_lmk))
     return 1 if hindrances else 0

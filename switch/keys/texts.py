@@ -101,8 +101,9 @@ _TEXTS: Final = {
         "then run: yyt key rotate-lmk --from {0} --to {1} --finish",
     ),
     "finished": (
-        "再无任何密钥引用 LMK {0}：主管现在可以销毁它",
-        "nothing refers to LMK {0} any more: the officers may destroy it now",
+        "再无任何密钥引用 LMK {0}：将 lmk_id 改为 {1} 并逐个重启节点后，主管可以销毁它",
+        "nothing refers to LMK {0} any more: write lmk_id {1}, restart the nodes one by one, then "
+        "the officers may destroy it",
     ),
     "unfinished": ("不能结束", "cannot be ended"),
     "right": ("{0} 个密钥校验值均正确", "{0} keys have their check values"),

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,21 @@ def key_postgres() -> Iterator[TemporaryPostgres]:
 @pytest.fixture(scope="session")
 def hsm_port() -> Iterator[int]:
     """The port of an HSM with LMK 00 and, replacing it, LMK 10."""
+    with _hsm() as port:
+        yield port
+
+
+@pytest.fixture
+def later_port() -> Iterator[int]:
+    """The port of the same HSM after its LMK 00 was destroyed."""
+    with _hsm("00") as port:
+        yield port
+
+
+@contextmanager
+def _hsm(*destroyed: str) -> Iterator[int]:
     with subprocess.Popen(
-        [sys.executable, str(PROGRAM)], stdout=subprocess.PIPE, text=True, cwd=ROOT,
+        [sys.executable, str(PROGRAM), *destroyed], stdout=subprocess.PIPE, text=True, cwd=ROOT,
         env={**os.environ, "YYT_PARENT": ""},
     ) as process:  # fmt: skip
         assert process.stdout is not None
@@ -58,14 +71,16 @@ class Office:
         self.config = folder / "switch.yaml"
         self.configure()
 
-    def configure(self, dek: str = "key:vault", tmk: str = "key:icbc-tmk") -> None:
+    def configure(
+        self, dek: str = "key:vault", tmk: str = "key:icbc-tmk", lmk_id: str = ""
+    ) -> None:
         """Write the configuration anew with these keys."""
         whole = yaml.load((ROOT / "conf/switch.example.yaml").read_text("utf-8"), yaml.BaseLoader)
         whole["journal"] = {**whole["journal"], "dsn": self.dsn}
         whole["journal"].pop("data", None)
         settings = whole["hsm"]["settings"]
         settings.pop("tls", None)
-        settings |= {"addresses": [f"tcp:127.0.0.1:{self.port}"], "dek": dek, "lmk_id": ""}
+        settings |= {"addresses": [f"tcp:127.0.0.1:{self.port}"], "dek": dek, "lmk_id": lmk_id}
         settings |= {"timeout_ms": 5_000, "lmk_check_value": ""}
         for terminal in whole["channels"][0]["settings"]["terminals"]:
             terminal["tmk"] = tmk

@@ -123,15 +123,39 @@ def test_a_living_node_with_old_keys_hinders_the_end(office: Any) -> None:
     assert office.ask(*ROTATE, "--finish")["finished"]
 
 
+def test_afterwards_the_old_lmk_is_not_needed(office: Any, later_port: int) -> None:
+    """LMK 00 destroyed and lmk_id 10 in the configuration: every key has its check value, and a
+    node pays with the very texts of before the rotation."""
+    fill(office)
+    office.ask(*ROTATE)
+    assert office.ask(*ROTATE, "--finish")["finished"]
+    office.port = later_port
+    office.configure(tmk=wrap_test_key("000", LITERAL_TMK), lmk_id="10")
+    assert office.ask("check")["wrong"] == 0
+    with paying(office) as node:
+        assert told_by(node)["failed"] == []
+
+
+def told_by(node: subprocess.Popen[str]) -> Any:
+    """End a payer and read what it tells."""
+    assert node.stdout
+    assert node.stdin
+    node.stdin.write("enough\n")
+    node.stdin.flush()
+    return json.loads(node.stdout.readline())
+
+
 @contextmanager
 def paying(office: Any) -> Iterator[subprocess.Popen[str]]:
-    """A node that pays without end (see payer.py)."""
+    """A node that is paying, until it is told to end (see payer.py)."""
     process = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("payer.py")), str(office.config)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT,
         env={**os.environ},
     )  # fmt: skip
     try:
+        assert process.stdout
+        assert process.stdout.readline() == "paying\n"
         yield process
     finally:
         process.kill()
@@ -144,15 +168,10 @@ def test_payments_flow_while_the_lmk_changes(office: Any) -> None:
     readable after, and then no command needs LMK 00."""
     fill(office)
     with paying(office) as node:
-        assert node.stdout
-        assert node.stdin
-        assert node.stdout.readline() == "paying\n"
         assert office.ask(*ROTATE)["nodes_behind"] == []
         settle(office)
         assert office.ask(*ROTATE, "--finish")["finished"]
-        node.stdin.write("enough\n")
-        node.stdin.flush()
-        told = json.loads(node.stdout.readline())
+        told = told_by(node)
     assert told["failed"] == []
     assert min(told["rounds_before"], told["rounds_after"]) > 0
     assert told["old_pan"] == "6225880987654321"

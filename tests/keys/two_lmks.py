@@ -1,6 +1,7 @@
 """An HSM with two LMKs, 10 replacing 00: the daemon's processor behind a plain socket.
 
-``python two_lmks.py`` prints its port, then serves until its parent is gone. Both LMKs are test
+``python two_lmks.py [00]`` prints its port, then serves until it is stopped; with ``00`` that LMK
+is destroyed already. Both LMKs are test
 ones; every command is authorised, as under the published test LMK.
 """
 
@@ -25,7 +26,8 @@ def processor() -> Processor:
     old = published_test_material()
     pairs = [old.secret[at : at + 16] for at in range(0, len(old.secret), 16)]
     new = LmkMaterial("10", "variant", True, b"".join(pairs[3:] + pairs[:3]))
-    slots = Slots({"00": VariantLmk(old), "10": VariantLmk(new)}, {"10": "00"})
+    lmks = {lmk.lmk_id: VariantLmk(lmk) for lmk in (old, new) if lmk.lmk_id not in sys.argv[1:]}
+    slots = Slots(lmks, {"10": "00"})
     return Processor(Service(slots, open_policy(), secrets.token_bytes))
 
 
