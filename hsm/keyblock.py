@@ -35,15 +35,15 @@ class BlockCipher(Protocol):
 
 
 class TdesBlockCipher:
-    """Version 0. The LMK has 24 bytes."""
+    """Version 0, and TR-31 A and C, which are built alike. An LMK has 24 bytes, a ZMK 16 or 24."""
 
-    version = "0"
     unit = 8
     mac_length = 4
 
-    def __init__(self, lmk: bytes) -> None:
-        self._cipher_key = bytes(byte ^ 0x45 for byte in lmk)
-        self._mac_key = bytes(byte ^ 0x4D for byte in lmk)
+    def __init__(self, wrapping: bytes, version: str = "0") -> None:
+        self.version = version
+        self._cipher_key = bytes(byte ^ 0x45 for byte in wrapping)
+        self._mac_key = bytes(byte ^ 0x4D for byte in wrapping)
 
     def encrypt(self, iv: bytes, data: bytes) -> bytes:
         return primitives.cbc_encrypt(self._cipher_key, iv, data)
@@ -56,7 +56,7 @@ class TdesBlockCipher:
 
 
 class AesBlockCipher:
-    """Version 1. The LMK has 32 bytes; its two working keys are derived as in TR-31 D."""
+    """Version 1. An LMK has 32 bytes; its two working keys are derived as in TR-31 D."""
 
     version = "1"
     unit = 16
@@ -119,26 +119,32 @@ def pack(
 
 
 def unpack(cipher: BlockCipher, block: str, where: str = "key block") -> Unpacked:
-    """Header and clear key. CommandError A4 when anything was changed, A1 for another version,
-    B2 … BC when the header cannot be read."""
+    """Header and clear key. CommandError A4 when anything was changed or the version is not the
+    cipher's, B2 … BC when the header cannot be read."""
     header, end = read_header(block, where)
     if header.version != cipher.version:
-        raise CommandError("A1", where)
-    if end % cipher.unit:
-        raise CommandError("AC", where)
-    digits = block[end:]
-    least = 2 * (cipher.unit + cipher.mac_length)
-    if len(digits) < least or len(digits) % 2 or not _HEX.issuperset(digits):
-        raise CommandError("B2", where)
-    data = bytes.fromhex(digits)
+        raise CommandError("A4", where)
+    data = cryptogram_of(block, end, cipher.unit, cipher.mac_length, where)
     body, mac = data[: -cipher.mac_length], data[-cipher.mac_length :]
-    if len(body) % cipher.unit:
-        raise CommandError("B2", where)
     text = block[:end].encode("ascii")
     if not compare_digest(cipher.mac(text + body)[: cipher.mac_length], mac):
         raise CommandError("A4", where)
     plain = cipher.decrypt(text[: cipher.unit], body)
     return Unpacked(header, key_of(plain, where))
+
+
+def cryptogram_of(block: str, end: int, unit: int, mac_length: int, where: str) -> bytes:
+    """The bytes behind a header that ends at ``end``: whole units and a MAC. CommandError AC: the
+    optional blocks do not fill whole units; B2: the rest is no cryptogram."""
+    if end % unit:
+        raise CommandError("AC", where)
+    digits = block[end:]
+    if len(digits) % 2 or not _HEX.issuperset(digits):
+        raise CommandError("B2", where)
+    length = len(digits) // 2 - mac_length
+    if length < unit or length % unit:
+        raise CommandError("B2", where)
+    return bytes.fromhex(digits)
 
 
 def key_of(plain: bytes, where: str) -> bytes:

@@ -39,6 +39,7 @@ from hsm.primitives.pin_blocks import (
     pin_block_0,
     pin_from_block_0,
 )
+from hsm.primitives.tdes_cmac import tdes_cmac
 
 __all__ = [
     "AES_BLOCK",
@@ -67,5 +68,6 @@ __all__ = [
     "pin_block_0",
     "pin_from_block_0",
     "retail_mac",
+    "tdes_cmac",
     "xor",
 ]
