@@ -2,14 +2,13 @@
 
 import argparse
 import json
-import os
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from hsm.address import Address, parse_address
+from hsm import cli_serve
 from hsm.audit.cli import register as register_audit
 from hsm.bench.cli import register as register_bench
 from hsm.errors import CommandError
@@ -32,20 +31,20 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.description = "软件加密机 the software HSM (payShield host commands)"
     parser.epilog = _EPILOG
     verbs = parser.add_subparsers(metavar="VERB", required=True)
-    _register_serve(verbs.add_parser("serve", help="运行加密机 run the daemon"))
+    cli_serve.register(verbs.add_parser("serve", help="运行加密机 run the daemon"))
 
     commands = verbs.add_parser("commands", help="列出主机指令 print the table of host commands")
     commands.set_defaults(run=_commands)
 
     status = verbs.add_parser("status", help="查询状态 ask a daemon who it is (NC)")
-    status.add_argument("--connect", type=_address, required=True, metavar="ADDRESS")
+    status.add_argument("--connect", type=cli_serve.address, required=True, metavar="ADDRESS")
     status.add_argument("--json", action="store_true")
     status.set_defaults(run=_status)
 
     generate = verbs.add_parser("generate-key", help="生成密钥 have a key made (A0)")
     generate.add_argument("--type", required=True, help="000 ZMK, 001 ZPK, 003 TAK, 00B DEK …")
     generate.add_argument("--scheme", default="U", choices=["U", "T", "X", "Y", "Z"])
-    generate.add_argument("--connect", type=_address, required=True, metavar="ADDRESS")
+    generate.add_argument("--connect", type=cli_serve.address, required=True, metavar="ADDRESS")
     generate.add_argument("--json", action="store_true", help="(it is always JSON)")
     generate.set_defaults(run=_generate)
 
@@ -63,68 +62,6 @@ def register(parser: argparse.ArgumentParser) -> None:
 
     register_audit(verbs)
     register_bench(verbs)
-
-
-def _register_serve(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--listen", type=_address, required=True, help="tcp:127.0.0.1:PORT (0: any) | unix:/PATH"
-    )
-    parser.add_argument("--test-lmk", action="store_true", help="the published variant test LMK")
-    parser.add_argument("--header-length", type=_count, default=4)
-    parser.add_argument("--max-connections", type=_count, default=64)
-    parser.add_argument("--frame-timeout-ms", type=_count, default=5_000)
-    parser.add_argument("--idle-timeout-ms", type=_count, default=600_000)
-    parser.add_argument("--metrics-port", type=int, help="loopback port, 0: any; default: none")
-    parser.add_argument(
-        "--allow-uid", type=int, action="append", default=[], help="besides our own (unix only)"
-    )
-    parser.set_defaults(run=_serve)
-
-
-def _address(text: str) -> Address:
-    try:
-        return parse_address(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _count(text: str) -> int:
-    if not re.fullmatch("[1-9][0-9]{0,8}", text):
-        raise argparse.ArgumentTypeError("a positive whole number is needed")
-    return int(text)
-
-
-def _serve(args: argparse.Namespace) -> int:
-    if not args.test_lmk:
-        raise SystemExit(say("no_lmk"))
-    if not args.listen.loopback:
-        raise SystemExit(say("loopback", args.listen))
-    from twisted.internet import reactor
-
-    from hsm.daemon.protocol import Limits
-    from hsm.daemon.serve import CannotServeError, Options, serve
-    from hsm.lmk import published_test_lmks
-    from hsm.policy import open_policy
-
-    options = Options(
-        listen=args.listen,
-        lmks=published_test_lmks(),
-        policy=open_policy(args.header_length, args.max_connections),
-        limits=Limits(
-            connections_max=args.max_connections,
-            frame_ms=args.frame_timeout_ms,
-            idle_ms=args.idle_timeout_ms,
-        ),
-        metrics_port=args.metrics_port,
-        uids=frozenset({os.getuid(), *args.allow_uid}),
-    )
-    print(say("banner"), file=sys.stderr, flush=True)
-    try:
-        serve(options, reactor)
-    except CannotServeError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
 
 
 def _commands(_args: argparse.Namespace) -> int:

@@ -67,6 +67,12 @@ class Slots:
         """Put an LMK into its slot."""
         self._lmks[lmk.lmk_id] = lmk
 
+    def remove(self, lmk_id: str) -> None:
+        """Forget the LMK of a slot, if there is one."""
+        lmk = self._lmks.pop(lmk_id, None)
+        if lmk is not None:
+            lmk.forget()
+
     def clear(self) -> None:
         """Forget every LMK and every key unwrapped under it: the service is locked."""
         for lmk in self._lmks.values():

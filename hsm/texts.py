@@ -13,9 +13,9 @@ _TEXTS: Final = {
         "HSM. ****",
     ),
     "no_lmk": (
-        "没有 LMK：请加 --test-lmk 使用公开的测试 LMK（仅供演示与测试）；封存的正式 LMK 尚不支持",
-        "no LMK: add --test-lmk for the published test LMK (demo and tests only); sealed live "
-        "LMKs are not supported yet",
+        "没有 LMK：请用 --config 指定封存的 LMK，或加 --test-lmk 使用公开的测试 LMK（仅供演示与测试）",
+        "no LMK: give --config for sealed LMKs, or --test-lmk for the published test LMKs (demo "
+        "and tests only)",
     ),
     "loopback": (
         "明文 TCP 只允许本机地址（127.0.0.1 或 ::1）；请改用 unix:/路径：{}",
@@ -118,6 +118,15 @@ _TEXTS: Final = {
     "one_of_two": (
         "请给出 --config 文件，或 --test-lmk 与 --listen（仅供演示与测试）",
         "give --config FILE, or --test-lmk and --listen (demo and tests only)",
+    ),
+    "banner_test_mode": (
+        "**** 警告：测试模式。本机密钥仅供测试，绝不可用于真实密钥、卡号或密码。****",
+        "**** WARNING: test mode. Its LMKs are for tests: never give it a live key, card or PIN. "
+        "****",
+    ),
+    "unattended": (
+        "无人值守启动失败，LMK 未全部打开：{}",
+        "the unattended start failed, not every LMK opened: {}",
     ),
     "admin_needed": (
         "请给出 --admin（加密机管理套接字的路径）",

@@ -40,6 +40,10 @@ class ByUser:
         uid = peer_uid(transport)
         return None if uid is None else self._clients.get(uid)
 
+    def told(self, transport: Any) -> str:
+        """Who it is, for the log of strangers."""
+        return f"uid {peer_uid(transport)}"
+
 
 class ByCertificate:
     """Clients under mutual TLS, by the common name of a certificate our authority signed."""
@@ -53,15 +57,26 @@ class ByCertificate:
         """The client at the other end, None: a stranger, or none yet."""
         return self._clients.get(tls.peer_name(transport))
 
+    def told(self, transport: Any) -> str:
+        """Who it is, for the log of strangers: our own authority signed that name."""
+        return tls.peer_name(transport)
+
 
 class Anyone:
-    """One name for whoever connects: plain loopback TCP, under the published test LMK only."""
+    """One client, whoever connects: plain loopback TCP, under the published test LMK only."""
 
     after_handshake = False
 
+    def __init__(self, client: Client = LOCAL) -> None:
+        self._client = client
+
     def known(self, _transport: Any) -> Client | None:
-        """The local client."""
-        return LOCAL
+        """The one client."""
+        return self._client
+
+    def told(self, _transport: Any) -> str:
+        """Nobody is a stranger here."""
+        return ""
 
 
 Door = ByUser | ByCertificate | Anyone

@@ -27,6 +27,20 @@ DROPPED_CONNECTIONS = Counter(
     "yyt_hsmd_dropped_connections_total", "断开的连接 connections dropped for a bad frame or "
     "for silence", ("reason",), registry=REGISTRY,
 )  # fmt: skip
+LOCKED = Gauge(
+    "yyt_hsmd_locked", "未解锁 1: no LMK is loaded, every command answers 13", registry=REGISTRY
+)
+AUDIT_DOWN = Gauge(
+    "yyt_hsmd_audit_down", "审计不可用 1: nothing can be recorded, every command answers 41",
+    registry=REGISTRY,
+)  # fmt: skip
+AUTHORISED = Gauge(
+    "yyt_hsmd_authorised_commands", "已授权指令数 commands authorised now", registry=REGISTRY
+)
+HELD_KEYS = Gauge(
+    "yyt_hsmd_held_keys", "被限制验证的密钥数 keys held after failed verifications",
+    registry=REGISTRY,
+)  # fmt: skip
 
 
 @cache

@@ -11,7 +11,10 @@ from twisted.internet.testing import StringTransportWithDisconnection
 
 from hsm.commands import Service
 from hsm.daemon import hardening
-from hsm.daemon.protocol import LOG_LINES_MAX, HostConnection, HostFactory, Limits
+from hsm.daemon.clients import Anyone, ByUser, Client, Door, client
+from hsm.daemon.house import LOG_LINES_MAX, Limits
+from hsm.daemon.house import House as Household
+from hsm.daemon.protocol import HostConnection, HostFactory
 from hsm.lmk import published_test_lmk
 from hsm.policy import FRAME_MAX, Policy
 from hsm.processor import Processor
@@ -40,14 +43,17 @@ class Transport(StringTransportWithDisconnection):
 class House:
     """A factory on a Clock, and connections to it."""
 
-    def __init__(self, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self, limits: Limits = LIMITS, door: Door | None = None, audit: Any = None
+    ) -> None:
         self.clock = Clock()
         self.log = Log()
         processor = Processor(
             Service(Slots({"00": published_test_lmk()}), Policy(), lambda n: bytes(range(n)))
         )
-        self.factory = HostFactory(processor, limits, {1000}, self.clock, self.log)
-        self.factory.startFactory()
+        self.household = Household(processor, limits, self.clock, self.log, audit)
+        self.factory = HostFactory(self.household, door or Anyone())
+        self.household.start()
 
     def connect(self) -> tuple[HostConnection, Transport]:
         """A new connection, open unless it was refused."""
@@ -181,7 +187,7 @@ def test_I11_one_connection_too_many_is_refused_and_the_house_stays_open() -> No
     house = House()
     (_, first), _, (third, third_transport) = (house.connect() for _ in range(3))
     assert not third_transport.connected
-    assert house.log.lines[-1] == {"event": "connection_refused", "reason": "full", "uid": None}
+    assert house.log.lines[-1] == {"event": "connection_refused", "reason": "full"}
     first.loseConnection()
     fourth, fourth_transport = house.connect()
     fourth.dataReceived(PIPELINE)
@@ -192,15 +198,32 @@ def test_I11_one_connection_too_many_is_refused_and_the_house_stays_open() -> No
 
 
 def test_a_strange_user_is_refused_on_a_unix_socket(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SO_PEERCRED names the user; only the allowed ones get in."""
-    house = House()
-    monkeypatch.setattr("hsm.daemon.protocol.peer_uid", lambda transport: 4711)
+    """SO_PEERCRED names the user; only the configured ones get in."""
+    house = House(door=ByUser({1000: Client("switch")}))
+    monkeypatch.setattr("hsm.daemon.clients.peer_uid", lambda transport: 4711)
     _, transport = house.connect()
     assert not transport.connected
-    monkeypatch.setattr("hsm.daemon.protocol.peer_uid", lambda transport: 1000)
+    assert house.log.lines[-1] == {
+        "event": "connection_refused",
+        "reason": "stranger",
+        "who": "uid 4711",
+    }
+    monkeypatch.setattr("hsm.daemon.clients.peer_uid", lambda transport: 1000)
     _, transport = house.connect()
 
     assert transport.connected
+
+
+def test_a_client_may_ask_only_what_is_listed() -> None:
+    """NC, NO and B2 always pass; another command answers 68 and changes nothing."""
+    house = House(door=Anyone(client("bank", ["M6"])))
+    connection, transport = house.connect()
+    connection.dataReceived(framed(b"0001NC", b"0002B20002hi", b"0003A00001U", b"0004M6"))
+
+    codes = [transport.value()[at : at + 8] for at in (2, 35, 45, 53)]
+    assert [code[4:] for code in codes][0] == b"ND00"
+    assert b"0003A168" in transport.value()
+    assert b"0004M715" in transport.value()
 
 
 def test_peer_uid_of_a_real_unix_socket() -> None:
@@ -223,7 +246,7 @@ def test_closing_lets_answers_out_first() -> None:
     house = House()
     connection, transport = house.connect()
     connection.dataReceived(PIPELINE)
-    done = house.factory.close()
+    done = house.household.close()
 
     assert done.called
     assert transport.value() == ANSWERS
