@@ -4,12 +4,15 @@
 key version, exportability, number of optional blocks, reserved (scheme S: the LMK's id).
 """
 
+import re
 from dataclasses import dataclass, replace
 from typing import Final
 
 from hsm.errors import CommandError
 
 HEADER_LENGTH: Final = 16
+OWNER: Final = slice(14, 16)
+"""Where a key block of scheme S names the LMK it is under, or ``FF``: a ZMK."""
 PAD_BLOCK: Final = "PB"
 """Optional block that only fills the header up; it carries nothing."""
 
@@ -23,6 +26,13 @@ X9.143 leaves the digits to the makers."""
 
 KEY_BYTES: Final = {"T1": 8, "D1": 8, "T2": 16, "T3": 24, "A1": 16, "A2": 24, "A3": 32, "41": 16}
 """Algorithm as ``#`` attributes name it → bytes of its key."""
+
+DES_LETTERS: Final = {8: "D", 16: "T", 24: "T"}
+"""Bytes of a DES or triple DES key → the header's letter."""
+
+MODES: Final = frozenset("BCDEGNSTVXY")
+EXPORTS: Final = frozenset("NSE")
+"""N: never; S: under any key-encrypting key; E: in a key block only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +62,9 @@ class BlockHeader:
             f"{self.export}{count:02d}{self.reserved}{options[0]}"
         )
 
-    def exported(self, export: str = "") -> "BlockHeader":
-        """The same header in an export: reserved ``00``, and another exportability if given."""
-        return replace(self, export=export or self.export, reserved="00")
+    def exported(self, version: str, reserved: str) -> "BlockHeader":
+        """The same header in a key block of another version, under another key."""
+        return replace(self, version=version, reserved=reserved)
 
 
 def _options(blocks: tuple[tuple[str, str], ...], unit: int) -> tuple[str, tuple[str, ...]]:
@@ -105,19 +115,25 @@ def read_blocks(
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """What follows ``#`` in a command: the header a new key block shall have."""
+    """What follows ``#`` in a command: the header a new key block shall have. Some commands leave
+    out what they know already: then the algorithm, or all but version and blocks, is empty."""
 
     usage: str
     algorithm: str
-    """Two characters with the length in them: T2, T3, A3 …"""
+    """Two characters with the length in them: T2, T3, A3 …; empty: from the key itself."""
     mode: str
     key_version: str
     export: str
     blocks: tuple[tuple[str, str], ...] = ()
 
-    def header(self, version: str, reserved: str = "00") -> BlockHeader:
-        """The header with the algorithm's letter; CommandError A7 for an unknown algorithm."""
+    def header(self, version: str, reserved: str = "00", length: int = 0) -> BlockHeader:
+        """The header with the algorithm's letter, for a key of ``length`` bytes where no algorithm
+        is given. CommandError A6 without a usage, A7 for an unknown algorithm."""
         letter = ALGORITHMS.get(self.algorithm)
+        if not self.usage:
+            raise CommandError("A6", "attributes")
+        if not self.algorithm:
+            letter = DES_LETTERS.get(length)
         if letter is None:
             raise CommandError("A7", "attributes")
         return BlockHeader(
@@ -125,3 +141,49 @@ class Attributes:
             key_version=self.key_version, export=self.export, blocks=self.blocks,
             reserved=reserved,
         )  # fmt: skip
+
+
+def read_attributes(text: str, at: int, where: str = "attributes") -> tuple[Attributes, int]:
+    """The attributes at ``at`` and where they end.
+
+    Public clients send three forms: usage 2, algorithm 2, mode 1, key version 2, exportability 1,
+    number of optional blocks 2 (A0); the same without the algorithm (A6, A8); key version and
+    number of blocks alone (A4). CommandError 15, A7, A8, AA, AC, B3, BC.
+    """
+    found = next((m for form in _FORMS if (m := form.match(text, at))), None)
+    if found is None:
+        raise CommandError("15", where)
+    parts = {"usage": "", "algorithm": "", "mode": "", "export": "", **found.groupdict()}
+    count = parts.pop("count")
+    if parts["mode"] and parts["mode"] not in MODES:
+        raise CommandError("A8", where)
+    if parts["export"] and parts["export"] not in EXPORTS:
+        raise CommandError("AA", where)
+    if not count.isdecimal():
+        raise CommandError("B3", where)
+    blocks, end = read_blocks(text, found.end(), int(count), where)
+    return Attributes(**parts, blocks=blocks), end
+
+
+def write_attributes(attributes: Attributes) -> str:
+    """The attributes as :func:`read_attributes` takes them."""
+    a = attributes
+    text = f"{a.usage}{a.algorithm}{a.mode}{a.key_version}{a.export}{len(a.blocks):02d}"
+    return text + "".join(f"{name}{4 + len(data):02X}{data}" for name, data in a.blocks)
+
+
+_KNOWN: Final = "|".join(sorted(ALGORITHMS))
+_WHOLE: Final = (
+    r"(?P<usage>[0-9A-Za-z]{2})(?P<algorithm>%s)(?P<mode>[0-9A-Z])"
+    r"(?P<key_version>[0-9A-Za-z]{2})(?P<export>[0-9A-Z])(?P<count>[0-9A-Z]{2})"
+)
+_FORMS: Final = (
+    re.compile(_WHOLE % _KNOWN),
+    re.compile(
+        r"(?P<usage>[0-9A-Za-z]{2})(?P<mode>[A-Z])(?P<key_version>[0-9A-Za-z]{2})"
+        r"(?P<export>[NSE])(?P<count>[0-9]{2})"
+    ),
+    re.compile(_WHOLE % "[0-9A-Z]{2}"),
+    re.compile(r"(?P<key_version>[0-9A-Za-z]{2})(?P<count>[0-9]{2})(?=[%#&!\x19]|$)"),
+)
+"""A whole one of a known algorithm comes first: ``P0T2N00E00`` could be read otherwise."""

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
 from hsm import keyblock, keys, primitives
-from hsm.block_header import Attributes, BlockHeader
+from hsm.block_header import DES_LETTERS, KEY_BYTES, OWNER, Attributes, BlockHeader
 from hsm.errors import CommandError
 from hsm.keyblock import AesBlockCipher, BlockCipher, TdesBlockCipher, Unpacked
 from hsm.keys import Cryptogram
@@ -29,7 +29,6 @@ _PAIR_OF: Final = {
 """Pair code (the last two characters of a key type) → LMK pair."""
 
 _PIN_PAIR: Final = PAIR_NAMES.index("02-03")
-_DES_LETTERS: Final = {8: "D", 16: "T", 24: "T"}
 
 
 class ParityError(Exception):
@@ -119,7 +118,7 @@ class VariantLmk:
         clear = keys.unwrap(self._key_for(key_type), key)
         if not primitives.has_odd_parity(clear):
             raise ParityError
-        return HeldKey(clear, _DES_LETTERS[len(clear)])
+        return HeldKey(clear, DES_LETTERS[len(clear)])
 
     def _key_for(self, key_type: str) -> bytes:
         if key_type == keys.BLOCK_TYPE:
@@ -151,8 +150,8 @@ class BlockLmk:
     def keep(self, new: NewKey, clear: bytes, entropy: Callable[[int], bytes]) -> Cryptogram:
         if new.scheme != "S":
             raise CommandError("26", "scheme_lmk")
-        header = self._header(new)
-        if header.algorithm in "DT" and header.algorithm != _DES_LETTERS.get(len(clear)):
+        header = self._header(new, len(clear))
+        if header.algorithm in "DT" and header.algorithm != DES_LETTERS.get(len(clear)):
             raise CommandError("A7", "attributes")
         if header.algorithm == "A" and self._cipher.version == "0":
             # A triple-DES key would protect a stronger one.
@@ -162,7 +161,12 @@ class BlockLmk:
     def hold(self, use: Use, key: Cryptogram, where: str = "key") -> HeldKey:
         if key.scheme != "S":
             raise CommandError("A1", where)
+        if key.body[OWNER] != self.lmk_id:
+            raise CommandError("A2", where)
         header, clear = self._unpacked(key.body)
+        if use.modes and header.key_version.startswith("c"):
+            # A component is no key: it may only be formed into one.
+            raise CommandError("A9", where)
         if use.usages and header.usage not in use.usages:
             raise CommandError("A6", where)
         if use.algorithms and header.algorithm not in use.algorithms:
@@ -174,17 +178,16 @@ class BlockLmk:
     def forget(self) -> None:
         self._unpacked.cache_clear()
 
-    def _header(self, new: NewKey) -> BlockHeader:
+    def _header(self, new: NewKey, length: int) -> BlockHeader:
         if new.attributes is None:
             raise CommandError("A6", "attributes")
         version = self._cipher.version
-        if isinstance(new.attributes, Attributes):
-            return new.attributes.header(version, self.lmk_id)
-        kept = new.attributes
-        return BlockHeader(
-            version, kept.usage, kept.algorithm, kept.mode, kept.key_version, kept.export,
-            kept.blocks, self.lmk_id,
-        )  # fmt: skip
+        if isinstance(new.attributes, BlockHeader):
+            return new.attributes.exported(version, self.lmk_id)
+        named = new.attributes.algorithm
+        if named and KEY_BYTES.get(named, length) != length:
+            raise CommandError("A7", "attributes")
+        return new.attributes.header(version, self.lmk_id, length)
 
     def _unpack(self, block: str) -> Unpacked:
         unpacked = keyblock.unpack(self._cipher, block)

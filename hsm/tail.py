@@ -1,15 +1,17 @@
-"""What may follow the data of a request: ``[%NN] [#attributes] [&export] [!export] [trailer]``."""
+"""What may follow the data of a request: ``[%NN] [#attributes] [&export] [!version] [trailer]``.
 
+``&`` and ``!`` are followed by one character, or, where a key under a variant LMK goes out in a key
+block, by the attributes of that block.
+"""
+
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from hsm.block_header import Attributes, read_blocks
+from hsm.block_header import EXPORTS, Attributes, read_attributes, write_attributes
 from hsm.errors import CommandError
 
 TRAILER: Final = b"\x19"
 TRAILER_MAX: Final = 32
-
-_ATTRIBUTES_LENGTH: Final = 10
-"""Usage 2, algorithm 2, mode 1, key version 2, exportability 1, number of optional blocks 2."""
 
 
 class Tail(NamedTuple):
@@ -22,68 +24,75 @@ class Tail(NamedTuple):
     """Behind ``#``: the header that a new key block shall have."""
     block_export: str = ""
     """Behind ``&``: exportability of an exported key block."""
-    variant_export: str = ""
-    """Behind ``!``: export attributes of a key under a variant LMK."""
+    block_version: str = ""
+    """Behind ``!``: version of an exported key block."""
 
 
 NO_TAIL: Final = Tail()
 
 
 def read_tail(rest: bytes, *, attributed: bool) -> Tail | None:
-    """The tail, None when it is none. CommandError 13, or B3 … BC for a bad attribute."""
-    lmk_id = ""
-    if rest.startswith(b"%"):
-        digits = rest[1:3]
-        if len(digits) < 2 or not digits.isdigit():
-            raise CommandError("13", "lmk_id")
-        lmk_id, rest = digits.decode("ascii"), rest[3:]
-    if not rest:
-        return Tail(lmk_id)
-    if attributed and rest[:1] in (b"#", b"&", b"!"):
-        return _read_attributes(lmk_id, rest)
-    return _read_trailer(Tail(lmk_id), rest)
-
-
-def _read_trailer(tail: Tail, rest: bytes) -> Tail | None:
-    if rest and not (rest.startswith(TRAILER) and len(rest) <= 1 + TRAILER_MAX):
+    """The tail, None when it is none. CommandError 13, or 15, A7 … BC for a bad attribute."""
+    text, at, tail = rest.decode("latin-1"), 0, NO_TAIL
+    signs = "%#&!" if attributed else "%"
+    while text[at : at + 1] and text[at] in signs:
+        sign = text[at]
+        signs = signs.replace(sign, "")
+        tail, at = _READERS[sign](tail, text, at + 1)
+    trailer = rest[at:]
+    if trailer and not (trailer.startswith(TRAILER) and len(trailer) <= 1 + TRAILER_MAX):
         return None
-    return tail._replace(trailer=rest)
+    return tail._replace(trailer=trailer)
 
 
-def _read_attributes(lmk_id: str, rest: bytes) -> Tail | None:
-    text, at = rest.decode("latin-1"), 0
-    attributes, block_export, variant_export = None, "", ""
-    if text.startswith("#"):
-        head = text[1 : 1 + _ATTRIBUTES_LENGTH]
-        if len(head) < _ATTRIBUTES_LENGTH or not head.isascii() or not head[5:7].isalnum():
-            raise CommandError("15", "attributes")
-        if not head[8:].isdecimal():
-            raise CommandError("B3", "attributes")
-        blocks, at = read_blocks(text, 1 + _ATTRIBUTES_LENGTH, int(head[8:]), "attributes")
-        attributes = Attributes(head[:2], head[2:4], head[4], head[5:7], head[7], blocks)
-    if text.startswith("&", at):
-        block_export, at = text[at + 1 : at + 2], at + 2
-        if block_export not in ("N", "S", "E"):
+def _read_lmk(tail: Tail, text: str, at: int) -> tuple[Tail, int]:
+    digits = text[at : at + 2]
+    if len(digits) < 2 or not (digits.isascii() and digits.isdigit()):
+        raise CommandError("13", "lmk_id")
+    return tail._replace(lmk_id=digits), at + 2
+
+
+def _read_header(tail: Tail, text: str, at: int) -> tuple[Tail, int]:
+    attributes, at = read_attributes(text, at)
+    return tail._replace(attributes=attributes), at
+
+
+def _read_export(tail: Tail, text: str, at: int) -> tuple[Tail, int]:
+    if _is_short(text, at):
+        if text[at] not in EXPORTS:
             raise CommandError("AA", "export attribute")
-    if text.startswith("!", at):
-        variant_export, at = text[at + 1 : at + 2], at + 2
-        if not variant_export.isalnum():
-            raise CommandError("15", "export attribute")
-    found = Tail(lmk_id, b"", attributes, block_export, variant_export)
-    return _read_trailer(found, rest[at:])
+        return tail._replace(block_export=text[at]), at + 1
+    return _read_header(tail, text, at)
+
+
+def _read_version(tail: Tail, text: str, at: int) -> tuple[Tail, int]:
+    if _is_short(text, at):
+        return tail._replace(block_version=text[at]), at + 1
+    return _read_header(tail, text, at)
+
+
+def _is_short(text: str, at: int) -> bool:
+    """Whether one character stands alone: the end, a sign or the trailer comes behind it."""
+    return len(text) > at and text[at + 1 : at + 2] in ("", "%", "#", "&", "!", "\x19")
+
+
+_READERS: Final[dict[str, Callable[[Tail, str, int], tuple[Tail, int]]]] = {
+    "%": _read_lmk,
+    "#": _read_header,
+    "&": _read_export,
+    "!": _read_version,
+}
 
 
 def write_tail(tail: Tail) -> bytes:
     """The bytes of a tail."""
     out = f"%{tail.lmk_id}" if tail.lmk_id else ""
     if tail.attributes is not None:
-        a = tail.attributes
-        out += f"#{a.usage}{a.algorithm}{a.mode}{a.key_version}{a.export}{len(a.blocks):02d}"
-        out += "".join(f"{name}{4 + len(data):02X}{data}" for name, data in a.blocks)
+        out += "#" + write_attributes(tail.attributes)
     if tail.block_export:
         out += f"&{tail.block_export}"
-    if tail.variant_export:
-        out += f"!{tail.variant_export}"
+    if tail.block_version:
+        out += f"!{tail.block_version}"
     return out.encode("ascii") + tail.trailer
 
 
