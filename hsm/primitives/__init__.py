@@ -13,6 +13,8 @@ from hsm.primitives.aes import (
     aes_decrypt,
     aes_encrypt,
 )
+from hsm.primitives.block_ciphers import BLOCK_CIPHERS, BlockCipherMode
+from hsm.primitives.cvv import cvv
 from hsm.primitives.des import (
     BLOCK,
     CONTEXTS_MAX,
@@ -29,8 +31,19 @@ from hsm.primitives.des import (
     pad,
     xor,
 )
+from hsm.primitives.emv import (
+    arpc_1,
+    arpc_2,
+    card_key_a,
+    card_key_b,
+    common_session_key,
+    mchip_session_key,
+    tree_session_key,
+)
 from hsm.primitives.macs import (
     cbc_mac,
+    cmac_last,
+    folded,
     retail_mac,
 )
 from hsm.primitives.pin_blocks import (
@@ -39,12 +52,20 @@ from hsm.primitives.pin_blocks import (
     pin_block_0,
     pin_from_block_0,
 )
+from hsm.primitives.sm4 import (
+    forget_sm4,
+    sm3,
+    sm4_check_value,
+    sm4_encrypt,
+)
 from hsm.primitives.tdes_cmac import tdes_cmac
 
 __all__ = [
     "AES_BLOCK",
     "BLOCK",
+    "BLOCK_CIPHERS",
     "CONTEXTS_MAX",
+    "BlockCipherMode",
     "PinBlockError",
     "account12",
     "aes_cbc_decrypt",
@@ -53,21 +74,35 @@ __all__ = [
     "aes_context",
     "aes_decrypt",
     "aes_encrypt",
+    "arpc_1",
+    "arpc_2",
+    "card_key_a",
+    "card_key_b",
     "cbc_decrypt",
     "cbc_encrypt",
     "cbc_mac",
     "check_value",
+    "cmac_last",
+    "common_session_key",
+    "cvv",
     "ecb_context",
     "ecb_decrypt",
     "ecb_encrypt",
+    "folded",
     "forget",
+    "forget_sm4",
     "has_odd_parity",
     "is_weak",
+    "mchip_session_key",
     "odd_parity",
     "pad",
     "pin_block_0",
     "pin_from_block_0",
     "retail_mac",
+    "sm3",
+    "sm4_check_value",
+    "sm4_encrypt",
     "tdes_cmac",
+    "tree_session_key",
     "xor",
 ]

@@ -99,17 +99,22 @@ def cbc_decrypt(key: bytes, iv: bytes, data: bytes) -> bytes:
     return _cbc(key, iv).decrypt(data)
 
 
-def pad(data: bytes, method: int) -> bytes:
-    """Pad to whole blocks. Method 0: not at all; 1: zeros, none when whole; 2: ``80`` then zeros.
+def pad(data: bytes, method: int, unit: int = BLOCK) -> bytes:
+    """Pad to whole blocks of ``unit`` bytes. Method 0: not at all; 1: zeros, none when whole; 2:
+    ``80`` then zeros; 3: zeros, and before all a block with the length in bits (ISO 9797-1).
 
     >>> pad(b"abc", 1).hex(), pad(b"abc", 2).hex(), pad(b"12345678", 1)
     ('6162630000000000', '6162638000000000', b'12345678')
+    >>> pad(b"abc", 3).hex()
+    '00000000000000186162630000000000'
     """
-    if method == 2:
-        data += b"\x80"
     if method == 0:
         return data
-    return data + bytes(-len(data) % BLOCK)
+    if method == 2:
+        data += b"\x80"
+    elif method == 3:
+        data = (8 * len(data)).to_bytes(unit, "big") + data
+    return data + bytes(-len(data) % unit)
 
 
 def check_value(key: bytes) -> bytes:
