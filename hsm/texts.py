@@ -13,7 +13,8 @@ _TEXTS: Final = {
         "HSM. ****",
     ),
     "no_lmk": (
-        "没有 LMK：请用 --config 指定封存的 LMK，或加 --test-lmk 使用公开的测试 LMK（仅供演示与测试）",
+        "没有 LMK：请用 --config 指定封存的 LMK，或加 --test-lmk 使用公开的测试 LMK"
+        "（仅供演示与测试）",
         "no LMK: give --config for sealed LMKs, or --test-lmk for the published test LMKs (demo "
         "and tests only)",
     ),
