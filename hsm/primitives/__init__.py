@@ -31,6 +31,9 @@ from hsm.primitives.des import (
     pad,
     xor,
 )
+from hsm.primitives.dukpt import derived_key as dukpt_derived_key
+from hsm.primitives.dukpt import mac_key as dukpt_mac_key
+from hsm.primitives.dukpt import pin_key as dukpt_pin_key
 from hsm.primitives.emv import (
     arpc_1,
     arpc_2,
@@ -40,6 +43,7 @@ from hsm.primitives.emv import (
     mchip_session_key,
     tree_session_key,
 )
+from hsm.primitives.ff1 import ff1_decrypt, ff1_encrypt
 from hsm.primitives.macs import (
     cbc_mac,
     cmac_last,
@@ -47,11 +51,21 @@ from hsm.primitives.macs import (
     retail_mac,
 )
 from hsm.primitives.pin_blocks import (
+    PIN_LENGTH_MAX,
+    PIN_LENGTH_MIN,
     PinBlockError,
     account12,
     pin_block_0,
     pin_from_block_0,
 )
+from hsm.primitives.pin_checks import (
+    add_digits,
+    natural_pin,
+    pvv,
+    subtract_digits,
+    table_is_sound,
+)
+from hsm.primitives.pin_forms import PIN_FORMS, PinAccount, PinForm
 from hsm.primitives.sm4 import (
     forget_sm4,
     sm3,
@@ -65,9 +79,15 @@ __all__ = [
     "BLOCK",
     "BLOCK_CIPHERS",
     "CONTEXTS_MAX",
+    "PIN_FORMS",
+    "PIN_LENGTH_MAX",
+    "PIN_LENGTH_MIN",
     "BlockCipherMode",
+    "PinAccount",
     "PinBlockError",
+    "PinForm",
     "account12",
+    "add_digits",
     "aes_cbc_decrypt",
     "aes_cbc_encrypt",
     "aes_cmac",
@@ -85,23 +105,32 @@ __all__ = [
     "cmac_last",
     "common_session_key",
     "cvv",
+    "dukpt_derived_key",
+    "dukpt_mac_key",
+    "dukpt_pin_key",
     "ecb_context",
     "ecb_decrypt",
     "ecb_encrypt",
+    "ff1_decrypt",
+    "ff1_encrypt",
     "folded",
     "forget",
     "forget_sm4",
     "has_odd_parity",
     "is_weak",
     "mchip_session_key",
+    "natural_pin",
     "odd_parity",
     "pad",
     "pin_block_0",
     "pin_from_block_0",
+    "pvv",
     "retail_mac",
     "sm3",
     "sm4_check_value",
     "sm4_encrypt",
+    "subtract_digits",
+    "table_is_sound",
     "tdes_cmac",
     "tree_session_key",
     "xor",
