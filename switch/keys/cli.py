@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from switch.keys import intake
-from switch.keys.configured import literals
+from switch.keys import checking, intake
+from switch.keys.configured import configured_keys, literals
 from switch.keys.desk import note, officer, settings_of, store_of, tell, tell_json, with_tools
 from switch.keys.moving import Mover
 from switch.keys.tables import event_table, key_table
@@ -168,33 +168,21 @@ def _show(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> int:
-    """Ask the HSM for every check value, working keys included; exit code 1 when one is wrong."""
+    """Ask the HSM for every check value, working and configured keys included; exit code 1 when
+    one is wrong, missing, or two terminals share one."""
     settings = settings_of(args.config)
     with store_of(settings) as conn:
-        asked = [
-            (f"{key.name} {key.version}", key.key_type, key.held, key.check_value)
-            for key in key_store.keys(conn)
-        ]
-        asked += key_store.working_keys(conn)
+        asked = checking.to_ask(conn, configured_keys(settings))
 
-    async def work(tools: KeyTools) -> list[dict[str, object]]:
-        rows = []
-        for place, key_type, held, expected in asked:
-            try:
-                found = await tools.check_value(key_type, held)
-            except KeyServiceError as error:
-                found = f"{error.code} {error.text}"
-            size = min(len(found), len(expected))
-            right = found[:size] == expected[:size]
-            rows.append({"key": place, "kept": expected, "found": found, "right": right})
-        return rows
+    async def work(tools: KeyTools) -> list[checking.Finding]:
+        return await checking.check(tools, asked)
 
     rows = with_tools(settings, work)
-    wrong = [row for row in rows if not row["right"]]
+    wrong = [row for row in rows if not row.right]
     if args.json:
         tell_json({"keys": rows, "wrong": len(wrong)})
     elif wrong:
-        tell("\n".join(f"{say('wrong')}: {r['key']}: {r['kept']} ≠ {r['found']}" for r in wrong))
+        tell("\n".join(f"{say('wrong')}: {r.key}: {r.kept} ≠ {r.found}" for r in wrong))
     else:
         tell(say("right", len(rows)))
     return 1 if wrong else 0

@@ -44,6 +44,7 @@ def bring_tmk(office: Any, name: str, terminal: str, clear: str = TMK) -> Any:
 def test_a_key_made_by_the_hsm_is_listed_shown_and_checked(office: Any) -> None:
     """generate, list, show, check: the key has its check value, and its history says who and what;
     a history never holds a cryptogram."""
+    office.configure(tmk=wrap_test_key("000", TMK))
     made = office.ask("generate", "vault", "--usage", "DEK", "--hospital", "h1")
     assert (made["key_type"], made["state"], made["lmk_id"]) == ("00B", "active", "00")
     (listed,) = office.ask("list")
@@ -184,9 +185,27 @@ def test_check_finds_a_row_that_is_not_its_key(office: Any) -> None:
     office.rows("UPDATE stored_key SET held = %s", wrap_test_key("000", OTHER))
     done = office.run("check", "--json")
     assert done.returncode == 1
-    assert json.loads(done.stdout)["wrong"] == 1
+    rows = json.loads(done.stdout)["keys"]
+    assert [row["right"] for row in rows if row["key"] == "t1 1"] == [False]
     office.rows("UPDATE stored_key SET held = 'U0123456789ABCDEF0123456789ABCDEF'")
     assert "t1" in office.run("check").stdout
+
+
+def test_check_finds_names_without_a_key_and_a_key_of_two_terminals(office: Any) -> None:
+    """A configured name that the store does not hold, and one pad key in two terminals' records."""
+    registry = office.folder / "pki" / "terminals"
+    registry.mkdir()
+    for terminal in ("K1", "K2"):
+        record = {"terminal": terminal, "hospital": "h", "tpk": wrap_test_key("002", OTHER)}
+        (registry / f"{terminal}.json").write_text(json.dumps(record), "utf-8")
+    done = office.run("check", "--json")
+    assert done.returncode == 1
+    wrong = {row["key"]: row for row in json.loads(done.stdout)["keys"] if not row["right"]}
+    assert "no active key" in wrong.pop("hsm hsm: dek")["found"]
+    assert "no active key" in wrong.pop("channels bank-a: terminals[0].tmk")["found"]
+    ((shared, row),) = wrong.items()
+    assert ("K1.json" in shared, "K2.json" in shared) == (True, True)
+    assert (row["kept"], row["found"]) == ("一机一密", check(OTHER))
 
 
 def test_what_an_officer_gets_wrong_is_one_sentence(office: Any) -> None:
