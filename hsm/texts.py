@@ -129,6 +129,7 @@ _TEXTS: Final = {
         "无人值守启动失败，LMK 未全部打开：{}",
         "the unattended start failed, not every LMK opened: {}",
     ),
+    "officers_file": ("人员文件不可用：{}", "the officers' file cannot be used: {}"),
     "admin_needed": (
         "请给出 --admin（加密机管理套接字的路径）",
         "give --admin, the path of the key service's admin socket",

@@ -1,15 +1,23 @@
 """From a configuration to a daemon: listeners with their clients, sealed LMKs, the officers."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
+
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.threadpool import ThreadPool
 
 from hsm.address import parse_address
+from hsm.daemon import metrics
+from hsm.daemon.admin import AdminFactory
 from hsm.daemon.clients import ByCertificate, ByUser, Client, client
 from hsm.daemon.config import Config, Credential, TlsListener, Token, UnixListener
+from hsm.daemon.desk import Desk
 from hsm.daemon.house import Limits
 from hsm.daemon.judge import CountingJudge
 from hsm.daemon.keeper import Keeper
-from hsm.daemon.serve import AuditPlace, CannotServeError, Listener, Options
+from hsm.daemon.serve import Annex, AuditPlace, CannotServeError, Listener, Options, Parts
+from hsm.officers import People, PeopleError
 from hsm.sealing.credential import CredentialSealer, credential_path
 from hsm.sealing.errors import SealingError
 from hsm.sealing.pkcs11 import TokenSealer
@@ -53,7 +61,64 @@ def options(config: Config) -> Options:
         metrics_port=config.metrics_port,
         audit=AuditPlace(Path(config.audit.folder), Path(config.audit.key), config.name),
         judge=judge,
+        annex=lambda parts: Office(config, keeper, parts),
     )
+
+
+class Office(Annex):
+    """The officers' socket of a configured daemon."""
+
+    def __init__(self, config: Config, keeper: Keeper, parts: Parts) -> None:
+        """CannotServeError: the file of the officers cannot be used."""
+        assert parts.audit is not None
+        try:
+            people = People.load(Path(config.officers))
+        except (SealingError, PeopleError) as error:
+            raise CannotServeError(say("officers_file", error)) from None
+        self._config = config
+        self._parts = parts
+        # One at a time: who guesses passphrases on four connections is no faster.
+        self._pool = ThreadPool(1, 1, "passphrases")
+        self._port: Any = None
+        self._desk = Desk(
+            parts.service,
+            keeper,
+            people,
+            parts.audit,
+            self._aside,
+            name=config.name,
+            unattended=lambda: [_sealer(section) for section in _unattended(config)],
+            minutes_max=config.admin.authority_minutes_max,
+            backups=config.lmk.backups,
+        )
+        section = config.admin
+        self._factory = AdminFactory(
+            self._desk, section.uids, section.idle_ms, parts.reactor, parts.log
+        )
+
+    def open(self) -> None:
+        self._pool.start()
+        path = self._config.admin.path
+        self._port = self._parts.reactor.listenUNIX(path, self._factory, mode=0o600, wantPID=True)
+
+    def beat(self) -> None:
+        self._desk.beat()
+        metrics.AUTHORISED.set(len(self._desk.authority.remaining_s()))
+        judge = self._parts.service.judge
+        if isinstance(judge, CountingJudge):
+            metrics.HELD_KEYS.set(judge.held())
+
+    def close(self) -> Any:
+        self._factory.abort()
+        self._pool.stop()
+        return self._port.stopListening()
+
+    def _aside(self, work: Callable[[], Any]) -> Awaitable[Any]:
+        return deferToThreadPool(self._parts.reactor, self._pool, work)
+
+
+def _unattended(config: Config) -> tuple[Credential | Token, ...]:
+    return () if config.lmk.unattended is None else (config.lmk.unattended,)
 
 
 def keeper_of(config: Config) -> Keeper:

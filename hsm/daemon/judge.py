@@ -16,11 +16,15 @@ class CountingJudge(Judge):
     """Holds a key under which too much failed: answer 39."""
 
     def __init__(self, verifications: Verifications) -> None:
-        self.verifications = verifications
+        self._verifications = verifications
 
     def open(self, key: Cryptogram) -> bool:
-        return self.verifications.open(identify(str(key)), monotonic_ms())
+        return self._verifications.open(identify(str(key)), monotonic_ms())
 
     def note(self, key: Cryptogram, passed: bool) -> None:
         if not passed:
-            self.verifications.note(identify(str(key)), passed, monotonic_ms())
+            self._verifications.note(identify(str(key)), passed, monotonic_ms())
+
+    def held(self) -> int:
+        """How many keys are held now."""
+        return self._verifications.held(monotonic_ms())

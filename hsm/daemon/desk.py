@@ -1,0 +1,335 @@
+"""What officers can have the daemon do: unlock, authorise, name people, destroy an LMK.
+
+Every step that changes something is recorded before it is done; what cannot be recorded is not
+done. Passphrases take a second of work each, on purpose, and that work runs beside the reactor.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
+from importlib.metadata import version
+from typing import Any, Final, TypeVar
+
+from hsm.admin import protocol as ask
+from hsm.admin.protocol import Login
+from hsm.audit import AuditDown, AuditLog, RefusedDetailError, looks_secret
+from hsm.authority import Authority
+from hsm.ceremony.assembly import CeremonyError
+from hsm.commands import FUNCTIONS, Service
+from hsm.commands.bench import FIRMWARE
+from hsm.daemon.judge import CountingJudge, monotonic_ms
+from hsm.daemon.keeper import Keeper, KeeperError
+from hsm.errors import CommandError
+from hsm.officers import Attempts, People, PeopleError, enrolled, proves
+from hsm.sealing.envelope import Sealed
+from hsm.sealing.errors import SealingError
+from hsm.sealing.names import folded
+from hsm.sealing.passphrase import Officer, PassphraseSealer
+from hsm.sealing.sealer import Sealer
+
+T = TypeVar("T")
+Aside = Callable[[Callable[[], T]], Awaitable[T]]
+"""Runs slow work elsewhere."""
+
+Details = Mapping[str, str | int]
+"""What a record of the audit log says besides who and what."""
+
+PURPOSE_CHARACTERS_MAX: Final = 100
+_UNKNOWN: Final = "unknown"
+
+
+class DeskError(Exception):
+    """Refused. ``code``: a name of hsm.ceremony.texts; ``what`` goes into its sentence."""
+
+    def __init__(self, code: str, what: str = "") -> None:
+        super().__init__(f"{code} {what}".strip())
+        self.code = code
+        self.what = what
+
+
+REFUSALS: Final = (DeskError, PeopleError, KeeperError, SealingError, CeremonyError, CommandError)
+
+
+class Desk:
+    """Shared by all officers' connections of one daemon."""
+
+    def __init__(
+        self,
+        service: Service,
+        keeper: Keeper,
+        people: People,
+        audit: AuditLog,
+        aside: Callable[[Callable[[], Any]], Awaitable[Any]],
+        *,
+        name: str,
+        unattended: Callable[[], Sequence[Sealer]],
+        minutes_max: int,
+        backups: tuple[str, ...],
+    ) -> None:
+        """``unattended``: sealers that open without officers, each made when it is needed."""
+        self.service = service
+        self.keeper = keeper
+        self.people = people
+        self.audit = audit
+        self.aside = aside
+        self.unattended = unattended
+        self.authority = Authority(monotonic_ms)
+        self._name = name
+        self._minutes_max = minutes_max
+        self._backups = backups
+        self._attempts = Attempts()
+        service.authorised = self.authority.authorised
+        service.cancel_authority = self._cancelled
+
+    def beat(self) -> None:
+        """Once a second: what ran out is recorded."""
+        for grant in self.authority.expired():
+            self.try_record("authorisation.expired", grant.officers)
+
+    async def status(self, _request: ask.Status) -> dict[str, Any]:
+        """Everything that may be said."""
+        slots = {}
+        try:
+            sealed = self.keeper.sealed()
+        except SealingError as error:
+            raise DeskError("sealing", str(error)) from None
+        for lmk_id, file in sealed.items():
+            loaded = lmk_id in self.keeper.slots
+            slots[lmk_id] = {"loaded": loaded, **(_head(file) if file else {"status": "empty"})}
+        judge = self.service.judge
+        held = judge.held() if isinstance(judge, CountingJudge) else 0
+        return {
+            "name": self._name,
+            "mode": "test" if self.service.policy.test else "production",
+            "locked": self.keeper.slots.locked,
+            "slots": slots,
+            "authorised": self.authority.remaining_s(),
+            "audit": self.audit.down or "ok",
+            "held_keys": held,
+            "firmware": FIRMWARE,
+            "version": version("yinyitong"),
+        }
+
+    async def unlock(self, request: ask.Unlock) -> dict[str, Any]:
+        """Open every sealed LMK that these two officers can open."""
+        with ExitStack() as wiping:
+            first, second = await self.proven(wiping, request.first, request.second)
+            sealer = wiping.enter_context(PassphraseSealer(first, second))
+            opened, failed = await self.aside(lambda: self.keeper.open_with(sealer))
+        if not opened:
+            raise DeskError("nothing_opened", _listed(failed))
+        details = {f"check_value_{i}": material.check_value for i, material in opened.items()}
+        self.record("lmk.unlocked", (first.name, second.name), details)
+        for material in opened.values():
+            self.keeper.load(material)
+        loaded = {lmk_id: material.check_value for lmk_id, material in opened.items()}
+        return {"loaded": loaded, "failed": failed}
+
+    async def lock(self, request: ask.Lock) -> dict[str, Any]:
+        """Forget every LMK. It is done even when it cannot be recorded."""
+        with ExitStack() as wiping:
+            (officer,) = await self.proven(wiping, request.officer)
+        self.keeper.slots.clear()
+        self.authority.cancel()
+        self.record("lmk.locked", (officer.name,))
+        return {}
+
+    async def authorise(self, request: ask.Authorise) -> dict[str, Any]:
+        """Allow commands that need the authorised state."""
+        needing = self.service.policy.needing_authority
+        if not request.commands:
+            raise DeskError("no_commands")
+        for command in request.commands:
+            if command not in FUNCTIONS or command not in needing:
+                raise DeskError("needs_no_authority", command)
+        if not 1 <= request.minutes <= self._minutes_max:
+            raise DeskError("minutes", str(self._minutes_max))
+        purpose = request.purpose.strip()
+        if not 1 <= len(purpose) <= PURPOSE_CHARACTERS_MAX or looks_secret(purpose):
+            raise DeskError("purpose")
+        with ExitStack() as wiping:
+            first, second = await self.proven(wiping, request.first, request.second)
+        officers = (first.name, second.name)
+        commands = ",".join(sorted(request.commands))
+        details: Details = {"commands": commands, "minutes": request.minutes, "purpose": purpose}
+        self.record("authorisation.granted", officers, details)
+        self.authority.grant(request.commands, officers, purpose, request.minutes)
+        return {"authorised": self.authority.remaining_s()}
+
+    async def withdraw(self, request: ask.Withdraw) -> dict[str, Any]:
+        """End every authorisation. It is done even when it cannot be recorded."""
+        with ExitStack() as wiping:
+            (officer,) = await self.proven(wiping, request.officer)
+        ended = self.authority.cancel()
+        self.record("authorisation.ended", (officer.name,))
+        return {"ended": sorted({command for grant in ended for command in grant.commands})}
+
+    async def list_people(self, _request: ask.ListPeople) -> dict[str, Any]:
+        """Names and roles."""
+        return {"people": [{"name": p.name, "role": p.role} for p in self.people]}
+
+    async def add_person(self, request: ask.AddPerson) -> dict[str, Any]:
+        """A new name. A new officer can open the sealed LMKs with either of the two present."""
+        if self.people.get(request.person.name) is not None:
+            raise PeopleError("name_taken", request.person.name)
+        with ExitStack() as wiping:
+            first, second = await self.proven(wiping, request.first, request.second)
+            new = wiping.enter_context(_wiped(_officer(request.person)))
+            person = await self.aside(lambda: enrolled(new, request.role))
+            self.record(
+                "person.added", (first.name, second.name),
+                {"name": person.name, "role": person.role},
+            )  # fmt: skip
+            failed: Mapping[str, str] = {}
+            if request.role == "officer":
+                failed = await self.aside(lambda: self._seal_for(first, second, new))
+            self.people.add(person)
+        return {"name": person.name, "role": person.role, "not_sealed": failed}
+
+    async def remove_person(self, request: ask.RemovePerson) -> dict[str, Any]:
+        """Take a name out; the LMKs an officer could open are sealed anew for the two present."""
+        with ExitStack() as wiping:
+            first, second = await self.proven(wiping, request.first, request.second)
+            if folded(request.name) in (folded(first.name), folded(second.name)):
+                raise DeskError("not_oneself")
+            person = self.people.get(request.name)
+            if person is None:
+                raise PeopleError("nobody", request.name)
+            self.record(
+                "person.removed", (first.name, second.name),
+                {"name": person.name, "role": person.role},
+            )  # fmt: skip
+            self.people.remove(request.name)
+            failed: Mapping[str, str] = {}
+            if person.role == "officer":
+                failed = await self.aside(lambda: self._reseal_for(first, second))
+        return {"name": person.name, "not_sealed": failed}
+
+    async def destroy(self, request: ask.DestroyLmk) -> dict[str, Any]:
+        """Zeroise the file of an LMK; the record of it stays (norms row 21)."""
+        with ExitStack() as wiping:
+            first, second = await self.proven(wiping, request.first, request.second)
+        file = self.keeper.sealed().get(request.lmk_id)
+        if file is None:
+            raise KeeperError("no_file", request.lmk_id)
+        if file.check_value != request.check_value.upper():
+            raise KeeperError("other_check_value", request.lmk_id)
+        details = {"lmk": request.lmk_id, "scheme": file.scheme, "check_value": file.check_value}
+        self.record("lmk.destroyed", (first.name, second.name), details)
+        found = self.keeper.destroy(request.lmk_id, request.check_value)
+        return {
+            "lmk": request.lmk_id,
+            "scheme": found.scheme,
+            "check_value": found.check_value,
+            "purge": [*self._backups, *found.sealers],
+        }
+
+    async def proven(
+        self, wiping: ExitStack, *logins: Login, anyone: bool = False
+    ) -> list[Officer]:
+        """The people behind these logins, all different; officers unless ``anyone``. Their
+        passphrases are wiped with ``wiping``. DeskError: one is wrong, or has to wait."""
+        if len({folded(login.name) for login in logins}) < len(logins):
+            raise DeskError("same_person")
+        made = []
+        for login in logins:
+            wait_ms = self._attempts.wait_ms(self._key(login.name), monotonic_ms())
+            if wait_ms:
+                raise DeskError("wait", str(-(-wait_ms // 1000)))
+        for login in logins:
+            try:
+                made.append(wiping.enter_context(_wiped(_officer(login))))
+            except SealingError:
+                # Too short for a passphrase is as wrong as any other, and says as little.
+                self._failed(login.name)
+        people = [self.people.get(login.name) for login in logins]
+        pairs = list(zip(made, people, strict=True))
+        right = await self.aside(lambda: [proves(officer, person) for officer, person in pairs])
+        for login, person, passed in zip(logins, people, right, strict=True):
+            if not passed:
+                self._failed(login.name)
+            self._attempts.note(self._key(login.name), True, monotonic_ms())
+            if person is not None and person.role != "officer" and not anyone:
+                raise DeskError("no_officer", login.name)
+        return made
+
+    def record(self, what: str, who: tuple[str, ...], details: Details | None = None) -> None:
+        """DeskError: it is not recorded, so it must not be done."""
+        try:
+            self.audit.record(what, who=who, details=details)
+        except AuditDown:
+            raise DeskError("audit_down", self.audit.down) from None
+        except RefusedDetailError as error:
+            raise DeskError("looks_secret", str(error)) from None
+
+    def try_record(self, what: str, who: tuple[str, ...], details: Details | None = None) -> None:
+        """For what has happened already, and will not be undone."""
+        try:
+            self.record(what, who, details)
+        except DeskError:
+            return
+
+    def _failed(self, name: str) -> None:
+        key = self._key(name)
+        self._attempts.note(key, False, monotonic_ms())
+        self.try_record("login.failed", (key,))
+        raise DeskError("wrong_login")
+
+    def _key(self, name: str) -> str:
+        person = self.people.get(name)
+        return person.name if person else _UNKNOWN
+
+    def _cancelled(self) -> None:
+        self.authority.cancel()
+
+    def _seal_for(self, first: Officer, second: Officer, new: Officer) -> dict[str, str]:
+        failed = {}
+        for lmk_id, file in self.keeper.sealed().items():
+            if file is None:
+                continue
+            try:
+                opener = PassphraseSealer(first, second)
+                changed = file.add_sealer(opener, PassphraseSealer(first, new))
+                changed.add_sealer(opener, PassphraseSealer(second, new))
+            except SealingError as error:
+                failed[lmk_id] = error.code
+        return failed
+
+    def _reseal_for(self, first: Officer, second: Officer) -> dict[str, str]:
+        failed = {}
+        for lmk_id, file in self.keeper.sealed().items():
+            if file is None:
+                continue
+            try:
+                opener = PassphraseSealer(first, second)
+                file.reseal(opener, (opener, *self.unattended()))
+            except SealingError as error:
+                failed[lmk_id] = error.code
+        return failed
+
+
+class _wiped:  # noqa: N801 - a context manager, used like contextlib's
+    def __init__(self, officer: Officer) -> None:
+        self._officer = officer
+
+    def __enter__(self) -> Officer:
+        return self._officer
+
+    def __exit__(self, *_: object) -> None:
+        self._officer.passphrase.wipe()
+
+
+def _officer(login: Login) -> Officer:
+    return Officer(login.name, login.passphrase)
+
+
+def _listed(failed: Mapping[str, str]) -> str:
+    return ", ".join(f"{lmk_id} {why}" for lmk_id, why in failed.items())
+
+
+def _head(file: Sealed) -> dict[str, Any]:
+    return {
+        "scheme": file.scheme,
+        "status": "test" if file.test else "live",
+        "check_value": file.check_value,
+        "sealers": list(file.sealers),
+    }
