@@ -9,9 +9,9 @@ from msgspec import Meta, Struct
 from hsm.address import Address, parse_address
 from hsm.audit import is_name
 from hsm.commands import FUNCTIONS
-from hsm.daemon.yaml_file import ConfigError, read_yaml
 from hsm.keys import KEY_TYPES
 from hsm.policy import PIN_FORMATS, STRICT_TRANSLATIONS, Policy
+from hsm.yaml_file import ConfigError, read_yaml
 
 __all__ = ["Config", "ConfigError", "load_config"]
 
