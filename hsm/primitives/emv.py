@@ -11,8 +11,9 @@ from hsm.primitives.des import BLOCK, ecb_encrypt, odd_parity, pad, xor
 from hsm.primitives.macs import retail_mac
 
 _ONES: Final = b"\xff" * BLOCK
-_LONG_PAN: Final = 16
-"""Digits up to which option B is option A."""
+_DIGITS: Final = 16
+_SHORT: Final = 9
+"""Bytes of a PAN of 16 digits with its sequence number: up to here option B is option A."""
 _ATC_BITS: Final = 16
 
 
@@ -23,14 +24,14 @@ def card_key_a(issuer_key: bytes, pan_psn: bytes) -> bytes:
 
 
 def card_key_b(issuer_key: bytes, pan_psn: bytes) -> bytes:
-    """Option B: from all digits of PAN and sequence number, packed; up to 16 digits as option A,
-    beyond that the first 16 decimal digits of their SHA-1 (letters, decimalised, at the end)."""
-    if len(pan_psn) * 2 <= _LONG_PAN:
-        return card_key_a(issuer_key, pan_psn.rjust(BLOCK, b"\0"))
+    """Option B: for a PAN of up to 16 digits as option A; beyond, from the first 16 decimal digits
+    of the SHA-1 of PAN and sequence number as packed (letters, decimalised, at the end)."""
+    if len(pan_psn) <= _SHORT:
+        return card_key_a(issuer_key, pan_psn[-BLOCK:].rjust(BLOCK, b"\0"))
     found = hashlib.sha1(pan_psn, usedforsecurity=False).hexdigest()
     digits = "".join(c for c in found if c.isdecimal())
     letters = "".join(str(int(c, 16) - 10) for c in found if not c.isdecimal())
-    return card_key_a(issuer_key, bytes.fromhex((digits + letters)[:_LONG_PAN]))
+    return card_key_a(issuer_key, bytes.fromhex((digits + letters)[:_DIGITS]))
 
 
 def common_session_key(card_key: bytes, atc: bytes) -> bytes:
@@ -57,11 +58,11 @@ def tree_session_key(card_key: bytes, atc: bytes, iv: bytes, branch: int, height
     if branch != 1 << bits or bits * height != _ATC_BITS:
         raise ValueError("branch and height must span 16 bits")
     number = int.from_bytes(atc, "big")
-    parent, grandparent = card_key, iv
+    key, parent, grandparent = card_key, iv, b""
     for level in range(1, height + 1):
-        place = number >> (_ATC_BITS - bits * level)
-        parent, grandparent = _child(parent, grandparent, place % branch), parent
-    return odd_parity(xor(parent, grandparent))
+        place = (number >> (_ATC_BITS - bits * level)) % branch
+        key, parent, grandparent = _child(key, parent, place), key, parent
+    return odd_parity(xor(key, grandparent))
 
 
 def _child(parent: bytes, grandparent: bytes, place: int) -> bytes:

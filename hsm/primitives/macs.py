@@ -4,10 +4,7 @@ keyless half of UnionPay's ECB MAC."""
 from typing import Final
 
 from hsm.primitives.block_ciphers import BlockCipherMode
-from hsm.primitives.des import BLOCK, cbc_encrypt, ecb_context, ecb_decrypt, ecb_encrypt, xor
-
-_CBC_FROM_BLOCKS: Final = 6
-"""From here on one new CBC context is cheaper than the same steps through a cached ECB one."""
+from hsm.primitives.des import BLOCK, cbc_encrypt, ecb_encrypt, xor
 
 
 def cbc_mac(key: bytes, data: bytes, iv: bytes = bytes(BLOCK)) -> bytes:
@@ -20,13 +17,7 @@ def cbc_mac(key: bytes, data: bytes, iv: bytes = bytes(BLOCK)) -> bytes:
     """
     if len(data) % BLOCK or not data:
         raise ValueError("a MAC needs one or more whole blocks")
-    if len(data) >= _CBC_FROM_BLOCKS * BLOCK:
-        return cbc_encrypt(key, iv, data)[-BLOCK:]
-    cipher, chain = ecb_context(key), int.from_bytes(iv, "big")
-    for at in range(0, len(data), BLOCK):
-        step = chain ^ int.from_bytes(data[at : at + BLOCK], "big")
-        chain = int.from_bytes(cipher.encrypt(step.to_bytes(BLOCK, "big")), "big")
-    return chain.to_bytes(BLOCK, "big")
+    return cbc_encrypt(key, iv, data)[-BLOCK:]
 
 
 def retail_mac(key: bytes, data: bytes, iv: bytes = bytes(BLOCK)) -> bytes:
@@ -39,9 +30,10 @@ def retail_mac(key: bytes, data: bytes, iv: bytes = bytes(BLOCK)) -> bytes:
     """
     if len(key) not in (2 * BLOCK, 3 * BLOCK):
         raise ValueError("X9.19 takes a key of double or triple length")
-    chain = cbc_mac(key[:BLOCK], data, iv)
-    last = key[2 * BLOCK :] or key[:BLOCK]
-    return ecb_encrypt(last, ecb_decrypt(key[BLOCK : 2 * BLOCK], chain))
+    if len(data) % BLOCK or not data:
+        raise ValueError("a MAC needs one or more whole blocks")
+    chain = cbc_mac(key[:BLOCK], data[:-BLOCK], iv) if len(data) > BLOCK else iv
+    return ecb_encrypt(key, xor(chain, data[-BLOCK:]))
 
 
 def cmac_last(cipher: BlockCipherMode, key: bytes, data: bytes, iv: bytes) -> bytes:
