@@ -3,7 +3,7 @@
 from typing import Final
 
 from hsm.codec import Command
-from hsm.layouts import cards, china, common, data, keys, legacy, macs, pins, status
+from hsm.layouts import cards, china, common, data, keys, legacy, macs, pin_checks, pins, status
 from hsm.layouts.data import M0, M2
 from hsm.layouts.keys import A0, A6, BU
 from hsm.layouts.macs import M6, M8, mac_width
@@ -21,5 +21,5 @@ def _declared(*modules: object) -> dict[str, Command]:
     return {command.code: command for command in found if isinstance(command, Command)}
 
 
-COMMANDS: Final = _declared(status, keys, legacy, pins, macs, data, cards, china)
+COMMANDS: Final = _declared(status, keys, legacy, pins, pin_checks, macs, data, cards, china)
 """Every declared command by its code."""
