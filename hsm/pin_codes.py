@@ -7,30 +7,18 @@ from hsm.lmk import HeldKey
 from hsm.policy import Policy
 from hsm.primitives import PIN_FORMS, PinAccount, PinForm, account12
 
-STANDARD: Final = {
-    "01": PIN_FORMS["iso-0"],
-    "02": PIN_FORMS["docutel"],
-    "03": PIN_FORMS["diebold"],
-    "04": PIN_FORMS["plus"],
-    "05": PIN_FORMS["iso-1"],
-    "34": PIN_FORMS["iso-2"],
-    "47": PIN_FORMS["iso-3"],
-    "48": PIN_FORMS["iso-4"],
-}
-"""The payShield family's codes."""
-
 _TWELVE: Final = 12
 _ISO_4: Final = "48"
 
 
 def form_of(policy: Policy, code: str) -> PinForm:
     """The form behind a code. CommandError 23: no such code; 69: the policy has it off."""
-    form = STANDARD.get(code)
-    if form is None:
+    name = policy.profile.pin_codes.get(code)
+    if name is None:
         raise CommandError("23")
     if code not in policy.pin_formats:
         raise CommandError("69")
-    return form
+    return PIN_FORMS[name]
 
 
 def forms_of(policy: Policy, source: str, target: str) -> tuple[PinForm, PinForm]:

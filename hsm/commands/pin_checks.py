@@ -5,7 +5,7 @@ from hmac import compare_digest
 from typing import Final
 
 from hsm import pin_codes, primitives, uses
-from hsm.commands.bench import Bench, performs
+from hsm.commands.bench import Bench, Warned, performs
 from hsm.commands.pins import TPK_OPENS, block_pin, derived_pin_key
 from hsm.errors import CommandError
 from hsm.keys import BLOCK_TYPE
@@ -24,6 +24,12 @@ _PVV_MAKES: Final = uses.PVK_MAKES._replace(usages=frozenset({"V0", "V2"}))
 _OFFSET_CHECKS: Final = uses.PVK_VERIFIES._replace(usages=frozenset({"V0", "V1"}))
 _OFFSET_MAKES: Final = uses.PVK_MAKES._replace(usages=frozenset({"V0", "V1"}))
 _ANY_PIN_KEY: Final = uses.TPK_OPENS.of("DTA4")._replace(usages=frozenset({"P0", "71", "72"}))
+
+
+class _LongPvk(Warned):
+    """Done, with a PVK longer than one DES key."""
+
+    code = "02"
 
 
 # ---- keys and PINs ------------------------------------------------------------------------------
@@ -154,6 +160,12 @@ def _table(given: str, bench: Bench) -> str:
     return table
 
 
+def _done(values: Values, bench: Bench, pvk: bytes) -> Values:
+    """The answer, as the profile wants it under a long PVK."""
+    warns = bench.policy.profile.ibm_long_pvk == _LongPvk.code
+    return _LongPvk(values) if warns and len(pvk) > primitives.BLOCK else values
+
+
 def _offset_digits(values: Values) -> str:
     """As many digits as the check length says, behind them only F. CommandError 15."""
     match = _OFFSET.fullmatch(values["offset"])
@@ -169,8 +181,8 @@ def _offset(pin: str, natural: str) -> str:
     return primitives.subtract_digits(pin, natural).ljust(PIN_LENGTH_MAX, "F")
 
 
-def _check_offset(values: Values, bench: Bench, key: HeldKey, where: str) -> str:
-    """Compare, and note the end with the judge: the natural PIN. CommandError 01, 39."""
+def _check_offset(values: Values, bench: Bench, key: HeldKey, where: str) -> tuple[str, bytes]:
+    """Compare, and note the end with the judge: natural PIN and PVK. CommandError 01, 39."""
     pvk = bench.key(_OFFSET_CHECKS, values["pvk"], "pvk", "11")
     bench.may_verify(values["pvk"])
     longest = int(values.get("pin_length_max", PIN_LENGTH_MAX))
@@ -182,26 +194,26 @@ def _check_offset(values: Values, bench: Bench, key: HeldKey, where: str) -> str
     if len(pin) > longest:
         raise CommandError("24")
     bench.verdict(values["pvk"], compare_digest(pin[: len(natural)], wanted))
-    return natural
+    return natural, pvk
 
 
 @performs(tables.DA)
 def verify_terminal_offset(values: Values, bench: Bench) -> Values:
     """The cardholder's PIN of a terminal."""
-    _check_offset(values, bench, _tpk(values, bench), "tpk")
-    return {}
+    _, pvk = _check_offset(values, bench, _tpk(values, bench), "tpk")
+    return _done({}, bench, pvk)
 
 
 @performs(tables.EA)
 def verify_interchange_offset(values: Values, bench: Bench) -> Values:
     """The cardholder's PIN of another bank."""
-    _check_offset(values, bench, _zpk(values, bench), "zpk")
-    return {}
+    _, pvk = _check_offset(values, bench, _zpk(values, bench), "zpk")
+    return _done({}, bench, pvk)
 
 
 def _verify_dukpt_offset(values: Values, bench: Bench) -> Values:
-    _check_offset(values, bench, _of_ksn(values, bench), "bdk")
-    return {}
+    _, pvk = _check_offset(values, bench, _of_ksn(values, bench), "bdk")
+    return _done({}, bench, pvk)
 
 
 performs(tables.CK)(_verify_dukpt_offset)
@@ -212,9 +224,10 @@ performs(tables.GO)(_verify_dukpt_offset)
 def change_offset(values: Values, bench: Bench) -> Values:
     """The offset of the new PIN of who knows the old one."""
     key = _typed(values, bench)
-    natural = _check_offset(values, bench, key, "key")
+    natural, pvk = _check_offset(values, bench, key, "key")
     bench.key(_OFFSET_MAKES, values["pvk"], "pvk", "11")
-    return {"new_offset": _offset(block_pin(values, bench, key, "key", "new_pin_block"), natural)}
+    pin = block_pin(values, bench, key, "key", "new_pin_block")
+    return _done({"new_offset": _offset(pin, natural)}, bench, pvk)
 
 
 @performs(tables.BK)
@@ -223,7 +236,8 @@ def make_offset(values: Values, bench: Bench) -> Values:
     key = _typed(values, bench)
     pvk = bench.key(_OFFSET_MAKES, values["pvk"], "pvk", "11")
     natural = _natural(values, bench, pvk, _same_account(values))
-    return {"new_offset": _offset(block_pin(values, bench, key, "key"), natural)}
+    pin = block_pin(values, bench, key, "key")
+    return _done({"new_offset": _offset(pin, natural)}, bench, pvk)
 
 
 @performs(tables.DE)
@@ -232,7 +246,7 @@ def make_offset_of_kept(values: Values, bench: Bench) -> Values:
     pvk = bench.key(_OFFSET_MAKES, values["pvk"], "pvk")
     natural = _natural(values, bench, pvk, values["account"])
     pin = open_pin(bench.lmk.pin_key, values["pin"], values["account"])
-    return {"new_offset": _offset(pin, natural)}
+    return _done({"new_offset": _offset(pin, natural)}, bench, pvk)
 
 
 @performs(tables.EE)
@@ -241,4 +255,4 @@ def derive_pin(values: Values, bench: Bench) -> Values:
     pvk = bench.key(_OFFSET_MAKES, values["pvk"], "pvk")
     natural = _natural(values, bench, pvk, values["account"])
     pin = primitives.add_digits(natural, _offset_digits(values))
-    return {"pin": seal_pin(bench.lmk.pin_key, pin, values["account"])}
+    return _done({"pin": seal_pin(bench.lmk.pin_key, pin, values["account"])}, bench, pvk)

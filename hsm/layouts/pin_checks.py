@@ -23,6 +23,10 @@ _MODE: Final = Field("mode", Choice(("0",), shown="0 no MAC"))
 _DELIMITER: Final = Field("delimiter", Choice((";",)), starts=b";")
 
 
+_DONE: Final = frozenset({"00", "02"})
+"""02: done, with a PVK longer than the algorithm's (profile ``ibm_long_pvk``)."""
+
+
 def _block(key: str, name: str = "pin_block") -> Field:
     return Field(name, Hex(block_hex_width(key), shown="16H (32H under AES)"))
 
@@ -58,6 +62,7 @@ def _verify_offset(code: str, key: str) -> Command:
     return Command(
         code=code,
         title=f"verify a PIN in a block under {key.upper()} by its IBM offset (01: it is wrong)",
+        answered=_DONE,
         request=(
             Field(key, Key()),
             Field("pvk", Key()),
@@ -98,6 +103,7 @@ def _dukpt_offset(code: str, *lead: Part, form: tuple[Part, ...], account: Field
     return Command(
         code=code,
         title="verify a PIN in a block under DUKPT by its IBM offset (01: it is wrong)",
+        answered=_DONE,
         request=(
             *lead,
             Field("bdk", Key(untagged=32)),
@@ -169,6 +175,7 @@ DG: Final = Command(
 DU: Final = Command(
     code="DU",
     title="verify a PIN by its IBM offset (01: it is wrong) and make the offset of a new one",
+    answered=_DONE,
     request=(
         *_KEY,
         Field("pvk", Key()),
@@ -186,6 +193,7 @@ DU: Final = Command(
 BK: Final = Command(
     code="BK",
     title="make the IBM offset of a PIN in a block",
+    answered=_DONE,
     request=(
         *_KEY,
         Field("pvk", Key()),
@@ -202,6 +210,7 @@ BK: Final = Command(
 DE: Final = Command(
     code="DE",
     title="make the IBM offset of a PIN under the LMK",
+    answered=_DONE,
     request=(
         Field("pvk", Key()),
         Field("pin", PinField(42)),
@@ -216,6 +225,7 @@ DE: Final = Command(
 EE: Final = Command(
     code="EE",
     title="derive the PIN of an IBM offset, under the LMK",
+    answered=_DONE,
     request=(
         Field("pvk", Key()),
         Field("offset", _OFFSET),

@@ -20,6 +20,8 @@ from hsm.primitives.des import (
     CONTEXTS_MAX,
     cbc_decrypt,
     cbc_encrypt,
+    cfb_decrypt,
+    cfb_encrypt,
     check_value,
     ecb_context,
     ecb_decrypt,
@@ -50,6 +52,7 @@ from hsm.primitives.macs import (
     folded,
     retail_mac,
 )
+from hsm.primitives.pin_account import PinAccount
 from hsm.primitives.pin_blocks import (
     PIN_LENGTH_MAX,
     PIN_LENGTH_MIN,
@@ -65,8 +68,9 @@ from hsm.primitives.pin_checks import (
     subtract_digits,
     table_is_sound,
 )
-from hsm.primitives.pin_forms import PIN_FORMS, PinAccount, PinForm
+from hsm.primitives.pin_forms import PIN_FORMS, PinForm
 from hsm.primitives.sm4 import (
+    SM4_BLOCK,
     forget_sm4,
     sm3,
     sm4_check_value,
@@ -82,6 +86,7 @@ __all__ = [
     "PIN_FORMS",
     "PIN_LENGTH_MAX",
     "PIN_LENGTH_MIN",
+    "SM4_BLOCK",
     "BlockCipherMode",
     "PinAccount",
     "PinBlockError",
@@ -101,6 +106,8 @@ __all__ = [
     "cbc_decrypt",
     "cbc_encrypt",
     "cbc_mac",
+    "cfb_decrypt",
+    "cfb_encrypt",
     "check_value",
     "cmac_last",
     "common_session_key",

@@ -1,4 +1,4 @@
-"""Forms of an encrypted PIN block, each with its cipher: ISO 0-4 and the older ones."""
+"""Forms of an encrypted PIN block, each with its cipher: ISO 0-4, the older ones, SM4."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,19 +7,9 @@ from typing import Final, Protocol
 from hsm.primitives import pin_blocks
 from hsm.primitives.aes import AES_BLOCK, aes_decrypt, aes_encrypt
 from hsm.primitives.des import BLOCK, ecb_decrypt, ecb_encrypt, xor
+from hsm.primitives.pin_account import PinAccount
 from hsm.primitives.pin_blocks import Entropy
-
-
-@dataclass(frozen=True, slots=True)
-class PinAccount:
-    """The account of a PIN block, in the parts that forms take. Digits."""
-
-    rightmost: str
-    """12, without the check digit."""
-    leftmost: str
-    """12, without the check digit."""
-    pan: str
-    """What format 4 binds: 12-19 digits."""
+from hsm.primitives.sm4_pin_forms import Sm4Form, Sm4PaddedForm
 
 
 class PinForm(Protocol):
@@ -106,5 +96,7 @@ PIN_FORMS: Final[dict[str, PinForm]] = {
     "iso-3": DesForm(pin_blocks.pin_block_3, pin_blocks.pin_from_block_3),
     "iso-4": Iso4Form(),
     "no-account": DesForm(pin_blocks.counted_block, pin_blocks.pin_from_counted_block),
+    "sm4": Sm4Form(),
+    "sm4-padded": Sm4PaddedForm(),
 }
 """Every form by its name in this project."""
