@@ -11,8 +11,6 @@ from typing import Final
 from hsm.errors import CommandError
 
 HEADER_LENGTH: Final = 16
-OWNER: Final = slice(14, 16)
-"""Where a key block of scheme S names the LMK it is under, or ``FF``: a ZMK."""
 PAD_BLOCK: Final = "PB"
 """Optional block that only fills the header up; it carries nothing."""
 

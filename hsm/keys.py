@@ -47,6 +47,11 @@ class Cryptogram(NamedTuple):
         """Whether it is a key block, whose header says what the key may do."""
         return self.scheme in BLOCK_SCHEMES
 
+    @property
+    def owner(self) -> str:
+        """Id of the LMK that a key block of scheme S says it is under; ``FF``: a ZMK."""
+        return self.body[14:16] if self.scheme == "S" else ""
+
 
 class KeyType(NamedTuple):
     """A kind of key: ``VPP``, V the LMK variant, PP the code of the LMK pair."""
@@ -71,6 +76,7 @@ KEY_TYPES: Final = {
         KeyType("00A", "ZEK", "zone encryption key 区域数据密钥: encrypts only"),
         KeyType("00B", "DEK", "data encryption key: the vault's; never crosses a ZMK"),
         KeyType("30B", "TEK", "terminal encryption key 终端数据密钥"),
+        KeyType("302", "IKEY", "initial key of a DUKPT device"),
         KeyType("402", "CVK", "card verification key"),
         KeyType("70D", "TPK", "terminal PIN key where PVK, TMK and TPK are kept apart (PCI HSM)"),
         KeyType("80D", "TMK", "terminal master key where they are kept apart (PCI HSM)"),

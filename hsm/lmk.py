@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
 from hsm import keyblock, keys, primitives
-from hsm.block_header import DES_LETTERS, KEY_BYTES, OWNER, Attributes, BlockHeader
+from hsm.block_header import DES_LETTERS, KEY_BYTES, Attributes, BlockHeader
 from hsm.errors import CommandError
 from hsm.keyblock import AesBlockCipher, BlockCipher, TdesBlockCipher, Unpacked
 from hsm.keys import Cryptogram
@@ -27,6 +27,10 @@ _PAIR_OF: Final = {
     "0C": "34-35", "0D": "36-37",
 }  # fmt: skip
 """Pair code (the last two characters of a key type) → LMK pair."""
+
+_TABLE: Final = ord("T")
+"""XORed into every byte of a triple-DES LMK for decimalisation tables, as ``E`` and ``M`` are for
+key blocks; found with a published encrypted table and its clear one, 0123456789012345."""
 
 _PIN_PAIR: Final = PAIR_NAMES.index("02-03")
 
@@ -142,6 +146,8 @@ class BlockLmk:
         self._cipher: BlockCipher = cipher or maker(material.secret)
         halves = (self._cipher.mac(b"PIN under LMK %d " % half) for half in (1, 2))
         self.pin_key = b"".join(half[:8] for half in halves)
+        self.table_key = b"" if aes or cipher else bytes(b ^ _TABLE for b in material.secret)
+        """Encrypts decimalisation tables (empty: this LMK takes clear ones only)."""
         self._unpacked = lru_cache(maxsize=UNWRAPPED_MAX)(self._unpack)
 
     def __repr__(self) -> str:
@@ -161,7 +167,7 @@ class BlockLmk:
     def hold(self, use: Use, key: Cryptogram, where: str = "key") -> HeldKey:
         if key.scheme != "S":
             raise CommandError("A1", where)
-        if key.body[OWNER] != self.lmk_id:
+        if key.owner != self.lmk_id:
             raise CommandError("A2", where)
         header, clear = self._unpacked(key.body)
         if use.modes and header.key_version.startswith("c"):

@@ -5,6 +5,7 @@ Types and block usages: the public tables of the payShield family; usages 11-73 
 numbers for what X9.143 names by letters.
 """
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 _ENCRYPTS: Final = frozenset("NBE")
@@ -26,6 +27,7 @@ USAGES: Final = {
     "00A": frozenset({"D0", "22"}),
     "00B": frozenset({"D0", "21"}),
     "30B": frozenset({"D0", "23"}),
+    "302": frozenset({"B1"}),
     "402": frozenset({"C0", "11", "12", "13"}),
     "70D": frozenset({"P0", "71"}),
     "80D": frozenset({"K0", "51"}),
@@ -50,7 +52,12 @@ class Use(NamedTuple):
 
     def under(self, key_type: str) -> "Use":
         """The same purpose for a key of another type, its own usages with it."""
-        return self._replace(key_type=key_type, usages=USAGES.get(key_type, self.usages))
+        return _under(self, key_type)
+
+
+@lru_cache(maxsize=256)
+def _under(use: Use, key_type: str) -> Use:
+    return use._replace(key_type=key_type, usages=USAGES.get(key_type, use.usages))
 
 
 def _use(key_type: str, modes: frozenset[str], usages: frozenset[str] | None = None) -> Use:
@@ -81,3 +88,12 @@ def any_use(key_type: str) -> Use:
     key block any usage when the type is ``FFF``."""
     usages = USAGES.get(key_type, frozenset[str]())
     return Use(key_type, usages, frozenset(), frozenset())
+
+
+BLOCK_OF_TYPE: Final = {
+    "000": ("K0", "B"), "001": ("P0", "B"), "002": ("P0", "B"), "003": ("M3", "C"),
+    "008": ("M3", "C"), "009": ("B0", "X"), "109": ("E0", "X"), "209": ("E2", "X"),
+    "309": ("E1", "X"), "00A": ("D0", "B"), "00B": ("D0", "B"), "30B": ("D0", "B"),
+    "302": ("B1", "X"), "402": ("C0", "C"), "70D": ("P0", "B"), "80D": ("K0", "B"),
+}  # fmt: skip
+"""Key type → usage and mode of use of the block it goes out in when nobody says otherwise."""

@@ -301,7 +301,7 @@ def test_m6_refuses(host: Any, changed: dict[str, Any], error: str) -> None:
         (b"BU010U063A0E7C0F2124E56192A4510F395ED7", b"BV05"),
         (b"BU013U063A0E7C0F2124E56192A4510F395ED7", b"BV05"),
         (b"BU011S063A0E7C0F2124E56192A4510F395ED7", b"BV15"),
-        (b"A8000\x19tail", b"A968\x19tail"),
+        (b"GK000\x19tail", b"GL68\x19tail"),
         (b"BA12345", b"BB68"),
         (b"N", b"ZZ51"),
         (b"", b"ZZ51"),
