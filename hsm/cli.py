@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from hsm import cli_serve
+from hsm import cli_ceremony, cli_officers, cli_serve
 from hsm.audit.cli import register as register_audit
 from hsm.bench.cli import register as register_bench
 from hsm.errors import CommandError
@@ -36,8 +36,11 @@ def register(parser: argparse.ArgumentParser) -> None:
     commands = verbs.add_parser("commands", help="列出主机指令 print the table of host commands")
     commands.set_defaults(run=_commands)
 
-    status = verbs.add_parser("status", help="查询状态 ask a daemon who it is (NC)")
-    status.add_argument("--connect", type=cli_serve.address, required=True, metavar="ADDRESS")
+    status = verbs.add_parser(
+        "status", help="查询状态 how a daemon is (without --connect: in full)"
+    )
+    status.add_argument("--connect", type=cli_serve.address, metavar="ADDRESS", help="ask NC there")
+    cli_officers.add_admin(status)
     status.add_argument("--json", action="store_true")
     status.set_defaults(run=_status)
 
@@ -60,6 +63,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     wrap.add_argument("--json", action="store_true", help="(it is always JSON)")
     wrap.set_defaults(run=_wrap)
 
+    cli_officers.register(verbs)
+    cli_ceremony.register(verbs)
     register_audit(verbs)
     register_bench(verbs)
 
@@ -74,6 +79,8 @@ def _commands(_args: argparse.Namespace) -> int:
 def _status(args: argparse.Namespace) -> int:
     from hsm import console, layouts
 
+    if args.connect is None:
+        return cli_officers.status(args)
     answer = _tried(lambda: console.ask(args.connect, layouts.NC, {}))
     if args.json:
         print(json.dumps({"address": str(args.connect), **answer}))

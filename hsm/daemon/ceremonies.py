@@ -126,7 +126,7 @@ class Ceremony:
     ) -> dict[str, Any]:
         desk, material = self._desk, plan.material(key)
         first, second = self._officers
-        sealers = (PassphraseSealer(first, second), *desk.unattended())
+        sealers = (PassphraseSealer(first, second, desk.cost), *desk.unattended())
         path = await desk.aside(lambda: desk.keeper.seal(material, sealers))
         details = {"lmk": plan.lmk_id, "scheme": plan.scheme, "check_value": material.check_value}
         try:

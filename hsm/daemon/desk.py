@@ -20,6 +20,7 @@ from hsm.daemon.judge import CountingJudge, monotonic_ms
 from hsm.daemon.keeper import Keeper, KeeperError
 from hsm.errors import CommandError
 from hsm.officers import Attempts, People, PeopleError, enrolled, proves
+from hsm.sealing.entries import Cost
 from hsm.sealing.envelope import Sealed
 from hsm.sealing.errors import SealingError
 from hsm.sealing.names import folded
@@ -64,8 +65,11 @@ class Desk:
         unattended: Callable[[], Sequence[Sealer]],
         minutes_max: int,
         backups: tuple[str, ...],
+        cost: Cost | None = None,
     ) -> None:
-        """``unattended``: sealers that open without officers, each made when it is needed."""
+        """``unattended``: sealers that open without officers, each made when it is needed.
+        ``cost``: of new passphrases; the usual one when None."""
+        self.cost = cost
         self.service = service
         self.keeper = keeper
         self.people = people
@@ -174,7 +178,7 @@ class Desk:
         with ExitStack() as wiping:
             first, second = await self.proven(wiping, request.first, request.second)
             new = wiping.enter_context(_wiped(_officer(request.person)))
-            person = await self.aside(lambda: enrolled(new, request.role))
+            person = await self.aside(lambda: enrolled(new, request.role, self.cost))
             self.record(
                 "person.added", (first.name, second.name),
                 {"name": person.name, "role": person.role},
@@ -202,7 +206,8 @@ class Desk:
             failed: Mapping[str, str] = {}
             if person.role == "officer":
                 failed = await self.aside(lambda: self._reseal_for(first, second))
-        return {"name": person.name, "not_sealed": failed}
+        resealed = person.role == "officer"
+        return {"name": person.name, "not_sealed": failed, "resealed": resealed}
 
     async def destroy(self, request: ask.DestroyLmk) -> dict[str, Any]:
         """Zeroise the file of an LMK; the record of it stays (norms row 21)."""
@@ -288,8 +293,8 @@ class Desk:
                 continue
             try:
                 opener = PassphraseSealer(first, second)
-                changed = file.add_sealer(opener, PassphraseSealer(first, new))
-                changed.add_sealer(opener, PassphraseSealer(second, new))
+                changed = file.add_sealer(opener, PassphraseSealer(first, new, self.cost))
+                changed.add_sealer(opener, PassphraseSealer(second, new, self.cost))
             except SealingError as error:
                 failed[lmk_id] = error.code
         return failed
@@ -300,7 +305,7 @@ class Desk:
             if file is None:
                 continue
             try:
-                opener = PassphraseSealer(first, second)
+                opener = PassphraseSealer(first, second, self.cost)
                 file.reseal(opener, (opener, *self.unattended()))
             except SealingError as error:
                 failed[lmk_id] = error.code
