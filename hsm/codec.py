@@ -7,10 +7,12 @@ an option (fields behind a delimiter). What does not fit is a CommandError that 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from hsm.errors import CommandError
-from hsm.kinds import Kind, Values
+from hsm.fused import Fused, fuse
+from hsm.kinds import Key, Kind, Values
 from hsm.tail import NO_TAIL, TRAILER, Tail, guess_trailer, read_tail, write_tail
 
 __all__ = [
@@ -67,36 +69,67 @@ class Command:
     idempotent: bool = True
     attributed: bool = False
     """Whether ``#`` attributes of a new key block, or export attributes, may follow."""
+    response_code: str = field(init=False)
+    """The second letter + 1: A0 → A1, NC → ND."""
+    keys: tuple[str, ...] = field(init=False)
+    """Names of the request's keys, in order."""
+    names: frozenset[str] = field(init=False)
+    """Names of all fields of both tables."""
+    request_steps: tuple[Any, ...] = field(init=False, repr=False, compare=False)
+    response_steps: tuple[Any, ...] = field(init=False, repr=False, compare=False)
+    """The tables as they are read: neighbours of fixed form at once (hsm.fused)."""
 
-    @property
-    def response_code(self) -> str:
-        """The second letter + 1: A0 → A1, NC → ND."""
-        return self.code[0] + chr(ord(self.code[1]) + 1)
+    def __post_init__(self) -> None:
+        # Worked out once: they are needed for every frame.
+        known = {
+            "response_code": self.code[0] + chr(ord(self.code[1]) + 1),
+            "keys": tuple(f.name for f in _fields(self.request) if isinstance(f.kind, Key)),
+            "names": frozenset(f.name for f in _fields((*self.request, *self.response))),
+            "request_steps": fuse(self.request),
+            "response_steps": fuse(self.response),
+        }
+        for name, value in known.items():
+            object.__setattr__(self, name, value)
 
 
-def _read(parts: tuple[Part, ...], data: bytes, seen: Values, found: Values) -> int:
-    """Read ``parts`` into ``found`` (and ``seen``, which they may depend on); where they end."""
+def _fields(parts: tuple[Part, ...]) -> list[Field]:
+    return [f for part in parts for f in (part.fields if isinstance(part, Option) else (part,))]
+
+
+def _read(steps: tuple[Any, ...], data: bytes, seen: Values, found: Values) -> int:
+    """Read ``steps`` into ``found`` (and ``seen``, which they may depend on); where they end."""
     at = 0
-    for part in parts:
-        if part.when is not None and not part.when(seen):
+    text = data.decode("latin-1")
+    for step in steps:
+        if isinstance(step, Fused):
+            end = step.read(text, at, seen, found)
+            if end < 0:
+                end = _read_fields(step.fields, data, at, seen, found)
+            at = end
             continue
-        if isinstance(part, Option):
-            if not data.startswith(part.lead, at):
-                if part.required:
-                    raise CommandError("15", part.fields[0].name)
+        if step.when is not None and not step.when(seen):
+            continue
+        if isinstance(step, Option):
+            if not data.startswith(step.lead, at):
+                if step.required:
+                    raise CommandError("15", step.fields[0].name)
                 continue
-            at += len(part.lead)
-            fields = part.fields
-        else:
-            if part.starts and (at >= len(data) or data[at] not in part.starts):
-                continue
-            fields = (part,)
-        for field in fields:
-            try:
-                value, at = field.kind.read(data, at, seen)
-            except CommandError as error:
-                raise CommandError(error.code, field.name) from None
-            seen[field.name] = found[field.name] = value
+            at = _read_fields(step.fields, data, at + len(step.lead), seen, found)
+        elif not step.starts or (at < len(data) and data[at] in step.starts):
+            at = _read_fields((step,), data, at, seen, found)
+    return at
+
+
+def _read_fields(
+    fields: tuple[Field, ...], data: bytes, at: int, seen: Values, found: Values
+) -> int:
+    """Read fields one by one from ``at``; where they end."""
+    for one in fields:
+        try:
+            value, at = one.kind.read(data, at, seen)
+        except CommandError as error:
+            raise CommandError(error.code, one.name) from None
+        seen[one.name] = found[one.name] = value
     return at
 
 
@@ -109,12 +142,10 @@ def _write(parts: tuple[Part, ...], values: Values) -> bytes:
             if part.fields[0].name not in values and not part.required:
                 continue
             out.append(part.lead)
-            fields = part.fields
-        else:
-            if part.starts and part.name not in values:
-                continue
-            fields = (part,)
-        out.extend(field.kind.write(values[field.name], values) for field in fields)
+            for one in part.fields:
+                out.append(one.kind.write(values[one.name], values))
+        elif not part.starts or part.name in values:
+            out.append(part.kind.write(values[part.name], values))
     return b"".join(out)
 
 
@@ -124,7 +155,7 @@ def parse_request(command: Command, data: bytes) -> tuple[Values, Tail]:
     Whatever is left over when all fields are read must be a tail, else it is error 15.
     """
     values: Values = {}
-    at = _read(command.request, data, values, values)
+    at = _read(command.request_steps, data, values, values)
     if at == len(data):
         return values, NO_TAIL
     tail = read_tail(data[at:], attributed=command.attributed)
@@ -151,7 +182,7 @@ def build_response(
 
 def build_error(command: Command, error: str, trailer: bytes = b"") -> bytes:
     """An answer without fields."""
-    return (command.response_code + error).encode("ascii") + trailer
+    return f"{command.response_code}{error}".encode("ascii") + trailer
 
 
 def parse_response(command: Command, data: bytes, known: Values) -> tuple[str, Values, bytes]:
@@ -164,7 +195,7 @@ def parse_response(command: Command, data: bytes, known: Values) -> tuple[str, V
         raise CommandError("15", "response code")
     code, at, found = error.decode("ascii"), 0, Values()
     if code in command.answered:
-        at = _read(command.response, data[4:], dict(known), found)
+        at = _read(command.response_steps, data[4:], dict(known), found)
     rest = data[4 + at :]
     if rest and not rest.startswith(TRAILER):
         raise CommandError("15", "data after the last field")

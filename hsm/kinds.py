@@ -5,13 +5,16 @@ some widths depend on them. What does not fit its kind is a CommandError with th
 unless it says otherwise.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 from hsm.block_header import HEADER_LENGTH
 from hsm.errors import CommandError
 from hsm.keys import BLOCK_SCHEMES, SCHEME_BYTES, Cryptogram
+from hsm.tail import guess_trailer
 
 Values = dict[str, Any]
 """Field name → value: ``str`` for digits, hex and choices, Cryptogram for keys, ``bytes`` for
@@ -19,11 +22,24 @@ data. Never logged: it may hold clear data."""
 
 Width = int | Callable[[Values], int]
 
+Made = Callable[[str], Any]
+
 _HEX: Final = b"0123456789ABCDEFabcdef"
+_DECIMAL: Final = b"0123456789"
+_HEX_DIGITS: Final = _HEX.decode("ascii")
+_HEX_PATTERN: Final = "[0-9A-Fa-f]"
+
+CRYPTOGRAMS_MAX: Final = 4096
+"""Cryptograms remembered as objects; none of them is a secret."""
 
 
 class Kind(Protocol):
-    """How one value looks on the wire."""
+    """How one value looks on the wire.
+
+    A kind whose form depends on no other value may have a ``pattern`` (a regular expression over
+    Latin-1 text) and ``made`` (makes the value of the text that matched; without it the text is
+    the value). The pattern takes nothing that ``read`` would not.
+    """
 
     @property
     def notation(self) -> str:
@@ -37,6 +53,14 @@ class Kind(Protocol):
     def write(self, value: Any, seen: Values) -> bytes:
         """The value's bytes. ValueError when it does not fit: the caller's mistake."""
         ...
+
+
+@lru_cache(maxsize=CRYPTOGRAMS_MAX)
+def _cryptogram(text: str) -> Cryptogram:
+    """One object for each cryptogram that comes often: its hash is known, too."""
+    if text[0] in _HEX_DIGITS:
+        return Cryptogram("", text.upper())
+    return Cryptogram(text[0], text[1:].upper())
 
 
 def _take(data: bytes, at: int, width: int) -> bytes:
@@ -62,6 +86,10 @@ class Digits:
     def notation(self) -> str:
         return f"{self.width}N"
 
+    @property
+    def pattern(self) -> str:
+        return f"[0-9]{{{self.width}}}"
+
     def read(self, data: bytes, at: int, seen: Values) -> tuple[str, int]:
         chunk = _take(data, at, self.width)
         if not chunk.isdigit():
@@ -82,6 +110,14 @@ class Hex:
     @property
     def notation(self) -> str:
         return self.shown or f"{self.width}H"
+
+    @property
+    def pattern(self) -> str:
+        return f"{_HEX_PATTERN}{{{self.width}}}" if isinstance(self.width, int) else ""
+
+    @property
+    def made(self) -> Made:
+        return str.upper
 
     def read(self, data: bytes, at: int, seen: Values) -> tuple[str, int]:
         width = self.width if isinstance(self.width, int) else self.width(seen)
@@ -126,6 +162,11 @@ class Choice:
     def notation(self) -> str:
         return self.shown or " ".join(self.words)
 
+    @property
+    def pattern(self) -> str:
+        widths = {len(word) for word in self.words}
+        return "|".join(re.escape(word) for word in self.words) if len(widths) == 1 else ""
+
     def read(self, data: bytes, at: int, seen: Values) -> tuple[str, int]:
         width = len(self.words[0])
         word = _take(data, at, width).decode("latin-1")
@@ -150,6 +191,22 @@ class Key:
     @property
     def notation(self) -> str:
         return "key"
+
+    @property
+    def pattern(self) -> str:
+        """Of the schemes with hex; key blocks say their length themselves."""
+        if not isinstance(self.untagged, int):
+            return ""
+        tagged = (
+            f"{scheme}{_HEX_PATTERN}{{{2 * length}}}"
+            for scheme, length in SCHEME_BYTES.items()
+            if scheme.encode() not in _HEX
+        )
+        return "|".join((f"{_HEX_PATTERN}{{{self.untagged}}}", *tagged))
+
+    @property
+    def made(self) -> Made:
+        return _cryptogram
 
     def read(self, data: bytes, at: int, seen: Values) -> tuple[Cryptogram, int]:
         tag = _take(data, at, 1)
@@ -210,31 +267,81 @@ class Bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """Data behind a length of 4 hex characters, as ``bytes``.
+class DigitRun:
+    """One to ``longest`` decimal digits, as ``str``; they end where no digit follows."""
 
-    ``form`` names the field that says how the data travels (0 binary, 1 hex, 2 text); the length
-    counts characters on the wire. Less data than announced is error 80.
-    """
-
-    form: str = ""
+    longest: int
 
     @property
     def notation(self) -> str:
-        return "length 4H + data"
+        return f"1 to {self.longest}N"
+
+    def read(self, data: bytes, at: int, seen: Values) -> tuple[str, int]:
+        chunk = data[at : at + self.longest]
+        width = len(chunk) - len(chunk.lstrip(_DECIMAL))
+        if not width:
+            raise CommandError("15")
+        return chunk[:width].decode("ascii"), at + width
+
+    def write(self, value: str, seen: Values) -> bytes:
+        if not 1 <= len(value) <= self.longest:
+            raise ValueError(f"1 to {self.longest} digits are needed, not {len(value)}")
+        return value.encode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Data to the end of the command, as ``bytes``, without a length of its own.
+
+    Nothing but a tail says where it ends: the last 0x19 in the last 33 bytes begins a trailer, and
+    ``%NN`` at the very end, or before the trailer, selects an LMK. Data that may look so belongs in
+    a command with a length.
+    """
+
+    notation: str = "data to the end"
 
     def read(self, data: bytes, at: int, seen: Values) -> tuple[bytes, int]:
-        prefix = _take(data, at, 4)
-        if prefix.translate(None, _HEX):
+        end = len(data) - len(guess_trailer(data[at:]))
+        if data[end - 3 : end - 2] == b"%" and data[end - 2 : end].isdigit() and end - 3 >= at:
+            end -= 3
+        return data[at:end], end
+
+    def write(self, value: bytes, seen: Values) -> bytes:
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Data behind its length, as ``bytes``.
+
+    The length has ``digits`` characters of the number base ``base``. ``form`` names the field that
+    says how the data travels (0 binary, 1 hex, 2 text); the length counts characters on the wire,
+    or with ``in_bytes`` the bytes that hex characters stand for. Less data than announced is error
+    80.
+    """
+
+    form: str = ""
+    digits: int = 4
+    base: int = 16
+    in_bytes: bool = False
+
+    @property
+    def notation(self) -> str:
+        return f"length {self.digits}{'H' if self.base == 16 else 'N'} + data"
+
+    def read(self, data: bytes, at: int, seen: Values) -> tuple[bytes, int]:
+        prefix = _take(data, at, self.digits)
+        if prefix.translate(None, _HEX if self.base == 16 else _DECIMAL):
             raise CommandError("15")
-        start = at + 4
-        end = start + int(prefix, 16)
+        form = seen[self.form] if self.form else "0"
+        start = at + self.digits
+        end = start + int(prefix, self.base) * (2 if self.in_bytes and form == "1" else 1)
         chunk = data[start:end]
         if end > len(data):
             raise CommandError("80")
-        if not self.form or seen[self.form] == "0":
+        if form == "0":
             return chunk, end
-        if seen[self.form] == "2":
+        if form == "2":
             if not chunk.isascii():
                 raise CommandError("15")
             return chunk, end
@@ -245,6 +352,8 @@ class Counted:
     def write(self, value: bytes, seen: Values) -> bytes:
         form = seen[self.form] if self.form else "0"
         chunk = value.hex().upper().encode("ascii") if form == "1" else value
-        if len(chunk) > 0xFFFF:
+        count = len(value) if self.in_bytes else len(chunk)
+        prefix = f"{count:0{self.digits}{'X' if self.base == 16 else 'd'}}"
+        if len(prefix) > self.digits:
             raise ValueError("the data is too long for its length field")
-        return b"%04X%b" % (len(chunk), chunk)
+        return prefix.encode("ascii") + chunk

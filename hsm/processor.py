@@ -7,7 +7,6 @@ from hsm import codec
 from hsm.codec import Command, Tail
 from hsm.commands import FUNCTIONS, Bench, Function, Service, Warned
 from hsm.errors import CommandError
-from hsm.keys import Cryptogram
 from hsm.kinds import Values
 from hsm.slots import NoLmk
 
@@ -43,6 +42,7 @@ class Processor:
         self.service = service
         self._start = service.policy.header_length
         self._fault = fault
+        self._told = {code: _told(command) for code, (command, _) in FUNCTIONS.items()}
 
     def answer(self, frame: bytes, allowed: frozenset[str] | None = None) -> Answered:
         """The answer to one frame (without its two length bytes). Raises nothing. ``allowed``:
@@ -72,16 +72,17 @@ class Processor:
     def _perform(
         self, header: bytes, command: Command, function: Function, data: bytes
     ) -> Answered:
-        trailer = codec.guess_trailer(data)
         values: Values = {}
+        trailer = None
         try:
             self._permit(command.code)
             values, tail = codec.parse_request(command, data)
             trailer = tail.trailer
-            result = function(values, self._bench(command.code, tail, values))
+            result = function(values, self._bench(command, tail, values))
             error = result.code if isinstance(result, Warned) else "00"
             back = codec.build_response(command, error, result, values, trailer)
-            return Answered(header + back, command.code, error, "", _facts(values, result))
+            facts = self._facts(command.code, values, result)
+            return Answered(header + back, command.code, error, "", facts)
         except CommandError as refused:
             error, where = refused.code, refused.where
         except Exception as broken:
@@ -90,8 +91,12 @@ class Processor:
             error, where = "41", ""
             if self._fault is not None:
                 self._fault(command.code, broken)
+        if trailer is None:
+            trailer = codec.guess_trailer(data)
         back = codec.build_error(command, error, trailer)
-        return Answered(header + back, command.code, error, where, _facts(values, {}))
+        return Answered(
+            header + back, command.code, error, where, self._facts(command.code, values, {})
+        )
 
     def _permit(self, code: str) -> None:
         service = self.service
@@ -100,25 +105,30 @@ class Processor:
         if code in service.policy.needing_authority and not service.authorised(code):
             raise CommandError("17")
 
-    def _bench(self, code: str, tail: Tail, values: Values) -> Bench:
+    def _bench(self, command: Command, tail: Tail, values: Values) -> Bench:
         """The bench with the LMK that ``%NN`` names, else the first key block's own, else 00."""
         service = self.service
-        if code in _ALWAYS and service.slots.locked:
+        if command.code in _ALWAYS and service.slots.locked:
             return Bench(NoLmk(), service, tail)
-        lmk_id = tail.lmk_id or _own_lmk(values)
+        lmk_id = tail.lmk_id or _own_lmk(command, values)
         return Bench(service.slots.get(lmk_id), service, tail)
 
+    def _facts(self, code: str, values: Values, result: Values) -> dict[str, str]:
+        told = self._told[code]
+        both = (values, result) if told else ()
+        return {name: str(source[name]) for source in both for name in told if name in source}
 
-def _own_lmk(values: Values) -> str:
-    for value in values.values():
-        if isinstance(value, Cryptogram) and value.scheme == "S":
-            own = value.body[14:16]
+
+def _own_lmk(command: Command, values: Values) -> str:
+    for name in command.keys:
+        key = values.get(name)
+        if key is not None and key.scheme == "S":
+            own: str = key.body[14:16]
             if own != _ANYWHERE:
                 return own
     return ""
 
 
-def _facts(values: Values, result: Values) -> dict[str, str]:
-    return {
-        name: str(source[name]) for source in (values, result) for name in _TOLD if name in source
-    }
+def _told(command: Command) -> tuple[str, ...]:
+    """Of the facts that may be told, those that this command's fields can hold."""
+    return tuple(name for name in _TOLD if name in command.names)
