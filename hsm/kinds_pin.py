@@ -20,8 +20,9 @@ _STOPS: Final = b"%\x19;"
 
 _BDK_USAGES: Final = frozenset({"B0", "41"})
 _WIDE_ALGORITHMS: Final = frozenset("A4")
-_WIDE_HEX: Final = 32
-_NARROW_HEX: Final = 16
+_WIDE: Final = 32
+_NARROW: Final = 16
+_HEX: Final = b"0123456789ABCDEFabcdef"
 
 
 def is_bdk(key: Cryptogram) -> bool:
@@ -29,20 +30,47 @@ def is_bdk(key: Cryptogram) -> bool:
     return key.in_block and key.body[5:7] in _BDK_USAGES
 
 
-def block_hex_width(key: str) -> Callable[[Values], int]:
-    """Hex characters of a PIN block: 32 under an AES or SM4 key in the field ``key``, else 16."""
-
-    def width(seen: Values) -> int:
-        held: Cryptogram = seen[key]
-        wide = held.in_block and held.body[7] in _WIDE_ALGORITHMS
-        return _WIDE_HEX if wide else _NARROW_HEX
-
-    return width
-
-
 def _end_of_fields(data: bytes, at: int) -> int:
     found = (data.find(stop, at) for stop in _STOPS)
     return min((place for place in found if place >= 0), default=len(data))
+
+
+@dataclass(frozen=True, slots=True)
+class PinBlock:
+    """An encrypted PIN block: 32 hex characters under an AES or SM4 key in the field ``key``, else
+    16. ``anchored``: an account follows that ends the fields."""
+
+    key: str
+    anchored: bool = False
+
+    @property
+    def notation(self) -> str:
+        return "16H (32H under AES or SM4)"
+
+    @property
+    def pattern(self) -> str:
+        """Of the narrow one, where a wide one cannot pass for it: its fields would not end."""
+        return f"[0-9A-Fa-f]{{{_NARROW}}}" if self.anchored else ""
+
+    @property
+    def made(self) -> Callable[[str], str]:
+        return str.upper
+
+    def read(self, data: bytes, at: int, seen: Values) -> tuple[str, int]:
+        end = at + self._width(seen)
+        chunk = data[at:end]
+        if len(data) < end or chunk.translate(None, _HEX):
+            raise CommandError("15")
+        return chunk.decode("ascii").upper(), end
+
+    def write(self, value: str, seen: Values) -> bytes:
+        if len(value) != self._width(seen):
+            raise ValueError("the PIN block has another length than its field")
+        return value.encode("ascii")
+
+    def _width(self, seen: Values) -> int:
+        key: Cryptogram = seen[self.key]
+        return _WIDE if key.in_block and key.body[7] in _WIDE_ALGORITHMS else _NARROW
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +90,11 @@ class Account:
     @property
     def notation(self) -> str:
         return f"{ACCOUNT_WIDTH}N"
+
+    @property
+    def pattern(self) -> str:
+        """Of 12 digits that end the fields."""
+        return "" if self.after != 0 else rf"[0-9]{{{ACCOUNT_WIDTH}}}(?=[%\x19]|\Z)"
 
     def read(self, data: bytes, at: int, seen: Values) -> tuple[str, int]:
         width, skipped = ACCOUNT_WIDTH, 0

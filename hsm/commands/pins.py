@@ -14,7 +14,9 @@ from hsm.pin_under_lmk import WIDTHS, open_pin, seal_pin
 from hsm.primitives import PIN_LENGTH_MAX, PIN_LENGTH_MIN, PinAccount, PinBlockError, PinForm
 
 TPK_OPENS: Final = {kind: uses.TPK_OPENS.under(kind) for kind in ("002", "70D")}
-_ISO_0: Final = ("01", "01")
+_ISO_0: Final = primitives.PIN_FORMS["iso-0"]
+_CODES: Final = {"block": "20", "length": "24"}
+"""What is wrong with a PIN block → error code."""
 _DUKPT: Final = "T"
 """The algorithm of a key that DUKPT derives here."""
 
@@ -24,7 +26,7 @@ def opened(form: PinForm, key: bytes, block: bytes, account: PinAccount) -> str:
     try:
         return form.open(key, block, account)
     except PinBlockError as error:
-        raise CommandError("24" if error.what == "length" else "20") from None
+        raise CommandError(_CODES[error.what]) from None
 
 
 def block_pin(
@@ -72,7 +74,7 @@ def translate_dukpt(values: Values, bench: Bench) -> Values:
 
 def _target(values: Values, bench: Bench) -> HeldKey:
     if "target_ksn" in values:
-        return derived_pin_key(bench, values["zpk"], values["target_ksn"], "zpk", "11")
+        return derived_pin_key(bench, values["zpk"], values["target_ksn"][3:], "zpk", "11")
     return bench.held(uses.ZPK_CLOSES, values["zpk"], "zpk", "11")
 
 
@@ -84,15 +86,31 @@ def _translate(values: Values, bench: Bench, source: HeldKey, target: HeldKey) -
         raise CommandError("24", "pin_length_max")
     fit(reading, source, "source key")
     fit(writing, target, "target key")
-    account = pin_codes.account_of(values["account"], *formats)
     block = bytes.fromhex(values["pin_block"])
+    if reading is writing is _ISO_0:
+        return _rewrapped(values, block, source.clear, target.clear, longest)
+    account = pin_codes.account_of(values["account"], *formats)
     pin = opened(reading, source.clear, block, account)
     if len(pin) > longest:
         raise CommandError("24")
+    translated = sealed(bench, writing, target.clear, pin, account)
+    return {"pin_length": f"{len(pin):02d}", "translated": translated, "format": formats[1]}
+
+
+def _rewrapped(values: Values, block: bytes, source: bytes, target: bytes, longest: int) -> Values:
+    """ISO 0 to ISO 0, what nearly every translation is: the clear block stays as it is, once it
+    has been looked at to its last digit."""
+    clear = primitives.ecb_decrypt(source, block)
+    try:
+        length = len(primitives.pin_from_block_0(clear, values["account"]))
+    except PinBlockError as error:
+        raise CommandError(_CODES[error.what]) from None
+    if length > longest:
+        raise CommandError("24")
     return {
-        "pin_length": f"{len(pin):02d}",
-        "translated": sealed(bench, writing, target.clear, pin, account),
-        "format": formats[1],
+        "pin_length": f"{length:02d}",
+        "translated": hex_of(primitives.ecb_encrypt(target, clear)),
+        "format": values["target_format"],
     }
 
 

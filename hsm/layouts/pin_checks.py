@@ -5,7 +5,7 @@ from typing import Final
 from hsm.codec import Command, Field, Option, Part
 from hsm.keys import BLOCK_TYPE
 from hsm.kinds import Choice, Digits, Hex, Key
-from hsm.kinds_pin import Account, PinField, ValidationData, block_hex_width
+from hsm.kinds_pin import Account, PinBlock, PinField, ValidationData
 from hsm.layouts.pins import KSN, KSN_DESCRIPTOR
 
 _FORMAT: Final = ("format",)
@@ -28,7 +28,7 @@ _DONE: Final = frozenset({"00", "02"})
 
 
 def _block(key: str, name: str = "pin_block") -> Field:
-    return Field(name, Hex(block_hex_width(key), shown="16H (32H under AES)"))
+    return Field(name, PinBlock(key))
 
 
 def _account(after: int) -> Field:

@@ -8,7 +8,7 @@ from typing import Final
 
 from hsm.codec import Command, Field, Option
 from hsm.kinds import Choice, Digits, Hex, Key, Values
-from hsm.kinds_pin import Account, PinField, block_hex_width, is_bdk
+from hsm.kinds_pin import Account, PinBlock, PinField, is_bdk
 
 KSN_DESCRIPTOR: Final = Hex(3)
 KSN: Final = Hex(20)
@@ -16,29 +16,18 @@ _BDK: Final = Key(untagged=32)
 _BOTH: Final = ("source_format", "target_format")
 
 
-def _block(key: str) -> Hex:
-    return Hex(block_hex_width(key), shown="16H (32H under AES)")
-
-
 def _to_bdk(values: Values) -> bool:
     return "target_flag" in values or is_bdk(values["zpk"])
 
 
-def _zpk_untagged(values: Values) -> int:
-    return 32 if "target_flag" in values else 16
-
-
 _TARGET: Final = (
     Field("target_flag", Choice(("*",), shown="* the target is a BDK"), starts=b"*"),
-    Field("zpk", Key(untagged=_zpk_untagged)),
+    Field("zpk", Key()),
 )
-_TARGET_KSN: Final = (
-    Field("target_descriptor", KSN_DESCRIPTOR, when=_to_bdk),
-    Field("target_ksn", KSN, when=_to_bdk),
-)
+_TARGET_KSN: Final = Field("target_ksn", Hex(23, shown="KSN descriptor 3H, KSN 20H"), when=_to_bdk)
 _MOVED: Final = (
     Field("pin_length", Digits(2)),
-    Field("translated", _block("zpk")),
+    Field("translated", PinBlock("zpk")),
     Field("format", Digits(2)),
 )
 
@@ -49,9 +38,9 @@ CA: Final = Command(
     request=(
         Field("tpk", Key()),
         *_TARGET,
-        *_TARGET_KSN,
+        _TARGET_KSN,
         Field("pin_length_max", Digits(2)),
-        Field("pin_block", _block("tpk")),
+        Field("pin_block", PinBlock("tpk", anchored=True)),
         Field("source_format", Digits(2)),
         Field("target_format", Digits(2)),
         Field("account", Account(_BOTH)),
@@ -66,7 +55,7 @@ CC: Final = Command(
         Field("source_zpk", Key()),
         Field("zpk", Key()),
         Field("pin_length_max", Digits(2)),
-        Field("pin_block", _block("source_zpk")),
+        Field("pin_block", PinBlock("source_zpk", anchored=True)),
         Field("source_format", Digits(2)),
         Field("target_format", Digits(2)),
         Field("account", Account(_BOTH)),
@@ -82,7 +71,7 @@ G0: Final = Command(
         *_TARGET,
         Field("ksn_descriptor", KSN_DESCRIPTOR),
         Field("ksn", KSN),
-        *_TARGET_KSN,
+        _TARGET_KSN,
         Field("pin_block", Hex(16)),
         Field("source_format", Digits(2)),
         Field("target_format", Digits(2)),
@@ -99,7 +88,7 @@ def _to_lmk(code: str, key: str) -> Command:
         title=f"translate a PIN from a block under {key.upper()} to the LMK",
         request=(
             Field(key, Key()),
-            Field("pin_block", _block(key)),
+            Field("pin_block", PinBlock(key, anchored=True)),
             Field("format", Digits(2)),
             Field("account", Account(("format",))),
         ),
@@ -119,7 +108,7 @@ JG: Final = Command(
         Field("account", Account(("format",), after=None)),
         Field("pin", PinField(0)),
     ),
-    response=(Field("pin_block", _block("zpk")),),
+    response=(Field("pin_block", PinBlock("zpk")),),
 )
 
 JA: Final = Command(
