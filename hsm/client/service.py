@@ -155,7 +155,7 @@ class HostCommandService:
             "key": key,
             "scheme_zmk": scheme,
         }
-        answer = await self._ask(layouts.COMMANDS["A8"], values)
+        answer = await self._ask(layouts.keys.A8, values)
         return str(answer["key_zmk"]), str(answer["check_value"])
 
     async def translate_lmk(self, key_type: str, key: str, to_lmk: str) -> str:
@@ -163,7 +163,7 @@ class HostCommandService:
         held = self._hold("BW", key)
         values = _typed(held.key, key_type)
         values["key"] = held.key
-        answer = await self._ask(layouts.COMMANDS["BW"], values, Tail(to_lmk))
+        answer = await self._ask(layouts.keys.BW, values, Tail(to_lmk))
         return join_held(str(answer["key"]), to_lmk)
 
     async def check_value(self, key_type: str, key: str) -> str:

@@ -23,7 +23,6 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = Path(__file__).with_name("two_lmks.py")
 RUN_S = 60
 WITHOUT_HSM = ("list", "show", "retire", "destroy")
-PROGRAM_TEXT = "import stand_ins, sys; from switch.cli import main; sys.exit(main())"
 _numbers = itertools.count(1)
 
 
@@ -99,9 +98,9 @@ class Office:
         if arguments[0] in WITHOUT_HSM or "--activate" in arguments:
             return _here(command, stdin, environment)
         return subprocess.run(
-            [sys.executable, "-c", PROGRAM_TEXT, *command],
+            [sys.executable, "-m", "switch.cli", *command],
             check=False, input=stdin, capture_output=True, text=True, timeout=RUN_S, cwd=ROOT,
-            env={**os.environ, **environment, "PYTHONPATH": str(PROGRAM.parent)},
+            env={**os.environ, **environment},
         )  # fmt: skip
 
     def ask(self, *arguments: str, stdin: str = "") -> Any:

@@ -8,7 +8,6 @@ ones; every command is authorised, as under the published test LMK.
 import secrets
 import sys
 
-import stand_ins  # noqa: F401
 from twisted.internet import reactor
 from twisted.internet.protocol import Factory
 from twisted.protocols.basic import Int16StringReceiver
