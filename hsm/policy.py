@@ -3,11 +3,16 @@
 from dataclasses import dataclass
 from typing import Final
 
+from hsm.profile import PAYSHIELD, Profile
+
 FRAME_MAX: Final = 32_768
 """Longest frame (header, command, data) in bytes; NO announces it as buffer flag 3."""
 
 PIN_FORMATS: Final = ("01", "02", "03", "04", "05", "34", "47", "48")
 """PIN block codes: ISO 0, Docutel, Diebold, PLUS, ISO 1, ISO 2, ISO 3, ISO 4."""
+
+OWN_PIN_FORMATS: Final = ("90", "91", "92")
+"""The payShield profile's codes for what Chinese banks use: no account, SM4, SM4 padded."""
 
 STRICT_TRANSLATIONS: Final = frozenset({("01", "01"), ("01", "47"), ("01", "48"), ("47", "48"),
                                         ("48", "48")})  # fmt: skip
@@ -35,6 +40,8 @@ class Policy:
     """PCI HSM key types: TPK 70D, TMK 80D, PVK 002. Otherwise all three are 002."""
     diagnostics: bool = False
     """Whether a failed ARQC check answers what it expected (KQ, KW)."""
+    profile: Profile = PAYSHIELD
+    """The dialect that hosts speak."""
     disabled: frozenset[str] = frozenset({"NG", "BA"})
     """Commands that answer 68."""
     needing_authority: frozenset[str] = frozenset(
@@ -57,12 +64,13 @@ class Policy:
 def open_policy(header_length: int = 4, sockets_max: int = 64) -> Policy:
     """Everything on, for the published test LMKs only: every command authorised, every PIN block
     format and translation, classic key types."""
-    every = frozenset((source, target) for source in PIN_FORMATS for target in PIN_FORMATS)
+    formats = frozenset((*PIN_FORMATS, *OWN_PIN_FORMATS))
+    every = frozenset((source, target) for source in formats for target in formats)
     return Policy(
         test=True,
         header_length=header_length,
         sockets_max=sockets_max,
-        pin_formats=frozenset(PIN_FORMATS),
+        pin_formats=formats,
         pin_translations=every,
         kept_home=frozenset(),
         decrypting=frozenset({"00A", "00B", "30B"}),

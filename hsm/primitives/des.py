@@ -125,6 +125,23 @@ def cbc_decrypt(key: bytes, iv: bytes, data: bytes) -> bytes:
     return _cbc(key, iv).decrypt(data)
 
 
+def cfb_encrypt(key: bytes, step_bits: int, iv: bytes, data: bytes) -> bytes:
+    """Cipher feedback in steps of 8 or 64 bits; ``data`` in whole steps, ``iv`` 8 bytes."""
+    return _cfb(key, step_bits, iv).encrypt(data)
+
+
+def cfb_decrypt(key: bytes, step_bits: int, iv: bytes, data: bytes) -> bytes:
+    """Undo :func:`cfb_encrypt`."""
+    return _cfb(key, step_bits, iv).decrypt(data)
+
+
+def _cfb(key: bytes, step_bits: int, iv: bytes) -> _Cipher:
+    effective = _effective(key)
+    if len(effective) == 8:
+        return DES.new(effective, DES.MODE_CFB, iv=iv, segment_size=step_bits)  # noqa: S304 - as above
+    return DES3.new(effective, DES3.MODE_CFB, iv=iv, segment_size=step_bits)
+
+
 def pad(data: bytes, method: int, unit: int = BLOCK) -> bytes:
     """Pad to whole blocks of ``unit`` bytes. Method 0: not at all; 1: zeros, none when whole; 2:
     ``80`` then zeros; 3: zeros, and before all a block with the length in bits (ISO 9797-1).
