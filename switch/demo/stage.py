@@ -27,6 +27,8 @@ IN_FLIGHT_PER_TERMINAL = 8
 HOSPITAL = "demo-hospital"
 HOSPITAL_NAME = "示范医院"
 KIOSKS = ("kiosk-1", "kiosk-2")
+FIRST_TMK = f"tmk-{LOGICAL_TERMINALS[0]}"
+"""Its name in the key store."""
 TERMINAL_IDS = {"kiosk-1": "KIOSK1", "kiosk-2": "KIOSK2"}
 COMMAND_TIMEOUT_S = 60
 
@@ -129,17 +131,22 @@ def make_outside(stage: Stage) -> None:
 
 
 def make_inside(stage: Stage) -> None:
-    """The authority, the switch's file, the kiosks' files. The HSM must be up."""
+    """The authority, the switch's file, the kiosks' files, and in the key store the vault's key and
+    the first terminal's: the others show that a file may hold a cryptogram as well. The HSM and
+    the database must be up."""
     with ThreadPoolExecutor(4) as pool:
         names = [f"tmk-{terminal}" for terminal in LOGICAL_TERMINALS]
         tmks = pool.submit(_under_lmk, stage, "000", names)
         pads = pool.submit(_under_lmk, stage, "002", [f"pad-{kiosk}" for kiosk in KIOSKS])
-        dek = pool.submit(_make_dek, stage)
+        schema = pool.submit(run, "journal", "migrate", "--data", str(stage.postgres))
         run("terminal", "ca", "init", "--dir", str(stage.pki))
         invitations = zip(KIOSKS, pads.result(), strict=True)
         list(pool.map(lambda invitation: _invite(stage, *invitation), invitations))
-        terminals = zip(LOGICAL_TERMINALS, tmks.result(), strict=True)
-        _write_yaml(stage.folder / "switch.yaml", switch_settings(stage, terminals, dek.result()))
+        first, *others = tmks.result()
+        texts = zip(LOGICAL_TERMINALS, (f"key:{FIRST_TMK}", *others), strict=True)
+        _write_yaml(stage.folder / "switch.yaml", switch_settings(stage, texts, "key:vault"))
+        schema.result()
+        list(pool.map(lambda key: _keep(stage, *key), _kept(first)))
     for kiosk in KIOSKS:
         _write_yaml(stage.kiosk(kiosk) / "agent.yaml", agent_settings(stage, kiosk))
 
@@ -171,10 +178,15 @@ def _under_lmk(stage: Stage, key_type: str, names: Iterable[str]) -> list[str]:
     return [str(json.loads(line)["key"]) for line in printed.splitlines()]
 
 
-def _make_dek(stage: Stage) -> str:
-    address = f"tcp:127.0.0.1:{stage.ports.hsm}"
-    printed = run("hsm", "generate-key", "--type", "00B", "--connect", address)
-    return str(json.loads(printed)["key"])
+def _kept(tmk: str) -> Iterable[tuple[str, ...]]:
+    """Arguments of ``yyt key`` for what the key store holds."""
+    owner = ("--bank", "demo-bank", "--merchant", MERCHANT, "--terminal", LOGICAL_TERMINALS[0])
+    yield ("generate", "vault", "--usage", "DEK")
+    yield ("import", FIRST_TMK, "--usage", "TMK", *owner, "--cryptogram", tmk)
+
+
+def _keep(stage: Stage, *arguments: str) -> None:
+    run("key", *arguments, "--config", str(stage.folder / "switch.yaml"))
 
 
 def _invite(stage: Stage, kiosk: str, tpk: str) -> None:
