@@ -25,7 +25,10 @@ class DaemonFailedError(Exception):
 
 
 class OwnDaemon:
-    """A context: a daemon on a Unix socket in a folder of its own, both gone at the end."""
+    """A context: a daemon on a Unix socket in a folder of its own, both gone at the end.
+
+    Audit log and metrics are on, and as on every Unix socket the client's user is checked.
+    """
 
     def __init__(self, arguments: Sequence[str] = (), processor_core: int | None = None) -> None:
         """``arguments`` for ``yyt hsm serve`` besides socket and LMK; ``processor_core``: the only
@@ -44,7 +47,8 @@ class OwnDaemon:
 
     def __enter__(self) -> "OwnDaemon":
         command = [sys.executable, "-m", "switch.cli", "hsm", "serve", "--test-lmk"]
-        command += ["--listen", f"unix:{self.folder / 'hsm.sock'}", *self._arguments]
+        command += ["--listen", f"unix:{self.folder / 'hsm.sock'}"]
+        command += ["--audit", str(self.folder / "audit"), "--metrics-port", "0", *self._arguments]
         # To a file, not a pipe: nobody reads it while the daemon works.
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command line

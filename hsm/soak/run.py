@@ -49,8 +49,7 @@ class Soak:
         """Raises DaemonFailedError when the daemon ends, OSError when it cannot be reached."""
         sockets_max = self._connections + _SPARE
         traffic = Traffic(self._seed, sockets_max)
-        options = ("--max-connections", str(sockets_max), "--metrics-port", "0")
-        with OwnDaemon(options) as daemon:
+        with OwnDaemon(("--max-connections", str(sockets_max))) as daemon:
             self._clients = [
                 Client(daemon.address, traffic, random.Random(self._seed + number), self._note)  # noqa: S311
                 for number in range(self._connections)
