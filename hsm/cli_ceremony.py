@@ -78,7 +78,7 @@ def register(verbs: Any) -> None:
     form.add_argument("--type", required=True, help="000 ZMK, 002 TMK …; FFF with --attributes")
     form.add_argument("--scheme", default="U", choices=["Z", "U", "T", "X", "Y", "S"])
     form.add_argument("--length", type=int, choices=[8, 16, 24], help="bytes; for scheme S")
-    form.add_argument("--attributes", default="", help="scheme S: as behind #, K0TN00N00")
+    form.add_argument("--attributes", default="", help="scheme S: as behind #, K0T2B00N00")
     form.add_argument("--lmk", default="00")
     _add_components(form)
     form.add_argument("--json", action="store_true")
