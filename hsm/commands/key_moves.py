@@ -30,7 +30,7 @@ class Imported(NamedTuple):
 def wrapping_key(values: Values, bench: Bench, use: Use) -> HeldKey:
     """The ZMK, in the Atalla variant that the command names. CommandError 10, 15, 27, A1 … A8."""
     zmk = bench.held(use, values["zmk"], "zmk")
-    variant = values.get("atalla_variant", "") + values.get("atalla_second", "")
+    variant = values.get("atalla_variant", "")
     if not variant:
         return zmk
     if zmk.algorithm not in _DES:

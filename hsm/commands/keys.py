@@ -222,16 +222,13 @@ def _old_lmk(bench: Bench, key: Cryptogram) -> Lmk:
 def _typed(values: Values) -> str:
     if values["pair_code"] != "FF":
         return "0" + str(values["pair_code"])
-    return str(values.get("key_type", BLOCK_TYPE))
+    return str(values["key_type"])
 
 
 def _require_length(values: Values, key: HeldKey) -> None:
     """CommandError 05 when the length flag says otherwise."""
     flag = values["length_flag"]
-    if flag == "F":
-        fits = values["key"].in_block
-    else:
-        fits = len(key.clear) == _FLAG_LENGTHS[flag]
+    fits = values["key"].in_block if flag == "F" else len(key.clear) == _FLAG_LENGTHS[flag]
     if not fits:
         raise CommandError("05", "length_flag")
 

@@ -5,17 +5,31 @@ from typing import Final
 
 from hsm.codec import Command, Field, Option
 from hsm.errors import CommandError
-from hsm.keys import BLOCK_SCHEMES, KEY_TYPES, SCHEME_BYTES
-from hsm.kinds import Choice, Digits, Hex, Key, Values
+from hsm.keys import KEY_TYPES, SCHEME_BYTES, Cryptogram
+from hsm.kinds import Choice, Hex, Key, Values
 from hsm.layouts.common import KEY_TYPE, SCHEME, ZMK
 
 SHORT_VALUE: Final = Hex(6)
 _FLAG: Final = Choice(("0", "1"), shown="0 ZMK, 1 TMK")
-ATALLA: Final = (
-    Field("atalla_variant", Digits(1), starts=b"0123456789"),
-    Field("atalla_second", Digits(1), starts=b"0123456789"),
-)
-"""The variant has one or two digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class FewDigits:
+    """One decimal digit, or two where two stand there."""
+
+    notation: str = "1N or 2N"
+
+    def read(self, data: bytes, at: int, seen: Values) -> tuple[str, int]:
+        end = at + 1 + data[at + 1 : at + 2].isdigit()
+        if not data[at:end].isdigit():
+            raise CommandError("15")
+        return data[at:end].decode("ascii"), end
+
+    def write(self, value: str, seen: Values) -> bytes:
+        return value.encode("ascii")
+
+
+ATALLA: Final = Field("atalla_variant", FewDigits(), starts=b"0123456789")
 
 
 def _exports(values: Values) -> bool:
@@ -26,20 +40,22 @@ def _derives(values: Values) -> bool:
     return values["mode"] in ("A", "B")
 
 
+_TAGS: Final = frozenset("UTXYSR")
+
+
 @dataclass(frozen=True, slots=True)
-class _BareFlag:
-    """The ZMK/TMK flag without its ``;``, as some clients send it before a tagged key. An untagged
-    key may begin with the same digit: then there is no flag, and the value is empty."""
+class FlaggedKey(Key):
+    """A key that some clients send with the ZMK/TMK flag before it but without the flag's ``;``.
 
-    notation: str = "0 ZMK, 1 TMK"
+    Only a tag behind the digit tells: an untagged key may begin with the same one. The flag is then
+    found where the one behind ``;`` would be.
+    """
 
-    def read(self, data: bytes, at: int, seen: Values) -> tuple[str, int]:
-        if data[at + 1 : at + 2] in (b"U", b"T", b"X", b"Y", b"S", b"R"):
-            return data[at : at + 1].decode("ascii"), at + 1
-        return "", at
-
-    def write(self, value: str, seen: Values) -> bytes:
-        return value.encode("ascii")
+    def read(self, data: bytes, at: int, seen: Values) -> tuple[Cryptogram, int]:
+        head = data[at : at + 2].decode("latin-1")
+        if head[:1] in _FLAG.words and head[1:] in _TAGS and "zmk_flag" not in seen:
+            seen["zmk_flag"], at = head[0], at + 1
+        return Key.read(self, data, at, seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +93,7 @@ A0: Final = Command(
         Field("bdk", ZMK, when=_derives),
         Field("ksn", Hex(15), when=_derives),
         Option(b";", (Field("zmk_flag", _FLAG),), when=_exports),
-        Field(
-            "zmk_flag",
-            _BareFlag(),
-            when=lambda v: _exports(v) and "zmk_flag" not in v,
-            starts=b"01",
-        ),
-        Field("zmk", ZMK, when=_exports),
+        Field("zmk", FlaggedKey(untagged=32), when=_exports),
         Field("scheme_zmk", SCHEME, when=_exports),
     ),
     response=(
@@ -140,7 +150,7 @@ A6: Final = Command(
         Field("zmk", ZMK),
         Field("key_zmk", Key()),
         Field("scheme_lmk", SCHEME),
-        *ATALLA,
+        ATALLA,
     ),
     response=(Field("key_lmk", Key()), Field("check_value", SHORT_VALUE)),
     answered=frozenset({"00", "01"}),
@@ -155,7 +165,7 @@ A8: Final = Command(
         Field("zmk", ZMK),
         Field("key", Key()),
         Field("scheme_zmk", SCHEME),
-        *ATALLA,
+        ATALLA,
     ),
     response=(Field("key_zmk", Key()), Field("check_value", SHORT_VALUE)),
     attributed=True,
@@ -175,19 +185,7 @@ def _type_named(values: Values) -> bool:
     return bool(values["pair_code"] == "FF")
 
 
-def _type_needed(values: Values) -> bool:
-    return _type_named(values) and values["key"].scheme not in BLOCK_SCHEMES
-
-
-def _type_open(values: Values) -> bool:
-    return _type_named(values) and not _type_needed(values)
-
-
-_NAMED_TYPE: Final = (
-    Option(b";", (Field("key_type", KEY_TYPE),), when=_type_needed, required=True),
-    Option(b";", (Field("key_type", KEY_TYPE),), when=_type_open),
-)
-"""A key block says itself what it is."""
+_NAMED_TYPE: Final = Option(b";", (Field("key_type", KEY_TYPE),), when=_type_named, required=True)
 
 
 def value_width(values: Values) -> int:
@@ -200,7 +198,7 @@ BU: Final = Command(
     title="check value of a key (code FF: the type follows the key)",
     request=(
         *_HELD,
-        *_NAMED_TYPE,
+        _NAMED_TYPE,
         Option(b";", (Field("kcv_form", Reserved(_VALUE_TYPE, before=2)),)),
     ),
     response=(Field("check_value", Hex(value_width, shown="16H or 6H")),),
@@ -211,7 +209,7 @@ BW: Final = Command(
     title="move a key from the LMK before to this one; # attributes: into a key block",
     request=(
         *_HELD,
-        *_NAMED_TYPE,
+        _NAMED_TYPE,
         Option(b";", (Field("scheme_lmk", Reserved(SCHEME, before=1, after=1)),)),
         Option(
             b"!",
