@@ -6,12 +6,9 @@ it does not take, the kinds read themselves, and name what is wrong.
 """
 
 import re
-from typing import Any, Final
+from typing import Any
 
 from hsm.kinds import Values
-
-FUSED_MIN: Final = 2
-"""Fewer fields are not worth an expression."""
 
 
 class Fused:
@@ -46,8 +43,9 @@ def fuse(parts: tuple[Any, ...]) -> tuple[Any, ...]:
         if fixed and getattr(part.kind, "pattern", ""):
             waiting.append(part)
             continue
-        steps += [Fused(tuple(waiting))] if len(waiting) >= FUSED_MIN else waiting
-        waiting.clear()
+        if waiting:
+            steps.append(Fused(tuple(waiting)))
+            waiting.clear()
         if part is not None:
             steps.append(part)
     return tuple(steps)

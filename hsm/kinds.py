@@ -223,7 +223,7 @@ class Key:
         chunk = _take(data, start, width)
         if chunk.translate(None, _HEX):
             raise CommandError("15")
-        return Cryptogram(scheme, chunk.decode("ascii").upper()), start + width
+        return _cryptogram(scheme + chunk.decode("ascii")), start + width
 
     def write(self, value: Cryptogram, seen: Values) -> bytes:
         if not value.in_block:
