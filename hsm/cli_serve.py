@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--listen", type=address, help="tcp:127.0.0.1:PORT (0: any) | unix:/PATH; with --test-lmk"
     )
+    parser.add_argument("--profile", default="payshield", help="the hosts' dialect; a name or file")
     parser.add_argument("--header-length", type=count, default=4)
     parser.add_argument("--max-connections", type=count, default=64)
     parser.add_argument("--frame-timeout-ms", type=count, default=5_000)
@@ -89,7 +91,7 @@ def test_options(args: argparse.Namespace) -> "Options":
     """The published test LMKs 00, 01 and 02, and nothing refused: loopback or a Unix socket only.
     ConfigError otherwise."""
     from hsm.daemon.clients import Anyone, ByUser, client
-    from hsm.daemon.config import ConfigError
+    from hsm.daemon.config import ConfigError, served_profile
     from hsm.daemon.house import Limits
     from hsm.daemon.serve import AuditPlace, Listener, Options
     from hsm.lmk import published_test_lmks
@@ -104,10 +106,11 @@ def test_options(args: argparse.Namespace) -> "Options":
     door: Any = ByUser(dict.fromkeys(uids, only)) if where.path else Anyone(only)
     audit = args.audit and AuditPlace(args.audit, args.audit / _AUDIT_KEY, "test-lmk", True)
     print(say("banner"), file=sys.stderr, flush=True)
+    policy = open_policy(args.header_length, args.max_connections)
     return Options(
         listeners=(Listener(where, door),),
         slots=Slots(published_test_lmks()),
-        policy=open_policy(args.header_length, args.max_connections),
+        policy=replace(policy, profile=served_profile(args.profile)),
         limits=Limits(
             connections_max=args.max_connections,
             frame_ms=args.frame_timeout_ms,

@@ -10,7 +10,8 @@ from hsm.address import Address, parse_address
 from hsm.audit import is_name
 from hsm.commands import FUNCTIONS
 from hsm.keys import KEY_TYPES
-from hsm.policy import PIN_FORMATS, STRICT_TRANSLATIONS, Policy
+from hsm.policy import OWN_PIN_FORMATS, PIN_FORMATS, STRICT_TRANSLATIONS, Policy
+from hsm.profile import Profile, load_profile
 from hsm.yaml_file import ConfigError, read_yaml
 
 __all__ = ["Config", "ConfigError", "load_config"]
@@ -18,6 +19,7 @@ __all__ = ["Config", "ConfigError", "load_config"]
 Positive = Annotated[int, Meta(ge=1, le=10**9)]
 _SHOWS_CLEAR: Final = frozenset({"NG", "BA"})
 """They take or answer a PIN in the clear: never outside test mode."""
+_FORMATS: Final = (*PIN_FORMATS, *OWN_PIN_FORMATS)
 
 
 class Slot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -156,7 +158,8 @@ class VerificationSection(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 class PolicySection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is refused although it could be done; what is left out is strict."""
 
-    header_length: Annotated[int, Meta(ge=1, le=32)] = 4
+    header_length: Annotated[int, Meta(ge=1, le=255)] | None = None
+    """Characters of the message header, where the profile does not say it right."""
     pin_formats: tuple[str, ...] = ("01", "47", "48")
     pin_translations: tuple[str, ...] = tuple(
         f"{source}-{target}" for source, target in sorted(STRICT_TRANSLATIONS)
@@ -171,8 +174,8 @@ class PolicySection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def __post_init__(self) -> None:
         """Codes, types and formats that exist."""
-        _known("pin_formats", self.pin_formats, PIN_FORMATS)
-        pairs = [f"{source}-{target}" for source in PIN_FORMATS for target in PIN_FORMATS]
+        _known("pin_formats", self.pin_formats, _FORMATS)
+        pairs = [f"{source}-{target}" for source in _FORMATS for target in _FORMATS]
         _known("pin_translations", self.pin_translations, pairs)
         _known("kept_home", self.kept_home, KEY_TYPES)
         _known("decrypting", self.decrypting, KEY_TYPES)
@@ -195,6 +198,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     audit: AuditSection
     limits: LimitsSection
     verification: VerificationSection
+    profile: str = "payshield"
+    """The dialect that hosts speak: a name, or the path of a YAML file."""
     policy: PolicySection = msgspec.field(default_factory=PolicySection)
     metrics_port: Annotated[int, Meta(ge=0, le=65535)] | None = None
 
@@ -215,11 +220,12 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.mode == "production"
 
     def rules(self) -> Policy:
-        """The policy that the commands ask."""
-        section = self.policy
+        """The policy that the commands ask. ConfigError: the profile is none, or not for us."""
+        section, profile = self.policy, served_profile(self.profile)
         return Policy(
             test=not self.production,
-            header_length=section.header_length,
+            header_length=section.header_length or profile.header_length,
+            profile=profile,
             sockets_max=self.limits.connections,
             pin_formats=frozenset(section.pin_formats),
             pin_translations=frozenset((p[:2], p[3:]) for p in section.pin_translations),
@@ -228,6 +234,16 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             decrypting=frozenset(section.decrypting),
             disabled=frozenset(section.disabled),
         )
+
+
+def served_profile(name_or_path: str) -> Profile:
+    """A profile whose framing this daemon speaks. ConfigError otherwise."""
+    profile = load_profile(name_or_path)
+    if profile.length_prefix_bytes not in (2, 4) or profile.character_set != "ascii":
+        raise ConfigError(
+            f"profile {profile.name}: the daemon speaks ASCII behind a length of 2 or 4 bytes"
+        )
+    return profile
 
 
 def _known(field: str, given: tuple[str, ...], known: Any) -> None:
