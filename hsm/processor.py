@@ -8,6 +8,7 @@ from hsm.codec import Command, Tail
 from hsm.commands import FUNCTIONS, Bench, Function, Service, Warned
 from hsm.errors import CommandError
 from hsm.kinds import Values
+from hsm.layouts import dialect
 from hsm.slots import NoLmk
 
 UNLOCKED_ONLY: Final = "13"
@@ -42,17 +43,33 @@ class Processor:
         self.service = service
         self._start = service.policy.header_length
         self._fault = fault
+        profile = service.policy.profile
+        spoken = dialect.tables(profile)
+        self._functions = {
+            code: (spoken.get(code, command), function)
+            for code, (command, function) in FUNCTIONS.items()
+        }
+        self._ebcdic = profile.character_set == "ebcdic"
         self._told = {code: _told(command) for code, (command, _) in FUNCTIONS.items()}
 
     def answer(self, frame: bytes, allowed: frozenset[str] | None = None) -> Answered:
         """The answer to one frame (without its two length bytes). Raises nothing. ``allowed``:
         the commands this client may send; None: all."""
+        if self._ebcdic:
+            start = self._start
+            inside = frame[:start] + frame[start:].translate(dialect.TO_ASCII)
+            found = self._answer(inside, allowed)
+            back = found.frame[:start] + found.frame[start:].translate(dialect.TO_EBCDIC)
+            return found._replace(frame=back)
+        return self._answer(frame, allowed)
+
+    def _answer(self, frame: bytes, allowed: frozenset[str] | None) -> Answered:
         start = self._start
         header, code, data = frame[:start], frame[start : start + 2], frame[start + 2 :]
         if len(code) < 2:
             return Answered(header + b"ZZ51", "other", "51")
         name = code.decode("latin-1")
-        known = FUNCTIONS.get(name)
+        known = self._functions.get(name)
         closed = name in self.service.policy.disabled
         if known is None or closed or (allowed is not None and name not in allowed):
             name = "other" if known is None else name

@@ -44,8 +44,6 @@ class Profile(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One dialect. The defaults are what a payShield does."""
 
     name: str = "payshield"
-    length_prefix_bytes: Annotated[int, Meta(ge=2, le=4)] = 2
-    """Bytes before each frame that hold its length."""
     header_length: Annotated[int, Meta(ge=1, le=255)] = 4
     """Characters of the message header."""
     character_set: Literal["ascii", "ebcdic"] = "ascii"

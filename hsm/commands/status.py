@@ -14,10 +14,11 @@ def diagnostics(_values: Values, bench: Bench) -> Values:
 @performs(layouts.NO)
 def status(_values: Values, bench: Bench) -> Values:
     """Buffer of 32K, TCP, the number of sockets; PCI settings: none, this is software."""
+    digits = bench.policy.profile.no_sockets_digits
     return {
         "buffer": "3",
         "protocol": "1",
-        "sockets": f"{min(bench.policy.sockets_max, 99):02d}",
+        "sockets": f"{min(bench.policy.sockets_max, 10**digits - 1):0{digits}d}",
         "firmware": FIRMWARE,
         "reserved": "00000",
         "pci_setting": "0",
