@@ -91,11 +91,12 @@ def test_options(args: argparse.Namespace) -> "Options":
     """The published test LMKs 00, 01 and 02, and nothing refused: loopback or a Unix socket only.
     ConfigError otherwise."""
     from hsm.daemon.clients import Anyone, ByUser, client
-    from hsm.daemon.config import ConfigError, served_profile
+    from hsm.daemon.config import ConfigError
     from hsm.daemon.house import Limits
     from hsm.daemon.serve import AuditPlace, Listener, Options
     from hsm.lmk import published_test_lmks
     from hsm.policy import open_policy
+    from hsm.profile import load_profile
     from hsm.slots import Slots
 
     where: Address = args.listen
@@ -110,7 +111,7 @@ def test_options(args: argparse.Namespace) -> "Options":
     return Options(
         listeners=(Listener(where, door),),
         slots=Slots(published_test_lmks()),
-        policy=replace(policy, profile=served_profile(args.profile)),
+        policy=replace(policy, profile=load_profile(args.profile)),
         limits=Limits(
             connections_max=args.max_connections,
             frame_ms=args.frame_timeout_ms,

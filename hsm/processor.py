@@ -80,11 +80,14 @@ class Processor:
     def refuse(self, frame: bytes, error: str) -> bytes:
         """The frame answered with this error, and nothing done."""
         start = self._start
-        header, code, data = frame[:start], frame[start : start + 2], frame[start + 2 :]
-        if len(code) < 2:
-            return header + b"ZZ51"
-        back = bytes((code[0], (code[1] + 1) % 256)) + error.encode("ascii")
-        return header + back + codec.guess_trailer(data)
+        header, rest = frame[:start], frame[start:]
+        if self._ebcdic:
+            rest = rest.translate(dialect.TO_ASCII)
+        back = b"ZZ51"
+        if len(rest) >= 2:
+            back = bytes((rest[0], (rest[1] + 1) % 256)) + error.encode("ascii")
+            back += codec.guess_trailer(rest[2:])
+        return header + (back.translate(dialect.TO_EBCDIC) if self._ebcdic else back)
 
     def _perform(
         self, header: bytes, command: Command, function: Function, data: bytes

@@ -11,7 +11,7 @@ from hsm.audit import is_name
 from hsm.commands import FUNCTIONS
 from hsm.keys import KEY_TYPES
 from hsm.policy import OWN_PIN_FORMATS, PIN_FORMATS, STRICT_TRANSLATIONS, Policy
-from hsm.profile import Profile, load_profile
+from hsm.profile import load_profile
 from hsm.yaml_file import ConfigError, read_yaml
 
 __all__ = ["Config", "ConfigError", "load_config"]
@@ -220,8 +220,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return self.mode == "production"
 
     def rules(self) -> Policy:
-        """The policy that the commands ask. ConfigError: the profile is none, or not for us."""
-        section, profile = self.policy, served_profile(self.profile)
+        """The policy that the commands ask. ConfigError: there is no such profile."""
+        section, profile = self.policy, load_profile(self.profile)
         return Policy(
             test=not self.production,
             header_length=section.header_length or profile.header_length,
@@ -234,16 +234,6 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             decrypting=frozenset(section.decrypting),
             disabled=frozenset(section.disabled),
         )
-
-
-def served_profile(name_or_path: str) -> Profile:
-    """A profile whose framing this daemon speaks. ConfigError otherwise."""
-    profile = load_profile(name_or_path)
-    if profile.length_prefix_bytes not in (2, 4) or profile.character_set != "ascii":
-        raise ConfigError(
-            f"profile {profile.name}: the daemon speaks ASCII behind a length of 2 or 4 bytes"
-        )
-    return profile
 
 
 def _known(field: str, given: tuple[str, ...], known: Any) -> None:

@@ -57,7 +57,6 @@ class House:
         self._reactor = reactor
         self._log = log
         self._audit = audit
-        self.prefix_bytes = processor.service.policy.profile.length_prefix_bytes
         self._open: set[Connection] = set()
         self._log_left = LOG_LINES_MAX
         self._sweep: Any = None

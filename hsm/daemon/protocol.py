@@ -1,6 +1,6 @@
 """Host connections: frames in, answers out in order, and all of it bounded (I11)."""
 
-from typing import Any, Final
+from typing import Any
 
 from twisted.internet.interfaces import IAddress, IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol, connectionDone
@@ -11,9 +11,6 @@ from zope.interface import implementer
 from hsm.daemon.clients import LOCAL, Door
 from hsm.daemon.house import House
 from hsm.policy import FRAME_MAX
-
-_FORMATS: Final = {2: "!H", 4: "!I"}
-"""Bytes of a frame's length prefix → how it is read."""
 
 
 @implementer(IHandshakeListener)
@@ -27,8 +24,6 @@ class HostConnection(Int16StringReceiver):
         self._house = house
         self._door = door
         self._client = LOCAL
-        self.prefixLength = house.prefix_bytes
-        self.structFormat = _FORMATS[house.prefix_bytes]
         self._answers: list[bytes] = []
         self._received = self._consumed = 0
         self.active_at = 0.0
@@ -82,9 +77,9 @@ class HostConnection(Int16StringReceiver):
             self.stuck_since = self.active_at
 
     def stringReceived(self, string: bytes) -> None:
-        self._consumed += self.prefixLength + len(string)
+        self._consumed += 2 + len(string)
         frame = self._house.answer(string, self._client)
-        self._answers.append(len(frame).to_bytes(self.prefixLength, "big"))
+        self._answers.append(len(frame).to_bytes(2, "big"))
         self._answers.append(frame)
 
     def lengthLimitExceeded(self, length: int) -> None:
