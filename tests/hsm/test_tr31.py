@@ -11,9 +11,7 @@ from hsm import primitives, tr31
 from hsm.block_header import BlockHeader
 from hsm.errors import CommandError
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::cryptography.utils.CryptographyDeprecationWarning"
-)
+pytestmark = pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 
 WRAPPING = {"A": (16, 24), "B": (16, 24), "C": (16, 24), "D": (16, 24, 32)}
 KINDS = [(version, length) for version, lengths in WRAPPING.items() for length in lengths]
