@@ -14,7 +14,6 @@ from switch.keys.configured import ConfiguredKey
 from switch.keys.desk import pause
 from switch.keys.tools import KeyTools
 from switch.model.held_key import split_held
-from switch.observe.crash import crash_point
 from switch.store.key_source import load_snapshot
 from switch.store.key_store import KeyConnection, KeyRefused
 from switch.store.lmk_rotation import (
@@ -57,7 +56,6 @@ class Mover:
         await self._translate(rotation, progress)
         while not flip(self._conn, rotation, self._tools.default_lmk, self._by_whom):
             await self._translate(rotation, progress)
-        crash_point("keys flipped, nodes not told")
         behind: list[str] = []
         for _ in range(1 + int(wait_s / ROUND_S)):
             behind = nodes_behind(self._conn, 0)
@@ -110,4 +108,3 @@ class Mover:
     async def _one(self, rotation: Rotation, text: Text) -> None:
         new = await self._tools.translate_lmk(text.key_type, text.held, rotation.to_lmk)
         translated(self._conn, rotation, text, new)
-        crash_point("a key translated, not flipped")

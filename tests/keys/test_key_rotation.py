@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hsm import primitives
 from hsm.testing import wrap_test_key
 
 ROOT = Path(__file__).parents[2]
@@ -25,16 +26,23 @@ def fill(office: Any, count: int = 6) -> None:
     office.ask("generate", "pad", "--usage", "TPK", "--terminal", "K1")
     office.rows(
         "INSERT INTO stored_key (name, version, usage, key_type, scheme, lmk_id, held, check_value,"
-        " state, changed_by) SELECT 'zpk-' || n, 1, 'ZPK', '001', 'U', '00', %s, %s, 'active', 't'"
-        " FROM generate_series(1, %s) n",
-        wrap_test_key("001", PIK), "43C6CCCB5B1BC494", count,
-    )  # fmt: skip
+        " state, changed_by) SELECT 'zpk-' || k.n, 1, 'ZPK', '001', 'U', '00', k.held, k.value,"
+        " 'active', 't' FROM json_to_recordset(%s) k(n integer, held text, value text)",
+        json.dumps([zpk(n) for n in range(1, count + 1)]),
+    )
     office.ask("retire", "zpk-1")
     office.rows(
         "INSERT INTO logical_terminal (bank, merchant, terminal, key_generation, pik, mak, pik_kcv,"
         " mak_kcv, installed_at) VALUES ('icbc', 'm', 't', 1, %s, %s, '', '', 1)",
         wrap_test_key("001", PIK), wrap_test_key("003", MAK),
     )  # fmt: skip
+
+
+def zpk(n: int) -> dict[str, Any]:
+    """A key of its own for each number."""
+    clear = primitives.odd_parity(bytes.fromhex(PIK[:24]) + n.to_bytes(4, "big"))
+    value = primitives.check_value(clear).hex().upper()
+    return {"n": n, "held": wrap_test_key("001", clear.hex().upper()), "value": value}
 
 
 def held(office: Any) -> list[str]:
@@ -70,20 +78,33 @@ def test_all_keys_move_at_once_and_keep_their_values(office: Any) -> None:
     assert whats == ["add", "rotate-lmk"]
 
 
+def killed_when(office: Any, sql: str) -> None:
+    """``yyt key rotate-lmk``, killed with SIGKILL as soon as this question is answered yes."""
+    command = [sys.executable, "-m", "switch.cli", "key", *ROTATE, "--config", str(office.config)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=ROOT) as process:
+        while not office.rows(sql)[0][0]:
+            assert process.poll() is None, "it ended before it was killed"
+        process.kill()
+    assert process.returncode == KILLED
+
+
 def test_killed_in_the_middle_it_goes_on_where_it_was(office: Any) -> None:
-    """kill -9 after the fifth key, and again after the flip: no key has moved before the flip, none
-    is asked for twice, and the third run ends it."""
-    fill(office)
-    first = office.run(*ROTATE, env={"CRASH_AT": "a key translated, not flipped#5"})
-    assert first.returncode == KILLED
-    assert "not moved yet" in office.refusal(*ROTATE, "--finish")
-    done = office.rows("SELECT old_text, new_text FROM key_successor ORDER BY old_text")
-    assert len(done) == 5
+    """kill -9 among 400 keys, and again after the flip: no key has moved before the flip, what was
+    translated is not asked for again, and the third run ends it."""
+    fill(office, 400)
+    killed_when(office, "SELECT count(*) > 20 FROM key_successor")
+    done = office.rows("SELECT old_text, new_text FROM key_successor")
+    assert 20 < len(done) < 400
     assert not any("%" in text for text in held(office))
-    second = office.run(*ROTATE, env={"CRASH_AT": "keys flipped, nodes not told"})
-    assert second.returncode == KILLED
+    assert "not moved yet" in office.refusal(*ROTATE, "--finish")
+    office.rows(
+        "INSERT INTO node VALUES ('far', 1, clock_timestamp() + interval '1 h',"
+        " clock_timestamp(), 'p')"
+    )  # it has to be waited for
+    killed_when(office, "SELECT flipped_at IS NOT NULL FROM lmk_rotation")
     assert all(text.endswith("%10") for text in held(office))
     assert set(done) <= set(office.rows("SELECT old_text, new_text FROM key_successor"))
+    office.rows("UPDATE node SET lease_until = clock_timestamp() WHERE name = 'far'")
     office.ask(*ROTATE)
     assert office.ask(*ROTATE, "--finish")["finished"]
     assert office.ask("check")["wrong"] == 0
