@@ -11,6 +11,8 @@ from hsm.lmk import HeldKey
 from hsm.uses import Use
 
 _TYPES: Final = ("00A", "00B", "30B")
+_USAGES: Final = frozenset[str]().union(*(uses.USAGES[kind] for kind in _TYPES))
+"""What a key block that encrypts data may call itself."""
 _CFB_BITS: Final = {"02": 8, "03": 64}
 """Mode → bits of a step. From memory: public clients only show that both carry an IV."""
 
@@ -40,7 +42,7 @@ def translate(values: Values, bench: Bench) -> Values:
     key = _key(values, bench, uses.DATA_DECRYPTS)
     target_type = values["target_key_type"]
     allow(target_type, _TYPES)
-    use = uses.DATA_ENCRYPTS.under(target_type)
+    use = _under(uses.DATA_ENCRYPTS, target_type)
     target = bench.held(use, values["target_key"], "target_key", "11")
     iv, target_iv = _iv(values, "iv"), _iv(values, "target_iv")
     clear = _decrypted(key, values["mode"], iv, values["data"])
@@ -55,11 +57,15 @@ def translate(values: Values, bench: Bench) -> Values:
 def _key(values: Values, bench: Bench, use: Use) -> HeldKey:
     key_type = values["key_type"]
     allow(key_type, _TYPES)
-    held = bench.held(use.under(key_type), values["key"], "key")
+    held = bench.held(_under(use, key_type), values["key"], "key")
     opens = use.modes == uses.DATA_DECRYPTS.modes
     if opens and not _may_decrypt(key_type, held, bench):
         raise CommandError("29", "key_type")
     return held
+
+
+def _under(use: Use, key_type: str) -> Use:
+    return use._replace(key_type=key_type, usages=_USAGES)
 
 
 def _may_decrypt(key_type: str, held: HeldKey, bench: Bench) -> bool:
