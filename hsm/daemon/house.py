@@ -104,7 +104,7 @@ class House:
             answered = self._processor.answer(frame, client.allowed)
             if audit is not None and not _recorded(audit, client, answered):
                 answered = self._not_recorded(frame, answered.command)
-        metrics.count(answered.command, answered.error, time.perf_counter() - began)
+        metrics.TALLY.count(answered.command, answered.error, time.perf_counter() - began)
         if answered.error not in ("00", "01"):
             self._say(
                 "command_refused",

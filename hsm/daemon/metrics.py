@@ -1,23 +1,18 @@
 """The daemon's metrics. Labels are names of known commands and error codes: a bounded list."""
 
-from functools import cache
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.twisted import MetricsResource
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
+from hsm.daemon.tally import Tally
+
 REGISTRY = CollectorRegistry(auto_describe=False)
 
-COMMANDS = Counter(
-    "yyt_hsmd_commands_total", "加密机指令 host commands answered", ("command", "error"),
-    registry=REGISTRY,
-)  # fmt: skip
-COMMAND_SECONDS = Histogram(
-    "yyt_hsmd_command_seconds", "指令处理耗时 time inside the daemon", ("command",),
-    registry=REGISTRY, buckets=(0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.005, 0.025),
-)  # fmt: skip
+TALLY = Tally()
+REGISTRY.register(TALLY)
 CONNECTIONS = Gauge("yyt_hsmd_connections", "连接数 connections open", registry=REGISTRY)
 REFUSED_CONNECTIONS = Counter(
     "yyt_hsmd_refused_connections_total", "拒绝的连接 connections refused", ("reason",),
@@ -41,18 +36,6 @@ HELD_KEYS = Gauge(
     "yyt_hsmd_held_keys", "被限制验证的密钥数 keys held after failed verifications",
     registry=REGISTRY,
 )  # fmt: skip
-
-
-@cache
-def _children(command: str, error: str) -> tuple[Any, Any]:
-    return COMMANDS.labels(command, error), COMMAND_SECONDS.labels(command)
-
-
-def count(command: str, error: str, seconds: float) -> None:
-    """One answered command."""
-    counter, histogram = _children(command, error)
-    counter.inc()
-    histogram.observe(seconds)
 
 
 class _Health(Resource):
