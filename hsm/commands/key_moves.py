@@ -1,5 +1,6 @@
 """What importing and exporting commands share: the ZMK, the key that came, the key that goes."""
 
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from hsm import exchange, keys, primitives, uses
@@ -86,12 +87,14 @@ def _require_free(header: BlockHeader, bench: Bench) -> None:
 def sent_key(zmk: HeldKey, key: HeldKey, key_type: str, scheme: str, bench: Bench) -> Cryptogram:
     """A key under a ZMK, in a block of the version and exportability that the command's tail names.
     CommandError 26, 27, 29, A6, AA, BB."""
-    header = key.header
+    header, export = key.header, bench.tail.block_export
     if header is None and scheme in keys.BLOCK_SCHEMES:
-        header = _header_for(key, key_type, bench)
+        made = _header_for(key, key_type, bench)
+        # Nothing bound this key so far; what is asked for binds whoever receives it.
+        header, export = replace(made, export="S"), export or made.export
     elif header is not None:
         _require_free(header, bench)
-    manner = Manner(scheme, bench.tail.block_version, bench.tail.block_export)
+    manner = Manner(scheme, bench.tail.block_version, export)
     return exchange.send(zmk, key._replace(header=header), manner, bench.entropy)
 
 
