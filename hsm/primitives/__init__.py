@@ -13,7 +13,7 @@ from hsm.primitives.aes import (
     aes_decrypt,
     aes_encrypt,
 )
-from hsm.primitives.block_ciphers import BLOCK_CIPHERS, BlockCipherMode
+from hsm.primitives.block_ciphers import BLOCK_CIPHERS, BlockCipherMode, forget
 from hsm.primitives.cvv import cvv
 from hsm.primitives.des import (
     BLOCK,
@@ -26,7 +26,6 @@ from hsm.primitives.des import (
     ecb_context,
     ecb_decrypt,
     ecb_encrypt,
-    forget,
     has_odd_parity,
     is_weak,
     odd_parity,
@@ -71,7 +70,6 @@ from hsm.primitives.pin_checks import (
 from hsm.primitives.pin_forms import PIN_FORMS, PinForm
 from hsm.primitives.sm4 import (
     SM4_BLOCK,
-    forget_sm4,
     sm3,
     sm4_check_value,
     sm4_encrypt,
@@ -122,7 +120,6 @@ __all__ = [
     "ff1_encrypt",
     "folded",
     "forget",
-    "forget_sm4",
     "has_odd_parity",
     "is_weak",
     "mchip_session_key",

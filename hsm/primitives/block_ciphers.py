@@ -30,3 +30,10 @@ _SM4: Final = BlockCipherMode(
 
 BLOCK_CIPHERS: Final = {"D": _DES, "T": _DES, "A": _AES, "4": _SM4}
 """``D`` DES, ``T`` triple DES, ``A`` AES, ``4`` SM4."""
+
+
+def forget() -> None:
+    """Drop every remembered cipher context (the key service stops, a key set is destroyed)."""
+    des.forget_des()
+    aes.aes_context.cache_clear()
+    sm4.forget_sm4()

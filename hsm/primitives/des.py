@@ -3,7 +3,7 @@
 Pure functions over ``bytes``. A key is 8 bytes (DES) or 16 or 24 (triple DES, EDE); parity bits
 are ignored. The module keeps no key of its own: it only remembers the last cipher contexts it
 made, a bounded number of them (constructing one costs five times as much as using it), until
-:func:`forget` is called. Errors are ``ValueError`` and name lengths, never values.
+:func:`forget_des` is called. Errors are ``ValueError`` and name lengths, never values.
 """
 
 from functools import lru_cache
@@ -94,8 +94,8 @@ def _cbc(key: bytes, iv: bytes) -> _Cipher:
     return DES3.new(effective, DES3.MODE_CBC, iv=iv)
 
 
-def forget() -> None:
-    """Drop every remembered cipher context (the key service stops, a key set is destroyed)."""
+def forget_des() -> None:
+    """Drop every remembered cipher context."""
     ecb_context.cache_clear()
     _chained.cache_clear()
 

@@ -92,7 +92,8 @@ def test_longer_blocks(host: Any, name: str) -> None:
 @many
 @given(
     data=st.binary(min_size=1, max_size=8).map(lambda b: b * 16),
-    mode=st.sampled_from(["00", "01"]), target=st.sampled_from(["00", "01"]), name=st.sampled_from(["A3", "41", "T2"]),
+    mode=st.sampled_from(["00", "01"]), target=st.sampled_from(["00", "01"]),
+    name=st.sampled_from(["A3", "41", "T2"]),
 )  # fmt: skip
 def test_M4_opens_and_seals_again(
     host: Any, data: bytes, mode: str, target: str, name: str
