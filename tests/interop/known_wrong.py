@@ -1,0 +1,17 @@
+"""Vectors on which the daemon is known to be wrong: test name (with parameters) to reason."""
+
+_SINGLE_ZMK = "an untagged 16-digit (single-length) ZMK is not understood"
+
+KNOWN_WRONG: dict[str, str] = {
+    f"test_the_open_simulator_answered_this[{name}]": _SINGLE_ZMK
+    for name in (
+        "A6-single-zmk",
+        "A8-single-zmk",
+        "FC-single-zmk",
+        "FC-single-zmk-6",
+        "FE-16",
+        "FE-6",
+        "FK-zek",
+        "FK-zak",
+    )
+}
