@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from hsm import cli_ceremony, cli_officers, cli_serve
+from hsm import cli_ceremony, cli_console, cli_officers, cli_serve
 from hsm.audit.cli import register as register_audit
 from hsm.bench.cli import register as register_bench
 from hsm.errors import CommandError
@@ -65,6 +65,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
     cli_officers.register(verbs)
     cli_ceremony.register(verbs)
+    cli_console.register(verbs)
     register_audit(verbs)
     register_bench(verbs)
 

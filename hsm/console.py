@@ -15,17 +15,21 @@ def ask(address: Address, command: Command, values: Values, header_length: int =
     """Send one command and give its answer's fields. CommandError: refused, or no sound answer;
     OSError: not reachable, or silent for five seconds."""
     header = b"0" * header_length
-    frame = header + codec.build_request(command, values)
-    with _connect(address) as connection:
-        connection.sendall(len(frame).to_bytes(2, "big") + frame)
-        length = int.from_bytes(_read(connection, 2), "big")
-        answer = _read(connection, length)
+    answer = exchange(address, header + codec.build_request(command, values))
     if answer[:header_length] != header:
         raise CommandError("51")
     error, result, _ = codec.parse_response(command, answer[header_length:], values)
     if error not in command.answered:
         raise CommandError(error)
     return result
+
+
+def exchange(address: Address, frame: bytes) -> bytes:
+    """Send one frame, header and all, and read one. OSError as for :func:`ask`."""
+    with _connect(address) as connection:
+        connection.sendall(len(frame).to_bytes(2, "big") + frame)
+        length = int.from_bytes(_read(connection, 2), "big")
+        return _read(connection, length)
 
 
 def _connect(address: Address) -> socket.socket:

@@ -130,10 +130,11 @@ _TEXTS: Final = {
         "the unattended start failed, not every LMK opened: {}",
     ),
     "officers_file": ("人员文件不可用：{}", "the officers' file cannot be used: {}"),
-    "admin_needed": (
-        "请给出 --admin（加密机管理套接字的路径）",
-        "give --admin, the path of the key service's admin socket",
+    "console_listens": (
+        "测试加密机正在监听 {}；输入主机指令，或 help",
+        "a test key service listens on {}; type a host command, or help",
     ),
+    "console_unknown": ("没有这个指令：{}", "there is no such command: {}"),
 }
 
 
