@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 from hsm.block_header import HEADER_LENGTH
 from hsm.errors import CommandError
 from hsm.keys import BLOCK_SCHEMES, SCHEME_BYTES, Cryptogram
-from hsm.tail import guess_trailer
+from hsm.tail import TRAILER, TRAILER_MAX
 
 Values = dict[str, Any]
 """Field name → value: ``str`` for digits, hex and choices, Cryptogram for keys, ``bytes`` for
@@ -293,7 +293,7 @@ class DigitRun:
 class Rest:
     """Data to the end of the command, as ``bytes``, without a length of its own.
 
-    Nothing but a tail says where it ends: the last 0x19 in the last 33 bytes begins a trailer, and
+    Nothing but a tail says where it ends: the first 0x19 in the last 33 bytes begins a trailer, and
     ``%NN`` at the very end, or before the trailer, selects an LMK. Data that may look so belongs in
     a command with a length.
     """
@@ -301,7 +301,8 @@ class Rest:
     notation: str = "data to the end"
 
     def read(self, data: bytes, at: int, seen: Values) -> tuple[bytes, int]:
-        end = len(data) - len(guess_trailer(data[at:]))
+        end = data.find(TRAILER, max(at, len(data) - 1 - TRAILER_MAX))
+        end = len(data) if end < 0 else end
         if data[end - 3 : end - 2] == b"%" and data[end - 2 : end].isdigit() and end - 3 >= at:
             end -= 3
         return data[at:end], end
