@@ -18,13 +18,12 @@ SETTLE_S = 30
 
 
 class Rotation(Struct, frozen=True, kw_only=True):
-    """One rotation; ``finished`` = nothing refers to the old LMK any more."""
+    """A rotation that is not finished; ``flipped``: its successors are the keys now."""
 
     number: int
     from_lmk: str
     to_lmk: str
     flipped: bool
-    finished: bool
 
 
 class Text(Struct, frozen=True, order=True):
@@ -172,7 +171,7 @@ def finish(conn: connection, rotation: Rotation, default_lmk: str, by_whom: str)
 
 def _under_way(cur: cursor) -> Rotation | None:
     cur.execute(
-        "SELECT id, from_lmk, to_lmk, flipped_at IS NOT NULL, finished_at IS NOT NULL"
+        "SELECT id, from_lmk, to_lmk, flipped_at IS NOT NULL"
         " FROM lmk_rotation WHERE finished_at IS NULL"
     )
     row = cur.fetchone()
