@@ -10,6 +10,8 @@ TEXTS: Final = {
     "04": "key type code",
     "05": "key length flag",
     "06": "specific to the command",
+    "07": "specific to the command",
+    "08": "specific to the command",
     "09": "padding method",
     "10": "parity of source key",
     "11": "parity of destination key, or all-zero key",
