@@ -3,7 +3,6 @@
 from typing import Final
 
 from hsm import primitives
-from hsm.errors import CommandError
 from hsm.lmk import HeldKey
 
 SHORT: Final = 3
@@ -12,9 +11,9 @@ SHORT: Final = 3
 
 def check_value(key: HeldKey) -> bytes:
     """Eight bytes. DES: eight zero bytes under the key. AES: CMAC of a zero block, as
-    X9.24-1:2017 has it."""
+    X9.24-1:2017 has it. SM4: a zero block under the key, as Chinese banks have it."""
     if key.algorithm in "DT":
         return primitives.check_value(key.clear)
     if key.algorithm == "A":
         return primitives.aes_cmac(key.clear, bytes(primitives.AES_BLOCK))[:8]
-    raise CommandError("A7", "key")
+    return primitives.sm4_check_value(key.clear)[:8]

@@ -1,7 +1,8 @@
 """A key on its way between this service and another one: under a ZMK, in every form there is.
 
-Schemes U, T, X, Y, Z: hex under a DES key, nothing said about its use. R: a TR-31 key block. S: a
-key block of the payShield's own kind, with ``FF`` in the place of the LMK's id.
+Schemes U, T, X, Y, Z: hex under a DES key, nothing said about its use; X also an SM4 key under an
+SM4 key, as Chinese banks send their working keys (our own addition). R: a TR-31 key block. S: a key
+block of the payShield's own kind, with ``FF`` in the place of the LMK's id.
 """
 
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from hsm.keys import Cryptogram
 from hsm.lmk import HeldKey
 
 UNDER_ZMK: Final = "FF"
+_SM4: Final = primitives.BLOCK_CIPHERS["4"]
+_SM4_SCHEME: Final = "X"
 _DES_STRENGTH: Final = {8: 1, 16: 2, 24: 3}
 _AES_STRENGTH: Final = {16: 4, 24: 5, 32: 6}
 
@@ -46,6 +49,9 @@ def receive(zmk: HeldKey, key: Cryptogram, where: str = "key_zmk") -> Received:
         else:
             header, clear = keyblock.unpack(_cipher(zmk, key.body[0], where), key.body, where)
         return Received(clear, header.algorithm, header)
+    if zmk.algorithm == "4" and key.scheme == _SM4_SCHEME:
+        clear = _SM4.decrypt(zmk.clear, bytes.fromhex(key.body))
+        return Received(clear, "4", None)
     if zmk.algorithm not in "DT":
         raise CommandError("26", where)
     clear = keys.unwrap(zmk.clear, key)
@@ -80,11 +86,13 @@ def send(zmk: HeldKey, key: HeldKey, manner: Manner, entropy: Callable[[int], by
         cipher = _cipher(zmk, version, "zmk")
         sent = sent.exported(version, UNDER_ZMK)
         return Cryptogram("S", keyblock.pack(cipher, sent, key.clear, entropy))
-    if zmk.algorithm not in "DT" or key.algorithm not in "DT":
-        raise CommandError("26", "scheme_zmk")
     if header is not None and header.export != "S":
         # E: in a key block only, so that its use stays bound to it.
         raise CommandError("AA", "key")
+    if zmk.algorithm == key.algorithm == "4" and scheme == _SM4_SCHEME:
+        return Cryptogram(scheme, _SM4.encrypt(zmk.clear, key.clear).hex().upper())
+    if zmk.algorithm not in "DT" or key.algorithm not in "DT":
+        raise CommandError("26", "scheme_zmk")
     return keys.wrap(zmk.clear, scheme, key.clear)
 
 

@@ -64,9 +64,9 @@ def _use(key_type: str, modes: frozenset[str], usages: frozenset[str] | None = N
     return Use(key_type, USAGES[key_type] if usages is None else usages, modes)
 
 
-ZMK_WRAPS: Final = _use("000", _ENCRYPTS).of("DTA")
-ZMK_UNWRAPS: Final = _use("000", _DECRYPTS).of("DTA")
-TMK_WRAPS: Final = _use("002", _ENCRYPTS, frozenset({"K0", "51"})).of("DTA")
+ZMK_WRAPS: Final = _use("000", _ENCRYPTS).of("DTA4")
+ZMK_UNWRAPS: Final = _use("000", _DECRYPTS).of("DTA4")
+TMK_WRAPS: Final = _use("002", _ENCRYPTS, frozenset({"K0", "51"})).of("DTA4")
 TPK_OPENS: Final = _use("002", _DECRYPTS).of("DTA4")
 ZPK_OPENS: Final = _use("001", _DECRYPTS).of("DTA4")
 ZPK_CLOSES: Final = _use("001", _ENCRYPTS).of("DTA4")

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from hsm import exchange, keys, primitives, uses
-from hsm.block_header import BlockHeader
+from hsm.block_header import KEY_BYTES, Attributes, BlockHeader
 from hsm.commands.bench import Bench
 from hsm.errors import CommandError
 from hsm.exchange import Manner
@@ -47,6 +47,10 @@ def received_key(zmk: HeldKey, key: Cryptogram, key_type: str, bench: Bench) -> 
     header = got.header
     if header is not None:
         header = _judged(header, key_type, bench)
+    elif bench.lmk.scheme != "variant":
+        header = _headed(got.algorithm, len(got.clear), bench.attributes)
+    elif got.algorithm not in _DES:
+        raise CommandError("A7", "key_zmk")
     clear = require_usable(got.clear, got.algorithm, "key_zmk")
     return Imported(clear, got.algorithm, header, clear != got.clear)
 
@@ -72,6 +76,18 @@ def _judged(header: BlockHeader, key_type: str, bench: Bench) -> BlockHeader | N
         header.version, wanted.usage, header.algorithm, wanted.mode, header.key_version,
         exchange.narrowed(header.export, wanted.export), header.blocks,
     )  # fmt: skip
+
+
+def _headed(algorithm: str, length: int, asked: Attributes | None) -> BlockHeader:
+    """The header that ``#`` asks for a key that came without one; the key says the algorithm."""
+    if asked is None:
+        raise CommandError("A6", "attributes")
+    if algorithm == "4" and not asked.algorithm:
+        asked = replace(asked, algorithm="41")
+    header = asked.header("0", length=length)
+    if header.algorithm != algorithm or KEY_BYTES.get(asked.algorithm, length) != length:
+        raise CommandError("A7", "attributes")
+    return header
 
 
 def _same_uses(usage: str) -> list[frozenset[str]]:

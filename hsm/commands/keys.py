@@ -158,7 +158,7 @@ def import_key(values: Values, bench: Bench) -> Values:
     """A key from under a ZMK to under the LMK. Wrong parity is set right and told (01)."""
     zmk = wrapping_key(values, bench, uses.ZMK_UNWRAPS)
     got = received_key(zmk, values["key_zmk"], values["key_type"], bench)
-    new = NewKey(values["key_type"], values["scheme_lmk"], got.header or bench.attributes)
+    new = NewKey(values["key_type"], values["scheme_lmk"], got.header)
     kept = bench.keep(new, got.clear)
     answer = {"key_lmk": kept, "check_value": _short(HeldKey(got.clear, got.algorithm))}
     return Warned(answer) if got.corrected else answer

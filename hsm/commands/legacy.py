@@ -30,7 +30,7 @@ def _imports(command: Command, fixed: str) -> None:
         key = values["key_zmk"]
         got = received_key(zmk, key, key_type, bench)
         scheme = values.get("scheme_lmk") or _kept_scheme(key, len(got.clear), bench)
-        kept = bench.keep(NewKey(key_type, scheme, got.header or bench.attributes), got.clear)
+        kept = bench.keep(NewKey(key_type, scheme, got.header), got.clear)
         answer = {"key_lmk": kept, "check_value": _value(values, got.clear, got.algorithm)}
         return Warned(answer) if got.corrected else answer
 

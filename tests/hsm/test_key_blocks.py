@@ -385,6 +385,31 @@ def test_x9_17_under_a_zmk_becomes_a_block(host: Any) -> None:
     assert host.raw((frame + "#72T3N00N00").encode())[6:8] == b"A7"
 
 
+def test_an_algorithm_is_not_made_up_on_import(host: Any) -> None:
+    """A7: what came as a DES key does not become AES or SM4 by its attributes."""
+    zmk = make(host, told("K0", mode="B"), "02")
+    frame = f"0000A6FFF{zmk}X{KEY.hex().upper()}S%02#P0"
+
+    for algorithm in ("A1", "41", "T3"):
+        assert host.raw(f"{frame}{algorithm}N00N00".encode())[6:8] == b"A7"
+
+
+def test_sm4_keys_under_an_sm4_zmk(host: Any) -> None:
+    """Scheme X carries them there and back; check values are those of SM4."""
+    zmk = make(host, told("K0", "41", "B"), "02")
+    key = make(host, told("P0", "41", "N", "S"), "02")
+    _, sent = host.ask("A8", key_type="FFF", zmk=zmk, key=key, scheme_zmk="X")
+    frame = f"0000A6FFF{zmk}{sent['key_zmk']}S%02"
+
+    for attributes in ("#P0N00N00", "#P041N00N00"):
+        answer = host.raw((frame + attributes).encode()).decode()
+        assert answer[:8] + answer[14:18] == "0000A700P04N"
+        assert answer[-6:] == sent["check_value"] == check(host, key)[1]
+    assert host.raw((frame + "#P0T2N00N00").encode())[6:8] == b"A7"
+    tdes = make(host, told("P0", "T2", "N", "S"), "02")
+    assert host.ask("A8", key_type="FFF", zmk=zmk, key=tdes, scheme_zmk="X")[0] == "26"
+
+
 def test_a_header_may_only_be_narrowed_on_import(host: Any) -> None:
     """``#`` beside a key block: the same use by another name, never another use or more export."""
     zmk = make(host, told("K0", mode="B"))
