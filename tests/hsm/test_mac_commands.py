@@ -375,3 +375,12 @@ def test_the_switch_folds_and_M6_finishes_with_sm4(host: Any) -> None:
     halves = request(key_type="FFF", key=key, form="2", message=primitives.folded(message, 16))
 
     assert host.ask("M6", **own) == host.ask("M6", **halves)
+
+
+def test_GW_of_the_standards_example(host: Any) -> None:
+    """ANSI X9.24-1:2009, A.4: the request MAC of the first payment; modes 5 and 6 give half."""
+    bdk = str(host.wrap("009", KEY)).encode()
+    body = bdk + b"A05FFFF9876543210E00001" + b"00114012345678909D987"
+
+    assert host.raw(b"0001GW41" + body) == b"0001GX009CCC78173FC4FB64"
+    assert host.raw(b"0001GW51" + body) == b"0001GX009CCC7817"
