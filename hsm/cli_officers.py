@@ -34,6 +34,8 @@ def register(verbs: Any) -> None:
     mode.add_argument("--test", action="store_true", help="with a random LMK of test status")
     mode.add_argument("--production", action="store_true", help="its LMK comes by a ceremony")
     init.add_argument("--folder", type=Path, required=True)
+    init.add_argument("--sockets", type=Path, help="folder of the sockets; default: the same")
+    init.add_argument("--client-uid", type=int, help="the switch's user; default: ours")
     init.set_defaults(run=at_terminal(_init))
 
     unlock = verbs.add_parser("unlock", help="解锁 open the sealed LMKs: two officers")
@@ -168,7 +170,10 @@ def _init(args: argparse.Namespace, terminal: Terminal) -> None:
         logins.append(_new_login(terminal, name))
     first, second = (Officer(one.name, one.passphrase) for one in logins)
     try:
-        path = found(folder, args.production, (first, second))
+        path = found(
+            folder, args.production, (first, second),
+            sockets=args.sockets, client_uid=args.client_uid,
+        )  # fmt: skip
     except PeopleError as error:
         raise StoppedError(tell(error.code, error.who)) from None
     except (OSError, AuditKeyError, AuditDown) as error:

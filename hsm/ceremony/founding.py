@@ -29,13 +29,13 @@ audit:
   folder: {folder}/audit
   key: {folder}/audit.key
 admin:
-  path: {folder}/admin.sock
+  path: {sockets}/hsm-admin.sock
   uids: [0]
   idle_ms: 600000
   authority_minutes_max: 60
 listeners:
   - kind: unix
-    path: {folder}/hsm.sock
+    path: {sockets}/hsm.sock
 clients:
   switch:
     uid: {uid}
@@ -53,10 +53,17 @@ verification:
 
 
 def found(
-    folder: Path, production: bool, officers: tuple[Officer, Officer], cost: Cost | None = None
+    folder: Path,
+    production: bool,
+    officers: tuple[Officer, Officer],
+    cost: Cost | None = None,
+    *,
+    sockets: Path | None = None,
+    client_uid: int | None = None,
 ) -> Path:
     """Make the folder (0700, must be empty or new); the configuration's path. A test service gets
-    a random variant LMK of test status at once, a live one waits for its ceremony.
+    a random variant LMK of test status at once, a live one waits for its ceremony. ``sockets``:
+    their folder, if not this one; ``client_uid``: the switch's user, if not ours.
 
     OSError, SealingError, PeopleError, AuditKeyError: something stands in the way.
     """
@@ -76,7 +83,12 @@ def found(
     finally:
         audit.close()
     path = folder / CONFIG
-    text = _TEMPLATE.format(mode=_mode(production), folder=folder, uid=os.getuid())
+    text = _TEMPLATE.format(
+        mode=_mode(production),
+        folder=folder,
+        sockets=sockets or folder,
+        uid=os.getuid() if client_uid is None else client_uid,
+    )
     path.write_text(text, encoding="utf-8")
     path.chmod(0o600)
     return path

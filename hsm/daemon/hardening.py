@@ -12,17 +12,22 @@ import struct
 from typing import Any, Final
 
 _PR_SET_DUMPABLE: Final = 4
+_PR_SET_NO_NEW_PRIVS: Final = 38
+_ONLY_US: Final = 0o077
 _MCL_CURRENT_AND_FUTURE: Final = 3
 _UCRED: Final = struct.Struct("3i")
 
 
 def harden() -> dict[str, str]:
-    """No core dumps, no ptrace by the same user, no swapping: measure → ``on`` or why not."""
+    """No core dumps, no ptrace by the same user, no swapping, no new privileges, files for us
+    alone: measure → ``on`` or why not."""
+    os.umask(_ONLY_US)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     libc = ctypes.CDLL(None, use_errno=True)
     done = {
         "no_core": "on",
         "not_dumpable": _result(libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)),
+        "no_new_privileges": _result(libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)),
         "memory_locked": "limit too low",
     }
     # Under a finite limit a lock that succeeds now would let a later allocation fail.

@@ -67,7 +67,7 @@ def test_N4_a_ceremony_at_a_real_terminal_shows_no_secret(tmp_path: Path) -> Non
     with daemon(config) as (process, ready):
         assert ready["locked"]
         verb = ("lmk", "load", "--id", "00", "--scheme", "aes-block", "--components", "2")
-        with Typist([*command(*verb), "--admin", str(folder / "admin.sock")]) as people:
+        with Typist([*command(*verb), "--admin", str(folder / "hsm-admin.sock")]) as people:
             two_officers(people)
             for number, login, value in ((1, LI, ONE), (2, WANG, TWO)):
                 people.answer(f"Custodian of component {number}:", login.name)
@@ -81,7 +81,7 @@ def test_N4_a_ceremony_at_a_real_terminal_shows_no_secret(tmp_path: Path) -> Non
             whole = people.seen.split("Check value of the whole: ")[1].split()[0]
             people.answer("wipes): ", whole)
             assert people.finish() == 0
-        status = json.loads(_run("status", "--json", "--admin", str(folder / "admin.sock")))
+        status = json.loads(_run("status", "--json", "--admin", str(folder / "hsm-admin.sock")))
         cmdline = Path(f"/proc/{process.pid}/cmdline").read_text()
         process.terminate()
         out, err = process.communicate(timeout=WAIT_S)
@@ -96,7 +96,7 @@ def test_N4_a_ceremony_at_a_real_terminal_shows_no_secret(tmp_path: Path) -> Non
         assert canary not in seen
         assert canary.encode().hex() not in files
         assert canary.lower() not in files
-    assert (folder / "admin.sock").exists() is False
+    assert (folder / "hsm-admin.sock").exists() is False
 
 
 def _run(*arguments: str) -> str:
@@ -157,7 +157,7 @@ def test_N27_a_certificate_decides_what_a_client_may_ask(tmp_path: Path) -> None
     )
     config.write_text(text)
     with daemon(config) as (_, ready):
-        with Admin(str(folder / "admin.sock")) as admin:
+        with Admin(str(folder / "hsm-admin.sock")) as admin:
             admin.ask(ask.Unlock(first=LI, second=WANG))
         address = parse_address(ready["address"])
         bank, stranger = (ca.issue(name) for name in ("bank", "stranger"))
@@ -198,7 +198,7 @@ def test_N28_another_user_sees_nothing_of_the_daemon(tmp_path: Path) -> None:
     config = service(folder, production=False)
     with daemon(config) as (process, _):
         pid = process.pid
-        with Admin(str(folder / "admin.sock")) as admin:
+        with Admin(str(folder / "hsm-admin.sock")) as admin:
             admin.ask(ask.Unlock(first=LI, second=WANG))
         told = _as_nobody(pid, folder)
         cmdline = Path(f"/proc/{pid}/cmdline").read_text()
@@ -243,7 +243,7 @@ def _as_nobody(pid: int, folder: Path) -> dict[str, str]:
         if not above.stat().st_mode & 0o001:
             above.chmod(above.stat().st_mode | 0o011)
     done = subprocess.run(
-        [sys.executable, "-c", _PROBE, str(pid), str(folder / "admin.sock")],
+        [sys.executable, "-c", _PROBE, str(pid), str(folder / "hsm-admin.sock")],
         capture_output=True,
         text=True,
         timeout=WAIT_S,
