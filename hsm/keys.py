@@ -116,7 +116,7 @@ def wrap(wrapping: bytes, scheme: str, clear: bytes) -> Cryptogram:
     if SCHEME_BYTES.get(scheme) != len(clear):
         raise CommandError("26", "scheme")
     blocks = [
-        primitives.ecb_encrypt(_masked(wrapping, scheme, index), clear[at : at + primitives.BLOCK])
+        primitives.ecb_encrypt(masked(wrapping, scheme, index), clear[at : at + primitives.BLOCK])
         for index, at in enumerate(range(0, len(clear), primitives.BLOCK))
     ]
     return Cryptogram("" if scheme in "Z0" else scheme, b"".join(blocks).hex().upper())
@@ -126,7 +126,7 @@ def unwrap(wrapping: bytes, key: Cryptogram) -> bytes:
     """Undo :func:`wrap`: the clear key, parity not looked at."""
     data = bytes.fromhex(key.body)
     return b"".join(
-        primitives.ecb_decrypt(_masked(wrapping, key.scheme, index), data[at : at + 8])
+        primitives.ecb_decrypt(masked(wrapping, key.scheme, index), data[at : at + 8])
         for index, at in enumerate(range(0, len(data), primitives.BLOCK))
     )
 
@@ -143,7 +143,8 @@ def atalla(wrapping: bytes, variant: int) -> bytes:
     return bytes(changed)
 
 
-def _masked(wrapping: bytes, scheme: str, index: int) -> bytes:
+def masked(wrapping: bytes, scheme: str, index: int) -> bytes:
+    """The wrapping key of the key's block ``index`` (from 0) under a scheme."""
     masks = _MASKS.get(scheme)
     if masks is None:
         return wrapping

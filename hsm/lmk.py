@@ -19,9 +19,10 @@ from hsm.uses import Use
 UNWRAPPED_MAX: Final = 4096
 """Clear keys remembered by cryptogram: four for each of a thousand terminals, 24 bytes each."""
 
-_VARIANTS: Final = bytes((0x00, 0xA6, 0x5A, 0x6A, 0xDE, 0x2B, 0x50, 0x74, 0x9C, 0xFA))
+VARIANTS: Final = bytes((0x00, 0xA6, 0x5A, 0x6A, 0xDE, 0x2B, 0x50, 0x74, 0x9C, 0xFA))
+"""By the type's first digit: XORed into the first byte of the pair."""
 
-_PAIR_OF: Final = {
+PAIR_OF: Final = {
     "00": "04-05", "01": "06-07", "02": "14-15", "03": "16-17", "04": "18-19", "05": "20-21",
     "06": "22-23", "07": "24-25", "08": "26-27", "09": "28-29", "0A": "30-31", "0B": "32-33",
     "0C": "34-35", "0D": "36-37",
@@ -92,7 +93,7 @@ class VariantLmk:
         self.lmk_id, self.test = material.lmk_id, material.test
         self.check_value = material.check_value
         pairs = [material.secret[at : at + 16] for at in range(0, len(material.secret), 16)]
-        self._wrapping = {code: pairs[PAIR_NAMES.index(name)] for code, name in _PAIR_OF.items()}
+        self._wrapping = {code: pairs[PAIR_NAMES.index(name)] for code, name in PAIR_OF.items()}
         self.pin_key = pairs[_PIN_PAIR]
         self._unwrapped = lru_cache(maxsize=UNWRAPPED_MAX)(self._unwrap)
 
@@ -130,7 +131,7 @@ class VariantLmk:
         if key_type not in keys.KEY_TYPES:
             raise CommandError("04", "key_type")
         wrapping = bytearray(self._wrapping[key_type[1:]])
-        wrapping[0] ^= _VARIANTS[int(key_type[0])]
+        wrapping[0] ^= VARIANTS[int(key_type[0])]
         return bytes(wrapping)
 
 

@@ -29,13 +29,13 @@ def working_keys(material: LmkMaterial) -> dict[str, bytes]:
         raise TokenError("token_scheme", material.scheme)
     made = {PIN_LABEL: _pair(material, PIN_LABEL)}
     for key_type in keys.KEY_TYPES:
-        masked = bytearray(_pair(material, lmk._PAIR_OF[key_type[1:]]))
-        masked[0] ^= lmk._VARIANTS[int(key_type[0])]
+        masked = bytearray(_pair(material, lmk.PAIR_OF[key_type[1:]]))
+        masked[0] ^= lmk.VARIANTS[int(key_type[0])]
         made[wrapping_label(key_type, "", 0)] = bytes(masked)
         for scheme, blocks in MASKED_BLOCKS.items():
             for block in range(blocks):
                 label = wrapping_label(key_type, scheme, block)
-                made[label] = keys._masked(bytes(masked), scheme, block)
+                made[label] = keys.masked(bytes(masked), scheme, block)
     # DES ignores parity, tokens may insist on it.
     made = {label: primitives.odd_parity(key) for label, key in made.items()}
     if any(key[:8] == key[8:] for key in made.values()):

@@ -2,18 +2,16 @@
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, cast
+from typing import cast
 
 from hsm import keys, primitives
 from hsm.errors import CommandError
 from hsm.keys import Cryptogram
-from hsm.lmk import UNWRAPPED_MAX, BlockLmk, HeldKey, Lmk, NewKey, ParityError
+from hsm.lmk import DES_LETTERS, UNWRAPPED_MAX, BlockLmk, HeldKey, Lmk, NewKey, ParityError
 from hsm.lmk_material import LmkMaterial
 from hsm.sealing.token import TokenBlockLmk, TokenVariantLmk
 from hsm.sealing.wrapping import PIN_LABEL, Wrapping, wrapping_label
 from hsm.uses import Use
-
-_DES_LETTERS: Final = {8: "D", 16: "T", 24: "T"}
 
 
 class WrappingLmk:
@@ -53,7 +51,7 @@ class WrappingLmk:
         clear = self._each(self._wrapping.decrypt, key_type, key.scheme, bytes.fromhex(key.body))
         if not primitives.has_odd_parity(clear):
             raise ParityError
-        return HeldKey(clear, _DES_LETTERS[len(clear)])
+        return HeldKey(clear, DES_LETTERS[len(clear)])
 
     def _each(
         self, operation: Callable[[str, bytes], bytes], key_type: str, scheme: str, data: bytes
