@@ -5,9 +5,10 @@ from functools import lru_cache
 from typing import cast
 
 from hsm import keys, primitives
+from hsm.block_header import DES_LETTERS
 from hsm.errors import CommandError
 from hsm.keys import Cryptogram
-from hsm.lmk import DES_LETTERS, UNWRAPPED_MAX, BlockLmk, HeldKey, Lmk, NewKey, ParityError
+from hsm.lmk import UNWRAPPED_MAX, BlockLmk, HeldKey, Lmk, NewKey, ParityError
 from hsm.lmk_material import LmkMaterial
 from hsm.sealing.token import TokenBlockLmk, TokenVariantLmk
 from hsm.sealing.wrapping import PIN_LABEL, Wrapping, wrapping_label
