@@ -13,6 +13,7 @@ from hsm.commands import Service
 from hsm.errors import TEXTS, CommandError
 from hsm.keys import SCHEME_BYTES, Cryptogram
 from hsm.kinds import Bytes, Choice, Counted, DigitRun, Digits, Hex, Key, Rest, Text
+from hsm.kinds_pin import Account, PinBlock, PinField, ValidationData
 from hsm.layouts import COMMANDS
 from hsm.layouts.keys import FewDigits, Reserved
 from hsm.lmk import published_test_lmk
@@ -58,6 +59,15 @@ def value_of(kind: Any, seen: dict[str, Any]) -> st.SearchStrategy[Any]:
         case Rest():
             # Without the two characters that its end is known by.
             return st.binary(max_size=40).map(lambda b: b.replace(b"%", b"").replace(TRAILER, b""))
+        case Account():
+            return st.text("0123456789", min_size=12, max_size=12)
+        case PinBlock():
+            return hex_text(16)
+        case PinField(clear=clear):
+            pins = st.text("0123456789", min_size=4, max_size=12)
+            return pins.map(lambda pin: f"{pin}F" if clear else f"0{pin}")
+        case ValidationData():
+            return hex_text(11).map(lambda text: f"{text[:4]}N{text[4:]}")
         case Counted(form=form, digits=digits, base=base):
             longest = min(40, base**digits - 1)
             if form and seen[form] == "2":
