@@ -35,7 +35,7 @@ def test_tables_are_those_of_the_code(name: str, table: str) -> None:
 def test_every_setting_is_explained() -> None:
     """Each field of HsmConfig has its place in the settings table."""
     for field in msgspec.structs.fields(HsmConfig):
-        assert f"`{field.name}`" in CLIENT_PAGE
+        assert f"`{field.name}" in CLIENT_PAGE
 
 
 def test_every_key_of_the_daemons_configuration_is_explained() -> None:
