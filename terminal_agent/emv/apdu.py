@@ -125,3 +125,16 @@ def get_data(tag: str) -> Command:
     """GET DATA of a tag of two bytes."""
     number = int(tag, 16)
     return Command(0x80, 0xCA, number >> 8, number & 0xFF, le=0)
+
+
+def ready_made(raw: bytes) -> Command:
+    """A command as an issuer script or a log carries it. Raises ValueError when it is none."""
+    if len(raw) < 4:
+        raise ValueError("a command has at least four bytes")
+    cla, ins, p1, p2 = raw[:4]
+    if len(raw) <= 5:
+        return Command(cla, ins, p1, p2, le=raw[4] if len(raw) == 5 else None)
+    data, rest = raw[5 : 5 + raw[4]], raw[5 + raw[4] :]
+    if len(data) != raw[4] or len(rest) > 1:
+        raise ValueError("a command's length byte does not agree with it")
+    return Command(cla, ins, p1, p2, data, rest[0] if rest else None)

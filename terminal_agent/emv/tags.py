@@ -152,8 +152,8 @@ def _read() -> dict[str, Tag]:
     table = {}
     for line in _TABLE.splitlines():
         tag, name, name_zh, form, *rest = line.split("|")
-        lengths = [int(text) for text in rest[:2]]
-        table[tag] = Tag(name, name_zh, form, *lengths, secret=rest[2:] == ["secret"])
+        shortest, longest = (int(rest[0]), int(rest[1])) if rest else (0, 255)
+        table[tag] = Tag(name, name_zh, form, shortest, longest, rest[2:] == ["secret"])
     return table
 
 
