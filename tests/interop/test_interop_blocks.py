@@ -137,11 +137,13 @@ def test_import_of_a_variant_key_into_a_block(host: Host, scheme: str, lmk_id: s
 @pytest.mark.parametrize("lmk_id", IDS)
 @pytest.mark.parametrize("scheme", ["U", "X"])
 def test_export_of_a_block_under_a_variant_zmk(host: Host, scheme: str, lmk_id: str) -> None:
-    """A8 of a block to scheme U or X."""
+    """A8 of a block to scheme U or X: export S allows it, E only asks for key blocks (AA)."""
     zmk = s_block(KEY_C, "K0TB00E00", lmk_id)
-    held = s_block(KEY_B, "P0TB00E00", lmk_id)
+    held = s_block(KEY_B, "P0TB00S00", lmk_id)
     answer = host.fields(f"A8FFF{zmk}{held}{scheme}%{lmk_id}")
     assert answer == oracle.zmk(KEY_C, KEY_B, scheme) + kcv(KEY_B)
+    strict = s_block(KEY_B, "P0TB00E00", lmk_id)
+    assert host.ask(f"A8FFF{zmk}{strict}{scheme}%{lmk_id}").error == "AA"
 
 
 @pytest.mark.parametrize("lmk_id", IDS)

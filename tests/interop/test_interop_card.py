@@ -106,17 +106,12 @@ def test_kq(host: Host, key: str, data: bytes, scheme: str) -> None:
     """KQ modes 0, 1, 2 (binary body): ARQC checked, ARPC method 1 made."""
     secret = session(scheme)
     padding = ac.PaddingType.VISA if scheme == "0" else ac.PaddingType.EMV
-    arqc = ac.generate_ac(secret, data if len(data) % 8 == 0 or scheme == "1" else data, padding)
+    arqc = ac.generate_ac(secret, data, padding)
     card = kd.derive_icc_mk_a(MK, PAN, PSN)
-    arpc = ac.generate_arpc_1(card if scheme == "0" else card, arqc, b"00")
+    arpc = ac.generate_arpc_1(card, arqc, b"00")
     body = with_length(data)
-    if scheme == "1" and len(data) % 8 == 0:
-        # the host pads for M/Chip: the card's data is given with its 80 00 … already on
-        padded = data + b"\x80" + bytes(7)
-        body = with_length(padded)
-    elif scheme == "1":
-        padded = data + b"\x80" + bytes(-(len(data) + 1) % 8)
-        body = with_length(padded)
+    if scheme == "1":  # M/Chip data arrive with their 80 00 … already on
+        body = with_length(data + b"\x80" + bytes(-(len(data) + 1) % 8))
     assert host.ask(head(key, "0", scheme) + body + arqc).error == "00"
     answer = host.ask(head(key, "1", scheme) + body + arqc + b"00")
     assert (answer.error, answer.rest) == ("00", arpc)
