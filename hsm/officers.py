@@ -104,9 +104,13 @@ class People:
         """Add one and write the file. PeopleError: the name is taken, or the file is full."""
         if folded(person.name) in self._people:
             raise PeopleError("name_taken", person.name)
+        self.demand_room()
+        self._keep({**self._people, folded(person.name): person})
+
+    def demand_room(self) -> None:
+        """PeopleError: nobody else fits into the file."""
         if len(self._people) >= PEOPLE_MAX:
             raise PeopleError("people_full")
-        self._keep({**self._people, folded(person.name): person})
 
     def remove(self, name: str) -> Person:
         """Take one out and write the file. PeopleError: unknown, or one of the last two officers.

@@ -22,11 +22,21 @@ _SHOWS_CLEAR: Final = frozenset({"NG", "BA"})
 _FORMATS: Final = (*PIN_FORMATS, *OWN_PIN_FORMATS)
 
 
+class TokenPlace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A PKCS#11 token and the file of its PIN."""
+
+    library: str
+    token: str
+    pin_file: str
+
+
 class Slot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One LMK: the file ``lmk.NN.sealed`` in the folder."""
+    """One LMK: the file ``lmk.NN.sealed`` in the folder, or what ``token`` holds."""
 
     replaces: str = ""
     """The slot this LMK takes over from: BW translates keys of that one to this one."""
+    token: TokenPlace | None = None
+    """The token that holds this LMK itself; it opens at the start and at every unlock."""
 
 
 class Credential(

@@ -35,6 +35,10 @@ def options(config: Config) -> Options:
     CannotServeError: that sealer does not open every LMK, or an LMK is of the wrong mode.
     """
     keeper = keeper_of(config)
+    try:
+        keeper.open_tokens()
+    except SealingError as error:
+        raise CannotServeError(str(error)) from None
     if config.lmk.unattended is not None:
         _open_unattended(keeper, config.lmk.unattended)
     by_uid: dict[int, Client] = {}
@@ -76,6 +80,7 @@ class Office(Annex):
         except (SealingError, PeopleError) as error:
             raise CannotServeError(say("officers_file", error)) from None
         self._config = config
+        self._keeper = keeper
         self._parts = parts
         # One at a time: who guesses passphrases on four connections is no faster.
         self._pool = ThreadPool(1, 1, "passphrases")
@@ -110,6 +115,7 @@ class Office(Annex):
 
     def close(self) -> Any:
         self._factory.abort()
+        self._keeper.lock()
         self._pool.stop()
         return self._port.stopListening()
 
@@ -123,9 +129,15 @@ def _unattended(config: Config) -> tuple[Credential | Token, ...]:
 
 def keeper_of(config: Config) -> Keeper:
     """The sealed LMKs of a configuration, with empty slots."""
-    replaced = {lmk_id: slot.replaces for lmk_id, slot in config.lmk.slots.items()}
-    slots = Slots(replaced={lmk_id: old for lmk_id, old in replaced.items() if old})
-    return Keeper(Path(config.lmk.folder), config.production, slots, replaced)
+    sections = config.lmk.slots
+    slots = Slots(replaced={i: slot.replaces for i, slot in sections.items() if slot.replaces})
+    tokens = {
+        lmk_id: TokenAddress(Path(place.library), place.token, Path(place.pin_file))
+        for lmk_id, slot in sections.items()
+        if (place := slot.token) is not None
+    }
+    files = [lmk_id for lmk_id in sections if lmk_id not in tokens]
+    return Keeper(Path(config.lmk.folder), config.production, slots, files, tokens)
 
 
 def _open_unattended(keeper: Keeper, section: Credential | Token) -> None:

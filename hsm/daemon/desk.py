@@ -99,6 +99,8 @@ class Desk:
         for lmk_id, file in sealed.items():
             loaded = lmk_id in self.keeper.slots
             slots[lmk_id] = {"loaded": loaded, **(_head(file) if file else {"status": "empty"})}
+        for lmk_id in self.keeper.tokens:
+            slots[lmk_id] = {"loaded": lmk_id in self.keeper.slots, **_loaded(self.keeper, lmk_id)}
         judge = self.service.judge
         held = judge.held() if isinstance(judge, CountingJudge) else 0
         return {
@@ -119,20 +121,25 @@ class Desk:
             first, second = await self.proven(wiping, request.first, request.second)
             sealer = wiping.enter_context(PassphraseSealer(first, second))
             opened, failed = await self.aside(lambda: self.keeper.open_with(sealer))
-        if not opened:
+        if not opened and not self.keeper.tokens:
             raise DeskError("nothing_opened", _listed(failed))
-        details = {f"check_value_{i}": material.check_value for i, material in opened.items()}
-        self.record("lmk.unlocked", (first.name, second.name), details)
+        loaded = {lmk_id: material.check_value for lmk_id, material in opened.items()}
+        loaded |= self.keeper.open_tokens()
+        details = {f"check_value_{i}": check_value for i, check_value in loaded.items()}
+        try:
+            self.record("lmk.unlocked", (first.name, second.name), details)
+        except DeskError:
+            self.keeper.close_tokens()
+            raise
         for material in opened.values():
             self.keeper.load(material)
-        loaded = {lmk_id: material.check_value for lmk_id, material in opened.items()}
         return {"loaded": loaded, "failed": failed}
 
     async def lock(self, request: ask.Lock) -> dict[str, Any]:
         """Forget every LMK. It is done even when it cannot be recorded."""
         with ExitStack() as wiping:
             (officer,) = await self.proven(wiping, request.officer)
-        self.keeper.slots.clear()
+        self.keeper.lock()
         self.authority.cancel()
         self.record("lmk.locked", (officer.name,))
         return {}
@@ -175,6 +182,7 @@ class Desk:
         """A new name. A new officer can open the sealed LMKs with either of the two present."""
         if self.people.get(request.person.name) is not None:
             raise PeopleError("name_taken", request.person.name)
+        self.people.demand_room()
         with ExitStack() as wiping:
             first, second = await self.proven(wiping, request.first, request.second)
             new = wiping.enter_context(_wiped(_officer(request.person)))
@@ -329,6 +337,13 @@ def _officer(login: Login) -> Officer:
 
 def _listed(failed: Mapping[str, str]) -> str:
     return ", ".join(f"{lmk_id} {why}" for lmk_id, why in failed.items())
+
+
+def _loaded(keeper: Keeper, lmk_id: str) -> dict[str, Any]:
+    if lmk_id not in keeper.slots:
+        return {"status": "token"}
+    lmk = keeper.slots.get(lmk_id)
+    return {"scheme": lmk.scheme, "status": "live", "check_value": lmk.check_value}
 
 
 def _head(file: Sealed) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The sealed LMKs of one daemon: opening them into slots, sealing new ones, destroying them."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +11,9 @@ from hsm.sealing.envelope import Sealed, load_sealed, seal
 from hsm.sealing.errors import BadFileError, SealingError
 from hsm.sealing.sealer import Sealer
 from hsm.sealing.status import allowed
+from hsm.sealing.token import TokenBlockLmk, TokenVariantLmk, open_token_lmk
+from hsm.sealing.token_lmk import lmk_in_token
+from hsm.sealing.token_session import TokenAddress
 from hsm.slots import Slots
 
 _OVERWRITES: Final = 2
@@ -36,22 +39,20 @@ class Keeper:
         folder: Path,
         production: bool,
         slots: Slots,
-        replaced: Mapping[str, str],
+        ids: Iterable[str],
+        tokens: Mapping[str, TokenAddress] | None = None,
     ) -> None:
-        """``replaced``: every slot's id → the slot it takes over from, or an empty text."""
+        """``ids``: slots whose LMKs are sealed files; ``tokens``: others, held by tokens."""
         self._folder = folder
         self._production = production
-        self._replaced = dict(replaced)
+        self.ids = tuple(sorted(ids))
+        self.tokens = dict(tokens or {})
+        self._held: list[TokenVariantLmk | TokenBlockLmk] = []
         self.slots = slots
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Configured slots."""
-        return tuple(sorted(self._replaced))
 
     def path(self, lmk_id: str) -> Path:
         """Where the sealed file of a slot is. KeeperError: the slot is not configured."""
-        if lmk_id not in self._replaced:
+        if lmk_id not in self.ids:
             raise KeeperError("no_such_slot", lmk_id)
         return self._folder / f"lmk.{lmk_id}.sealed"
 
@@ -77,6 +78,33 @@ class Keeper:
             else:
                 opened[lmk_id] = material
         return opened, failed
+
+    def open_tokens(self) -> dict[str, str]:
+        """Put the LMKs of tokens to work; their check values. SealingError: none is then open."""
+        self.close_tokens()
+        try:
+            for lmk_id, address in self.tokens.items():
+                held = open_token_lmk(lmk_id, address)
+                self._held.append(held)
+                allowed(held, self._production)
+        except SealingError:
+            self.close_tokens()
+            raise
+        for held in self._held:
+            self.slots.load(lmk_in_token(held))
+        return {held.lmk_id: held.check_value for held in self._held}
+
+    def close_tokens(self) -> None:
+        """Leave every token."""
+        for held in self._held:
+            self.slots.remove(held.lmk_id)
+            held.close()
+        self._held = []
+
+    def lock(self) -> None:
+        """Forget every LMK."""
+        self.close_tokens()
+        self.slots.clear()
 
     def load(self, material: LmkMaterial) -> None:
         """Put an opened LMK to work."""

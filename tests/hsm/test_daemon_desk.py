@@ -1,5 +1,6 @@
 """What officers can have the daemon do, over their socket, in memory."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from twisted.internet.testing import StringTransportWithDisconnection
 from hsm.admin import protocol as ask
 from hsm.admin.protocol import Login, Reply, framed, read_reply
 from hsm.audit import AuditKey, AuditLog, files
+from hsm.ceremony.founding import random_lmk
 from hsm.commands import Service
 from hsm.daemon import desk as desk_module
 from hsm.daemon.admin import AdminConnection, AdminFactory
@@ -25,6 +27,8 @@ from hsm.policy import Policy
 from hsm.processor import Processor
 from hsm.sealing.entries import Cost
 from hsm.sealing.passphrase import Officer
+from hsm.sealing.testing import make_software_token
+from hsm.sealing.token import provision
 from hsm.slots import Slots
 
 CHEAP = Cost(memory_kib=64, passes=1, lanes=1)
@@ -71,7 +75,7 @@ class Office:
             Limits(connections_max=1, frame_ms=1, idle_ms=1),
             self.clock, self.log, self.audit,
         )  # fmt: skip
-        keeper = Keeper(folder / "lmk", production, self.slots, {"00": "", "01": "00"})
+        keeper = Keeper(folder / "lmk", production, self.slots, ("00", "01"))
         people = People.load(folder / "officers.json")
         self.desk = Desk(
             self.service, keeper, people, self.audit, _at_once,
@@ -122,8 +126,6 @@ class Tool:
 @pytest.fixture
 def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Office:
     """A test service whose every socket belongs to us."""
-    import os
-
     monkeypatch.setattr("hsm.daemon.admin.peer_uid", lambda _transport: os.geteuid())
     return Office(tmp_path)
 
@@ -391,3 +393,21 @@ def test_I12_requests_do_not_show_what_they_hold() -> None:
     for shown in (repr(held), repr(LI), repr(ask.Unlock(**BOTH))):
         assert "passphrase of" not in shown
         assert ONE not in shown
+
+
+def test_a_token_holds_an_lmk_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It works in its slot beside sealed files, is left at lock, and comes back at unlock."""
+    monkeypatch.setattr("hsm.daemon.admin.peer_uid", lambda _transport: os.geteuid())
+    monkeypatch.setenv("SOFTHSM2_CONF", "")
+    address = make_software_token(tmp_path)
+    held = random_lmk("02", "aes-block", test=False)
+    provision(held, address)
+    office = Office(tmp_path, production=True)
+    office.desk.keeper.tokens["02"] = address
+    assert office.desk.keeper.open_tokens() == {"02": held.check_value}
+    assert office.host(b"0000A00FFFS%02#K0T2B00N00")[:4] == b"A100"
+    assert not office.ask(ask.Lock(officer=LI)).error
+    assert office.slots.locked
+    assert office.ask(ask.Status()).facts["slots"]["02"] == {"loaded": False, "status": "token"}
+    assert office.ask(ask.Unlock(**BOTH)).facts["loaded"] == {"02": held.check_value}
+    office.desk.keeper.lock()
