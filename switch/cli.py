@@ -24,6 +24,7 @@ HELP: Mapping[str, tuple[str, str]] = {
     "bench": ("测量性能", "measure performance"),
     "conf": ("检查与说明配置文件", "check and explain configuration files"),
     "demo": ("在本机演示整套系统", "play the whole system on this machine"),
+    "emv": ("用录制卡、虚拟卡或真卡测试 IC 卡内核", "try chip cards on the kernel, explain TLV"),
     "his": ("运行 HIS 模拟器", "run the HIS simulator"),
     "hsm": ("运行软件加密机", "run the software HSM"),
     "journal": ("运行内嵌数据库", "run the embedded PostgreSQL"),

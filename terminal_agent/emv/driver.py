@@ -41,7 +41,7 @@ def drive(
     *,
     choose: int = 0,
     pin: PinOutcome = PinOutcome.ENTERED,
-    heard: Heard = lambda command, response: None,
+    heard: Heard | None = None,
 ) -> End:
     """Run to the end. The holder takes the application ``choose`` and types the PIN as ``pin``
     says; ``heard`` is told every exchange."""
@@ -54,7 +54,8 @@ def drive(
                 except CardGone:
                     action = kernel.card_gone()
                     continue
-                heard(command, response)
+                if heard is not None:
+                    heard(command, response)
                 action = kernel.answer(response)
             case ChoiceNeeded(labels):
                 action = kernel.choose(min(choose, len(labels) - 1))
