@@ -174,3 +174,47 @@ def test_injured_frames_never_hurt_the_service(host: Host, seed: int) -> None:
         assert answer.error != "41", frame
         assert answer.error.isalnum(), frame
     assert host.fields("B20004ping") == "ping"
+
+
+@pytest.mark.parametrize(
+    ("request_", "error"),
+    [
+        (f"A8001{lmk('000', KEY_C)}{lmk('001', odd(TRIPLE))}T", "27"),
+        (f"A01001T;0{lmk('000', KEY_C)}T", "27"),
+        (f"A8FFF{s_block(KEY_C, 'K0TB00E00', '02')}{s_block(SM4_KEY, 'P0AB00E00', '02')}S", "27"),
+    ],
+    ids=["triple under double", "generated triple under double", "AES under 3DES"],
+)
+def test_export_under_a_weaker_key_is_refused(host: Host, request_: str, error: str) -> None:
+    """Row 14 of the norms: a key leaves only under a ZMK that is at least as strong."""
+    assert host.ask(request_).error == error
+
+
+def test_many_wrong_verifications_stay_01(host: Host) -> None:
+    """With test LMKs there is no rate limit: two hundred wrong MACs are two hundred times 01."""
+    frame = f"M802031008{lmk('008', KEY_C)}0004ABCD00000000"
+    assert {host.ask(frame).error for _ in range(200)} == {"01"}
+
+
+@pytest.mark.parametrize("usage", ["52TB", "51TB", "K0TB"])
+def test_zmk_usages_of_the_device(host: Host, usage: str) -> None:
+    """U: a ZMK block may say 52 (ZMK) or 51 (TMK) as well as K0."""
+    zmk = s_block(KEY_C, f"{usage}00E00", "01")
+    arriving = s_block(KEY_B, "P0TB00E00", "FF", wrapping=KEY_C, aes_wrap=False)
+    text = host.fields(f"A6FFF{zmk}{arriving}S%01")
+    assert from_s_block(text[:-6])[1] == KEY_B
+
+
+@pytest.mark.parametrize(
+    ("usage", "commands"), [("71", {"CA", "JC"}), ("72", {"CC", "JE"}), ("P0", None)]
+)
+def test_pin_key_usages_of_the_device(host: Host, usage: str, commands: set[str] | None) -> None:
+    """71 is a terminal's PIN key, 72 a zone's, P0 either."""
+    first, second = s_block(KEY_A, f"{usage}TB00E00"), s_block(KEY_B, "P0TB00E00")
+    block = oracle.tdes(KEY_A, oracle.pin_block("01", "1234", ACCOUNT)).hex().upper()
+    for command in ("CA", "CC"):
+        error = host.ask(f"{command}{first}{second}12{block}0101{ACCOUNT}").error
+        assert error == ("00" if commands is None or command in commands else "A6")
+    for command in ("JC", "JE"):
+        error = host.ask(f"{command}{first}{block}01{ACCOUNT}").error
+        assert error == ("00" if commands is None or command in commands else "A6")

@@ -1,6 +1,7 @@
 """PIN commands: translations between formats and keys, PINs under the LMK, their errors."""
 
 import pytest
+from psec import pinblock as psec_block
 
 from tests.interop import oracle
 from tests.interop.host import Host
@@ -253,3 +254,14 @@ def test_translation_within_format_4(host: Host, pin: str) -> None:
     assert oracle.from_iso4(AES_256, bytes.fromhex(text[2:34]), ACCOUNT) == pin
     wrong = host.ask(f"CC{P0_AES}{P0_AES_256}12{block}4848{ACCOUNT[::-1]}")
     assert wrong.error == "20"
+
+
+@pytest.mark.parametrize("pin", ["1234", "123456", "123456789012"])
+def test_format_4_against_psec(host: Host, pin: str) -> None:
+    """psec deciphers what CC makes with code 48, and CC reads what psec makes."""
+    made = host.fields(
+        f"CC{P0_AES}{P0_AES_256}12{psec_block.encipher_pinblock_iso_4(AES_128, pin, ACCOUNT).hex()}"
+        f"4848{ACCOUNT}".upper()
+    )
+    block = bytes.fromhex(made[2:34])
+    assert psec_block.decipher_pinblock_iso_4(AES_256, block, ACCOUNT) == pin
