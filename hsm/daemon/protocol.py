@@ -1,10 +1,9 @@
 """Host connections: frames in, answers out in order, and all of it bounded (I11)."""
 
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.interfaces import IAddress, IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.protocols.basic import Int16StringReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -12,20 +11,26 @@ from hsm.daemon.clients import LOCAL, Door
 from hsm.daemon.house import House
 from hsm.policy import FRAME_MAX
 
+_PREFIX: Final = 2
+"""Bytes of the length before each frame, big endian."""
+
 
 @implementer(IHandshakeListener)
-class HostConnection(Int16StringReceiver):
-    """One host's connection. Answers go out in the order of their requests."""
+class HostConnection(Protocol):
+    """One host's connection. Answers go out in the order of their requests.
 
-    MAX_LENGTH = FRAME_MAX
+    Twisted's own string receiver would cost a third of what a MAC does.
+    """
+
     transport: Any
 
     def __init__(self, house: House, door: Door) -> None:
         self._house = house
         self._door = door
         self._client = LOCAL
-        self._answers: list[bytes] = []
-        self._received = self._consumed = 0
+        self._unread = b""
+        """Less than a frame, or what arrived while we were not reading."""
+        self._paused = False
         self.active_at = 0.0
         self.stuck_since: float | None = None
         """Since when half a frame has been waiting, or our answers have been left unread."""
@@ -42,7 +47,7 @@ class HostConnection(Int16StringReceiver):
 
     def handshakeCompleted(self) -> None:
         self.stuck_since = None
-        if not self.paused:
+        if not self._paused:
             self._greet()
 
     def _greet(self) -> None:
@@ -58,40 +63,52 @@ class HostConnection(Int16StringReceiver):
         self.transport.registerProducer(self, True)
 
     def _turn_away(self) -> None:
-        self.paused = True
+        self._paused = True
         self.transport.loseConnection()
 
     def dataReceived(self, data: bytes) -> None:
         self.active_at = self._house.now()
-        self._received += len(data)
-        consumed = self._consumed
-        super().dataReceived(data)  # type: ignore[no-untyped-call]
-        if self._answers:
-            self.transport.write(b"".join(self._answers))
-            self._answers.clear()
-        if self.paused:
-            return
-        if self._received == self._consumed:
+        self._unread = self._unread + data if self._unread else data
+        if not self._paused:
+            self._answer_all()
+
+    def _answer_all(self) -> None:
+        """Answer every whole frame; what they answer leaves in one write."""
+        data, at, end = self._unread, 0, len(self._unread)
+        answers: list[bytes] = []
+        while end - at >= _PREFIX:
+            length = data[at] << 8 | data[at + 1]
+            if length > FRAME_MAX:
+                self._house.drop(self, "frame_too_long")
+                break
+            stop = at + _PREFIX + length
+            if stop > end:
+                break
+            frame = self._house.answer(data[at + _PREFIX : stop], self._client)
+            answers += (len(frame).to_bytes(_PREFIX, "big"), frame)
+            at = stop
+        self._unread = data[at:]
+        if not self._unread:
             self.stuck_since = None
-        elif self.stuck_since is None or self._consumed > consumed:
+        elif self.stuck_since is None or at:
             self.stuck_since = self.active_at
-
-    def stringReceived(self, string: bytes) -> None:
-        self._consumed += 2 + len(string)
-        frame = self._house.answer(string, self._client)
-        self._answers.append(len(frame).to_bytes(2, "big"))
-        self._answers.append(frame)
-
-    def lengthLimitExceeded(self, length: int) -> None:
-        self._house.drop(self, "frame_too_long")
+        if answers:
+            self.transport.write(b"".join(answers))
 
     def pauseProducing(self) -> None:
-        super().pauseProducing()  # type: ignore[no-untyped-call]
+        self._paused = True
+        self.transport.pauseProducing()
         self.stuck_since = self._house.now()
 
     def resumeProducing(self) -> None:
+        self._paused = False
         self.stuck_since = None
-        super().resumeProducing()  # type: ignore[no-untyped-call]
+        self.transport.resumeProducing()
+        if self._unread:
+            self._answer_all()
+
+    def stopProducing(self) -> None:
+        """The connection is gone: there is nothing left to produce."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._house.closed(self)
