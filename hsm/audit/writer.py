@@ -109,7 +109,9 @@ class Writer:
 
     def append(self, event: Event) -> None:
         """Write one record; it is on the disk after :meth:`sync`."""
-        if self._size >= self._file_bytes_max and not self._fresh:
+        # What closes an unfinished end stays in its file, so that the two are checked together.
+        full = self._size >= self._file_bytes_max and self._torn is None
+        if full and not self._fresh:
             self.sync()
             self._begin_file()
         line, link = chain.seal(self._key, self.last, self._clock(), event, opens_file=self._fresh)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hsm.audit import (
@@ -310,6 +310,7 @@ def test_a_log_torn_at_any_byte_goes_on_and_stays_sound(
         assert found.recoveries == torn
 
 
+@example(["key", "key", "failed", "tear", "crash"])
 @given(
     st.lists(st.sampled_from(["key", "failed", "minute", "crash", "tear", "close"]), max_size=30)
 )
