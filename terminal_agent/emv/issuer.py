@@ -50,18 +50,21 @@ class Scripts:
     def run(self, template: str) -> Flow[None]:
         """Those of one template: 71 before, 72 after the last GENERATE AC. A command that the card
         refuses ends its script; a card that is gone leaves the script as failed."""
+        before = template == "71"
+        flag = Tvr.SCRIPT_FAILED_BEFORE if before else Tvr.SCRIPT_FAILED_AFTER
         for number, script in enumerate(self._scripts):
             if script.tag == template:
-                self._results[number] = _FAILED
-                self.note()
-                self._results[number] = yield from self._one(script)
-                if self._results[number] != _SUCCESSFUL:
-                    before = template == "71"
-                    flag = Tvr.SCRIPT_FAILED_BEFORE if before else Tvr.SCRIPT_FAILED_AFTER
-                    self._context.found(flag)
                 self._context.done(Tsi.SCRIPTS)
-                self.note()
-                self._context.note(f"script_{template}", context_tvr(self._context))
+                try:
+                    self._results[number] = yield from self._one(script)
+                except CardGone:
+                    self._results[number] = _FAILED
+                    raise
+                finally:
+                    if self._results[number] != _SUCCESSFUL:
+                        self._context.found(flag)
+                    self.note()
+                    self._context.note(f"script_{template}", context_tvr(self._context))
 
     def _one(self, script: Tlv) -> Flow[int]:
         commands = [item.value for item in script.children if item.tag == "86"]
