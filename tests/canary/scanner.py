@@ -8,6 +8,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from hsm import primitives
+
 PATTERN_BYTES_MIN = 5
 """Shorter patterns would be found by chance in a database's pages."""
 _ZEROS = re.compile(rb"\x00{64,}")
@@ -27,15 +29,16 @@ class Scanner:
 
     def __init__(self) -> None:
         self._patterns: dict[bytes, tuple[str, str]] = {}
-        self._heads: set[int] = set()
+        self._heads: dict[int, list[bytes]] = {}
 
     def learn(self, name: str, *, digits: str = "", key: str = "") -> None:
         """``digits``: a PAN, a PIN, track data; ``key``: a key or PIN block in hexadecimal."""
         forms = forms_of_digits(digits) if digits else forms_of_key(key)
         for form, pattern in forms:
-            if len(pattern) >= PATTERN_BYTES_MIN:
-                self._patterns.setdefault(pattern, (name, form))
-                self._heads.update(_words(pattern[:_HEAD_BYTES], 0))
+            if len(pattern) >= PATTERN_BYTES_MIN and pattern not in self._patterns:
+                self._patterns[pattern] = (name, form)
+                (head,) = _words(pattern[:_HEAD_BYTES], 0)
+                self._heads.setdefault(head, []).append(pattern)
 
     def scan(self, place: str, data: bytes) -> list[Hit]:
         """Every secret that shows in ``data``. Thousands of patterns in megabytes: only those are
@@ -43,12 +46,9 @@ class Scanner:
         packed = _ZEROS.sub(bytes(64), data)
         seen: set[int] = set()
         for start in range(_HEAD_BYTES):
-            seen |= self._heads.intersection(_words(packed, start))
-        return [
-            Hit(secret=secret, form=form, place=place)
-            for pattern, (secret, form) in self._patterns.items()
-            if _words(pattern[:_HEAD_BYTES], 0)[0] in seen and pattern in packed
-        ]
+            seen.update(filter(self._heads.__contains__, _words(packed, start)))
+        found = (self._patterns[p] for head in seen for p in self._heads[head] if p in packed)
+        return [Hit(secret=secret, form=form, place=place) for secret, form in found]
 
     def scan_all(self, places: Iterable[tuple[str, bytes]]) -> list[Hit]:
         """:meth:`scan`, place by place."""
@@ -74,14 +74,19 @@ def forms_of_digits(digits: str) -> Iterator[tuple[str, bytes]]:
 
 
 def forms_of_key(key: str) -> Iterator[tuple[str, bytes]]:
-    """Each 8 bytes of it: raw, hexadecimal, reversed, base64."""
-    raw = bytes.fromhex(key)
-    for start in range(0, len(raw), 8):
-        part = raw[start : start + 8]
-        yield "raw", part
-        yield "raw, reversed", part[::-1]
-        yield from _base64_of("raw", part)
-        for text in (part.hex().upper(), part.hex()):
+    """Each 8 bytes of it: raw, hexadecimal, reversed, base64; and the same with odd parity, as DES
+    keys are held."""
+    given = bytes.fromhex(key)
+    for raw in (given, primitives.odd_parity(given)):
+        for start in range(0, len(raw), 8):
+            yield from _forms_of_part(raw[start : start + 8])
+
+
+def _forms_of_part(part: bytes) -> Iterator[tuple[str, bytes]]:
+    for name, data in (("raw", part), ("raw, reversed", part[::-1])):
+        yield name, data
+        yield from _base64_of(name, data)
+        for text in (data.hex().upper(), data.hex()):
             yield from _forms_of_bytes("hexadecimal", text.encode())
             yield "hexadecimal, reversed", text[::-1].encode()
 
@@ -143,3 +148,30 @@ def _descendants(pid: int) -> Iterator[int]:
     for child in children:
         yield int(child)
         yield from _descendants(int(child))
+
+
+PIECE_BYTES = 8 * 1024 * 1024
+OVERLAP_BYTES = 256
+"""Pieces overlap, so that a pattern on their border is seen."""
+
+
+def memory(name: str, pid: int) -> Iterator[tuple[str, bytes]]:
+    """What a core dump of a process would hold: all its memory but the unwritable parts of files
+    (programs and libraries). Raises PermissionError where the system protects it."""
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as all_of_it:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            span, access, _, _, inode, *_path = line.split(maxsplit=5)
+            if not access.startswith("r") or (access[1] != "w" and inode != "0"):
+                continue
+            start, end = (int(edge, 16) for edge in span.split("-"))
+            for at in range(start, end, PIECE_BYTES):
+                try:
+                    all_of_it.seek(at)
+                    piece = all_of_it.read(min(PIECE_BYTES + OVERLAP_BYTES, end - at))
+                except (
+                    OSError,
+                    ValueError,
+                    OverflowError,
+                ):  # given back since, or the kernel's own
+                    break
+                yield f"{name} memory", piece

@@ -1,5 +1,6 @@
 """Goal: known secrets go through everything that runs, and are seen nowhere afterwards (I12)."""
 
+import base64
 import contextlib
 import socket
 import struct
@@ -8,24 +9,26 @@ from collections.abc import Iterator
 import pytest
 
 from switch.demo.scenes import post
-from tests.canary.bench import CHIP_PAN, PAN, PIN, TAIL, TRACK2, WRONG_PIN, CanaryRig
-from tests.canary.scanner import files
+from tests.canary.bench import CHIP_PAN, PAN, PIN, TAIL, TRACK2, WRONG_PIN
+from tests.canary.chain import ChainRig, is_root
+from tests.canary.scanner import Hit, files
 from tests.crash.rig import patiently, running
 
 pytestmark = pytest.mark.xdist_group("canary")
 
 
 @pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CanaryRig]:
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChainRig]:
     """A stage whose cards, PINs and keys the scanner knows."""
-    with running(CanaryRig(tmp_path_factory.mktemp("canary"))) as started:
+    with running(ChainRig(tmp_path_factory.mktemp("canary"))) as started:
         yield started
 
 
-def test_I12_no_secret_is_seen_after_a_bad_day(rig: CanaryRig) -> None:
+def test_I12_no_secret_is_seen_after_a_bad_day(rig: ChainRig) -> None:
     """Goal: approvals, declines, bad answers, bad input, a crash and a dead HSM, at log level
     debug: afterwards no log, metric, table, file, slip, command line or environment shows a card
-    number, track, PIN, PIN block or key in any form."""
+    number, track, PIN, PIN block or key in any form; and no clear key, component, PIN or PIN block
+    is on the wires to HSM and bank or in the switch's memory."""
     rig.learn()
     ends = [_paid(rig, number, *scene) for number, scene in enumerate(SCENES)]
     _crash(rig)
@@ -33,15 +36,46 @@ def test_I12_no_secret_is_seen_after_a_bad_day(rig: CanaryRig) -> None:
     _without_hsm(rig)
     _bad_input(rig)
     audit = rig.settled()
+    ends.append(_paid(rig, len(ends), *SCENES[0]))
     rig.learn()
 
     places = list(rig.places())
     hits = rig.known.scan_all(places)
+    hits += rig.clear.scan_all(rig.tapes())
+    hits += rig.clear.scan_all(rig.memory("switch"))
 
-    assert ends == [scene[-1] for scene in SCENES]
+    assert ends == [scene[-1] for scene in (*SCENES, SCENES[0])]
     assert audit.violations == []
     assert _looked_everywhere({place for place, _ in places})
     assert hits == []
+    _tapes_are_of_payments(rig)
+    _daemon_keeps_its_memory(rig)
+
+
+def _tapes_are_of_payments(rig: ChainRig) -> None:
+    """The wires were really listened to: what belongs there is there."""
+    seen = {(hit.place.split("/")[0], hit.secret) for hit in rig.known.scan_all(rig.tapes())}
+    assert ("bank", "PAN") in seen
+    assert ("bank", "track 2") in seen
+    assert ("hsm", "PAN, as PIN blocks have it") in seen
+    assert any(secret.startswith("PIN block under PIK") for _, secret in seen)
+    assert any(secret.startswith("PIN block under pad-") for _, secret in seen)
+
+
+def _daemon_keeps_its_memory(rig: ChainRig) -> None:
+    """The one place where keys are: unreadable, or, for root, where the search finds them; never
+    swapped out."""
+    try:
+        found = {hit.secret for hit in rig.clear.scan_all(rig.memory("hsm"))}
+    except PermissionError:
+        assert not is_root()
+    else:
+        assert any(secret.startswith("PIK of ") for secret in found), found
+        assert not any("component" in secret for secret in found)
+    status = rig.status("hsm")
+    assert status["VmSwap"].split() == ["0", "kB"]
+    if is_root():
+        assert int(status["VmLck"].split()[0]) > 0
 
 
 SCENES: tuple[tuple[str, str, str, str], ...] = (
@@ -59,7 +93,7 @@ SCENES: tuple[tuple[str, str, str, str], ...] = (
 )
 
 
-def _paid(rig: CanaryRig, number: int, card: str, pin: str, habit: str, _end: str) -> str:
+def _paid(rig: ChainRig, number: int, card: str, pin: str, habit: str, _end: str) -> str:
     if habit.startswith("his "):
         rig.his_habit(habit.removeprefix("his "))
     elif habit:
@@ -68,21 +102,21 @@ def _paid(rig: CanaryRig, number: int, card: str, pin: str, habit: str, _end: st
     return str(answer.get("state", answer))
 
 
-def _crash(rig: CanaryRig) -> None:
+def _crash(rig: ChainRig) -> None:
     start = rig.arm("switch", "K4 sent, no answer")
     rig.pay("C-crash", card="canary", pin=PIN)
     rig.dies("switch", start)
     rig.up("switch")
 
 
-def _without_hsm(rig: CanaryRig) -> None:
+def _without_hsm(rig: ChainRig) -> None:
     """The PIN cannot be translated: an error path with all secrets in hand."""
     rig.supervisor.kill("hsm")
     rig.pay("C-hsm", card="canary", pin=PIN).result()
     rig.up("switch")
 
 
-def _bad_input(rig: CanaryRig) -> None:
+def _bad_input(rig: ChainRig) -> None:
     """Secrets where they do not belong: refused without a word of them."""
     url = f"{rig.http['kiosk-1']}/pay"
     for wish in (
@@ -113,6 +147,10 @@ def _looked_everywhere(places: set[str]) -> bool:
     """The scan is worth nothing where it read nothing."""
     for must in (
         "switch /metrics",
+        "hsm /metrics",
+        "hsm-audit/audit-000001.log",
+        "table stored_key",
+        "table stored_key_event",
         "table payment",
         "table payment_event",
         "table logical_terminal",
@@ -131,17 +169,37 @@ def _looked_everywhere(places: set[str]) -> bool:
     return not any("outside" in place for place in places)
 
 
-def test_I12_a_planted_secret_is_found(rig: CanaryRig) -> None:
+def test_I12_a_planted_secret_is_found(rig: ChainRig) -> None:
     """Goal: the negative control: one canary in a log of the stage is a hit."""
     rig.learn()
-    planted = rig.folder / "log" / "planted.log"
-    planted.write_text(f'{{"event": "oops", "track2": "{TRACK2}"}}\n')
 
-    hits = rig.known.scan_all(files(planted.parent, ()))
-    planted.unlink()
+    hits = _planted(rig, f'{{"event": "oops", "track2": "{TRACK2}"}}\n'.encode())
 
     assert {(hit.secret, hit.place) for hit in hits if hit.form == "text"} == {
         ("PAN", "planted.log"),
         ("PAN, as PIN blocks have it", "planted.log"),
         ("track 2", "planted.log"),
     }
+
+
+def test_I12_a_planted_key_is_found(rig: ChainRig) -> None:
+    """Goal: the negative control for keys: each one of the stage, half of it or all, raw, as hex
+    in either case, backwards, in base64; and a PIN with its fill."""
+    rig.learn()
+    names = ("component-1", "tmk-80000102", "pad-kiosk-1")
+    for name in names:
+        key = bytes.fromhex((rig.stage.outside / f"{name}.hex").read_text("ascii"))
+        text = key.hex()
+        spelled = (text.encode(), text.upper().encode(), text[::-1].encode())
+        for form in (key, key[:8], key[8:], key[::-1], *spelled, base64.b64encode(key)):
+            assert {hit.secret for hit in _planted(rig, b"..." + form + b"...")} == {name}
+    fill = bytes.fromhex(f"0C{PIN}FF")
+    assert "PIN with its fill" in {hit.secret for hit in _planted(rig, fill)}
+
+
+def _planted(rig: ChainRig, content: bytes) -> list[Hit]:
+    planted = rig.folder / "log" / "planted.log"
+    planted.write_bytes(content)
+    hits = [hit for hit in rig.known.scan_all(files(planted.parent, ())) if "planted" in hit.place]
+    planted.unlink()
+    return hits
