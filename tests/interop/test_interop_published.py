@@ -8,7 +8,7 @@ X = ANSI X9.24-1 annex, H = the project's own table of known answers.
 import pytest
 
 from tests.interop.host import Host
-from tests.interop.oracle import KEY_A, lmk
+from tests.interop.oracle import KEY_A, dukpt_variant, from_s_block, lmk, pin_block, tdes
 
 ZMK = "S00072K0TB00E0001DB045F29C053EEFF7B9425B3A88C7258EB7EA7E40E2C47878647072A"
 ZPK = "S00072P0TB00E0001EA421618B34F5FA1A77F7CF6480111B97CF0FAE7BD77D589EC921EF9"
@@ -319,3 +319,35 @@ def test_macs_of_the_open_simulator(host: Host, request_: str, expected: str) ->
     """T: its MACs, the TAKs of its TestData.txt under our own wrapping."""
     answer = host.ask(request_)
     assert answer.error + answer.text == expected
+
+
+TPK_71 = "S0007271TN00E00019BAD23B0CEF79E33328CA0568A0E186FC17E8DE738AAF9FB67C6E1FF"
+BDK_2 = "S00072B0TN00E0001134E8D68D46BC8356F84F598155A1B5C44199D9847A2A58B64BE091F"
+KSN = "FFFF000001315240003A"
+
+
+@pytest.mark.parametrize(
+    ("request_", "target"),
+    [
+        (f"CA{TPK_71}{ZPK}12E57BC634D47179070101600000000000%01", ZPK),
+        (f"CA{TPK_71}{BDK}A05{KSN}12E57BC634D47179070101600000000000%01", BDK),
+        (f"CA{TPK_71}*{BDK}A05{KSN}12E57BC634D47179070101600000000000%01", BDK),
+        (f"G0{BDK}{ZPK}A05{KSN}741311DA9D5D6C320101600000000000%01", ZPK),
+        (f"G0{BDK}{BDK_2}A05{KSN}A05{KSN}741311DA9D5D6C320101600000000000%01", BDK_2),
+        (f"G0{BDK}*{BDK_2}A05{KSN}A05{KSN}741311DA9D5D6C320101600000000000%01", BDK_2),
+    ],
+    ids=["CA", "CA-bdk", "CA-flag", "G0", "G0-bdk", "G0-flag"],
+)
+def test_the_device_s_pin_requests(host: Host, request_: str, target: str) -> None:
+    """U: its PIN 340367 reaches ZPK and BDK blocks; a BDK block needs no '*' before it."""
+    key = from_s_block(target)[1]
+    if target != ZPK:
+        key = dukpt_variant(key, KSN, "pin")
+    expected = tdes(key, pin_block("01", "340367", "600000000000")).hex().upper()
+    assert host.fields(request_) == f"06{expected}01"
+
+
+def test_the_device_s_tpk_to_the_lmk(host: Host) -> None:
+    """U: JC with a TPK of usage 71; NG shows the PIN."""
+    held = host.fields(f"JC{TPK_71}E57BC634D471790701600000000000%01")
+    assert host.fields(f"NG600000000000{held}%01").rstrip("F") == "340367"
