@@ -18,6 +18,8 @@ _SUPPORT: Final[Mapping[int, int]] = {_ONLINE_PIN: 0x40, _SIGNATURE: 0x20, _NO_C
 _NOTHING_DONE: Final = bytes([0x3F, 0x00, 0x00])
 _NOTHING_FITS: Final = bytes([0x3F, 0x00, 0x01])
 _CARD_CAN: Final = 0x10
+_SHORTEST: Final = 10
+"""Bytes of a list with two amounts and one rule; a list without a rule is none."""
 
 
 class _Result(Enum):
@@ -33,7 +35,7 @@ def verify(context: Context) -> Flow[bool]:
     if not context.card["82"][0] & _CARD_CAN:
         context.own["9F34"] = _NOTHING_DONE
         typed = False
-    elif not methods:
+    elif len(methods) < _SHORTEST:
         context.own["9F34"] = _NOTHING_DONE
         context.found(Tvr.DATA_MISSING)
         typed = False

@@ -57,7 +57,7 @@ _TABLE: Final = """\
 8A|Authorisation response code|授权响应码|an|2|2
 8C|Card risk management DOL 1|卡片风险管理数据对象列表 1|dol|0|252
 8D|Card risk management DOL 2|卡片风险管理数据对象列表 2|dol|0|252
-8E|Cardholder verification method list|持卡人验证方法列表|b|10|252
+8E|Cardholder verification method list|持卡人验证方法列表|b|8|252
 8F|CA public key index|认证中心公钥索引|b|1|1
 90|Issuer public key certificate|发卡行公钥证书|b
 91|Issuer authentication data|发卡行认证数据|b|8|16

@@ -151,16 +151,14 @@ def built(
 ) -> RecordedCard:
     """A card without a directory, one record, format 80. ``first`` come before its own answers and
     replace those of the same command; commands in ``remove`` are not known."""
-    exchanges = dict(
-        [
-            (select(AID), application(AID)),
-            ("80A8000002830000", "80067C00080101009000"),
-            ("00B2010C", record(**changed) + "9000"),
-            (ARQC, ARQC_ANSWER),
-            ("80AE4000", TC_ANSWER),
-            ("80AE0000", AAC_ANSWER),
-        ]
-    )
+    exchanges = {
+        select(AID): application(AID),
+        "80A8000002830000": "80067C00080101009000",
+        "00B2010C": record(**changed) + "9000",
+        ARQC: ARQC_ANSWER,
+        "80AE4000": TC_ANSWER,
+        "80AE0000": AAC_ANSWER,
+    }
     exchanges.update(first)
     kept = [(command, answer) for command, answer in exchanges.items() if command not in remove]
     return RecordedCard(

@@ -78,6 +78,7 @@ def test_another_profile_has_another_order() -> None:
     assert made.end.kind is EndKind.APPROVED
 
 
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 @pytest.mark.parametrize("common", [False, True])
 def test_cryptograms_agree_with_pyemv(common: bool) -> None:
     """ARQC and ARPC by an independent library: card key option A, both session keys."""
@@ -112,7 +113,7 @@ def test_the_cards_counter_counts_across_payments() -> None:
 
 
 def test_a_wrong_issuer_answer_is_declined_by_the_card_and_undone() -> None:
-    """EXTERNAL AUTHENTICATE fails: TVR byte 5 bit 40, the card gives an AAC, the debit goes back."""
+    """EXTERNAL AUTHENTICATE fails: TVR byte 5 bit 40, the card gives an AAC, the debit returns."""
     made = virtual(issuer=IssuerHabits(wrong_answer_data=True))
 
     assert made.end.kind is EndKind.DECLINED
@@ -250,7 +251,7 @@ def test_I11_scripts_have_a_limit() -> None:
 
 
 def test_an_answer_that_echoes_the_request_gives_only_issuer_data() -> None:
-    """Banks echo field 55: nothing but 91, 71, 72 and 8A is taken, and garbage is no issuer data."""
+    """Banks echo field 55: only 91, 71, 72 and 8A are taken; garbage is no issuer data."""
     echoed = bytes.fromhex("9F0206000000000001" + "8A023030" + "910A" + "11" * 8 + "3030")
     answer = HostAnswer.read(Verdict.APPROVED, "00", echoed)
     assert (answer.code, answer.authentication[:1], answer.scripts) == (b"00", b"\x11", ())
