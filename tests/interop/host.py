@@ -1,11 +1,13 @@
 """A bank host in sixty lines: sockets, framing, fields as strings. It knows nothing of hsm/."""
 
+import fcntl
 import itertools
 import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
@@ -94,7 +96,7 @@ class Host:
 class Daemon:
     """The real daemon as a child process on a port of its own choice."""
 
-    def __init__(self, *options: str) -> None:
+    def __init__(self, *options: str, drain: bool = True) -> None:
         self.process = subprocess.Popen(
             [str(YYT), "hsm", "serve", "--test-lmk", "--listen", "tcp:127.0.0.1:0", *options],
             stdout=subprocess.PIPE,
@@ -105,11 +107,15 @@ class Daemon:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            self.stop()
             raise RuntimeError("the key service did not start")
         ready = json.loads(line)
         assert ready["event"] == "ready"
         self.address = str(ready["address"])
+        self._reader = threading.Thread(target=self.process.stdout.read, daemon=True)
+        if drain:
+            self._reader.start()
+        else:
+            fcntl.fcntl(self.process.stdout, fcntl.F_SETPIPE_SZ, 4096)
 
     def connect(self) -> Host:
         """A new connection."""
@@ -118,7 +124,13 @@ class Daemon:
     def stop(self) -> int:
         """End it and say its exit code."""
         self.process.terminate()
-        code = self.process.wait(timeout=20)
+        try:
+            code = self.process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        if self._reader.is_alive():
+            self._reader.join()
         assert self.process.stdout is not None
         self.process.stdout.close()
         return code

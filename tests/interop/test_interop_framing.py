@@ -1,5 +1,7 @@
 """Framing: length, header, trailer, unknown commands, split and pipelined frames, echo, status."""
 
+import time
+
 import pytest
 
 from tests.interop.host import Daemon, Host
@@ -169,3 +171,18 @@ def test_lmk_that_is_not_there_is_13(host: Host, command: str, lmk_id: str) -> N
 def test_ra_is_answered(host: Host) -> None:
     """RA (ThalesCore.Tests TestCancelAuthState): 00."""
     assert host.ask("RA").error == "00"
+
+
+def test_logs_that_nobody_reads_stop_nothing() -> None:
+    """Whoever starts the daemon may read its first line only: a full pipe must not stop service."""
+    daemon = Daemon(drain=False)
+    try:
+        with daemon.connect() as line:
+            line.socket.settimeout(3)
+            for _ in range(4):
+                for _ in range(60):
+                    assert line.ask("BU013").error == "15"
+                time.sleep(1)
+    finally:
+        code = daemon.stop()
+    assert code == 0
