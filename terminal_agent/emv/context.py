@@ -104,9 +104,9 @@ def _own(profile: Profile, terminal: Terminal, payment: EmvPayment) -> dict[str,
     own = {tag: bytes.fromhex(value) for tag, value in profile.objects.items()}
     own.update(
         {
-            "81": payment.amount_fen.to_bytes(4, "big") if payment.amount_fen < 1 << 32 else b"",
-            "9A": bytes.fromhex(payment.date),
             "9F02": _bcd(payment.amount_fen, 12),
+            "81": payment.amount_fen.to_bytes(8, "big")[-4:],
+            "9A": bytes.fromhex(payment.date),
             "9F03": bytes(6),
             "9F04": bytes(4),
             "9F16": terminal.merchant_number.encode("ascii"),

@@ -17,6 +17,8 @@ from terminal_agent.emv.actions import CardGone
 
 FILE_BYTES_MAX: Final = 1 << 20
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2})*")
+_COMMAND: Final = re.compile(r"(?:[0-9A-Fa-f]{2})+")
+_RESPONSE: Final = re.compile(r"(?:(?:[0-9A-Fa-f]{2}){2,})?")
 _UNKNOWN: Final = {0xA4: b"\x6a\x82", 0xB2: b"\x6a\x83"}
 _OTHERWISE: Final = b"\x6d\x00"
 _HEADER_ONLY: Final = ("80A8", "80AE", "0082", "00C0")
@@ -77,10 +79,8 @@ def load_transcript(path: Path) -> RecordedCard:
         ) from None
     exchanges = []
     for number, (command, response) in enumerate(found.exchanges):
-        for part, shortest in ((command, 4), (response, 2)):
-            right = _HEX.fullmatch(part) and (len(part) >= 2 * shortest or part == response == "")
-            if not right:
-                raise TranscriptError(f"{path}: exchange {number}: hex without spaces is needed")
+        if not (_COMMAND.fullmatch(command) and _RESPONSE.fullmatch(response)):
+            raise TranscriptError(f"{path}: exchange {number}: hex without spaces is needed")
         exchanges.append((bytes.fromhex(command), bytes.fromhex(response)))
     if not _HEX.fullmatch(found.atr):
         raise TranscriptError(f"{path}: atr: hex without spaces is needed")
