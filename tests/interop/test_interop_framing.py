@@ -181,7 +181,7 @@ def test_logs_that_nobody_reads_stop_nothing() -> None:
             line.socket.settimeout(3)
             for _ in range(4):
                 for _ in range(60):
-                    assert line.ask("BU013").error == "15"
+                    assert line.ask("BU013").error == "05"
                 time.sleep(1)
     finally:
         code = daemon.stop()
