@@ -1,4 +1,4 @@
-"""``yyt hsm``: lmk gen-component, load, check, destroy; form-key."""
+"""``yyt hsm``: lmk gen-component, load, to-token, make-token-key, check, destroy; form-key."""
 
 import argparse
 import json
@@ -29,6 +29,7 @@ _SCHEMES = tuple(SCHEMES)
 _EPILOG = """examples:
   yyt hsm lmk gen-component --scheme aes-block --number 1 --of 3 --custodian li --escrow li.slip
   yyt hsm lmk load --id 00 --scheme aes-block --components 3
+  yyt hsm lmk to-token --id 00
   yyt hsm lmk check --config /etc/yinyitong/hsm.yaml
   yyt hsm lmk destroy --id 00 --check-value 0123456789ABCDEF"""
 
@@ -59,12 +60,25 @@ def register(verbs: Any) -> None:
     _add_components(load)
     load.set_defaults(run=at_terminal(_load))
 
+    to_token = actions.add_parser(
+        "to-token", help="存入令牌 put the LMK of a sealed file into the token of its slot"
+    )
+    add_admin(to_token)
+    to_token.add_argument("--id", required=True, dest="lmk_id")
+    to_token.set_defaults(run=at_terminal(_to_token))
+
+    make = actions.add_parser(
+        "make-token-key", help="令牌内生成封存密钥 have the token make the key of lmk.unattended"
+    )
+    make.add_argument("--config", type=Path, required=True)
+    make.set_defaults(run=_make_token_key)
+
     check = actions.add_parser("check", help="查看封存文件 what the sealed files say")
     check.add_argument("--config", type=Path, required=True)
     check.add_argument("--json", action="store_true")
     check.set_defaults(run=_check)
 
-    destroy = actions.add_parser("destroy", help="销毁 zeroise a sealed LMK")
+    destroy = actions.add_parser("destroy", help="销毁 zeroise an LMK, sealed or in a token")
     add_admin(destroy)
     destroy.add_argument("--id", required=True, dest="lmk_id")
     destroy.add_argument("--check-value", required=True, help="of the LMK that is meant")
@@ -195,6 +209,35 @@ def _hex(terminal: Terminal, prompt: str, length: int) -> str:
             raise StoppedError(tell("component_length"))
         typed, line = typed + piece, line + 1
     return typed
+
+
+def _to_token(args: argparse.Namespace, terminal: Terminal) -> None:
+    with connected(args.admin) as admin:
+        request = ask.LmkToToken(**two_officers(terminal), lmk_id=args.lmk_id)
+        facts = answered(admin, request)
+    print(tell("in_token", **facts))
+
+
+def _make_token_key(args: argparse.Namespace) -> int:
+    """Once, before the first LMK is sealed for the token."""
+    from hsm.daemon.config import ConfigError, Token, load_config
+    from hsm.daemon.configured import token_address
+    from hsm.sealing.pkcs11 import make_token_key
+
+    try:
+        section = load_config(args.config).lmk.unattended
+        if not isinstance(section, Token):
+            print(tell("no_token_unattended"), file=sys.stderr)
+            return 2
+        make_token_key(token_address(section), section.key, section.wrap)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except SealingError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(tell("token_key_made", section.token, section.key))
+    return 0
 
 
 def _destroy(args: argparse.Namespace, terminal: Terminal) -> None:

@@ -188,6 +188,8 @@ def _unlock(args: argparse.Namespace, terminal: Terminal) -> None:
     with connected(args.admin) as admin:
         facts = answered(admin, ask.Unlock(**two_officers(terminal)))
     print(tell("unlocked", _pairs(facts["loaded"])))
+    if facts["sealed_for"]:
+        print(tell("sealed_for", _pairs(facts["sealed_for"])))
     if facts["failed"]:
         print(tell("not_opened", _pairs(facts["failed"])))
 

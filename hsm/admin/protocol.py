@@ -122,8 +122,17 @@ class Abandon(_Request, frozen=True, tag="abandon"):
     """End the ceremony of this connection and wipe it."""
 
 
+class LmkToToken(_Request, frozen=True, tag="lmk-to-token"):
+    """Put the LMK of a sealed file into the token that its slot is configured with."""
+
+    first: Login
+    second: Login
+    lmk_id: str
+
+
 class DestroyLmk(_Request, frozen=True, tag="destroy-lmk"):
-    """Zeroise a sealed LMK and forget it. ``check_value`` proves that this one is meant."""
+    """Zeroise an LMK, in its file or its token, and forget it. ``check_value`` proves that this one
+    is meant."""
 
     first: Login
     second: Login
@@ -145,6 +154,7 @@ Request = (
     | Component
     | Confirm
     | Abandon
+    | LmkToToken
     | DestroyLmk
 )
 

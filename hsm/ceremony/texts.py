@@ -30,10 +30,22 @@ _TEXTS: Final = {
         "When all agree, type it (6 characters or more; anything else aborts and wipes): ",
     ),
     "lmk_loaded": (
-        "LMK {lmk}（{scheme}）已封存并装载，校验值 {check_value}：{file}",
-        "LMK {lmk} ({scheme}) is sealed and loaded, check value {check_value}: {file}",
+        "LMK {lmk}（{scheme}）已封存并装载，校验值 {check_value}：{place}",
+        "LMK {lmk} ({scheme}) is sealed and loaded, check value {check_value}: {place}",
+    ),
+    "in_token": (
+        "LMK {lmk}（{scheme}）已存入 {place}，校验值 {check_value}。"
+        "封存文件仍在：移入保险柜作备份，或清除",
+        "LMK {lmk} ({scheme}) is in {place}, check value {check_value}. "
+        "The sealed file is still there: take it to a safe as a backup, or wipe it",
+    ),
+    "token_key_made": ("令牌 {} 中已生成密钥 {}", "token {} has made the key {}"),
+    "no_token_unattended": (
+        "配置中没有 lmk.unattended 的 pkcs11 令牌",
+        "the configuration has no token (sealer: pkcs11) in lmk.unattended",
     ),
     "unlocked": ("已解锁: {}", "unlocked: {}"),
+    "sealed_for": ("今后也由其打开: {}", "from now on it opens as well with: {}"),
     "not_opened": ("未打开: {}", "not opened: {}"),
     "locked": ("已锁定，所有 LMK 已清除", "locked, every LMK is forgotten"),
     "granted": ("已授权（剩余秒数）: {}", "authorised (seconds left): {}"),
@@ -92,6 +104,10 @@ _TEXTS: Final = {
     ),
     "no_such_slot": ("配置中没有这个 LMK 槽位：{}", "the configuration has no such slot: {}"),
     "no_file": ("槽位没有封存文件：{}", "the slot has no sealed file: {}"),
+    "no_token_slot": (
+        "配置中该槽位没有令牌（lmk.slots.{}.token）",
+        "the configuration gives the slot no token (lmk.slots.{}.token)",
+    ),
     "slot_taken": ("槽位已有 LMK：{}", "the slot has an LMK already: {}"),
     "other_check_value": ("校验值不符：{}", "another check value: {}"),
     "sealing": ("{}", "{}"),

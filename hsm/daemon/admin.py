@@ -167,6 +167,7 @@ def _handlers(desk: Desk, ceremony: Ceremony) -> dict[type, Handler]:
         ask.AddPerson: desk.add_person,
         ask.RemovePerson: desk.remove_person,
         ask.DestroyLmk: desk.destroy,
+        ask.LmkToToken: desk.to_token,
         ask.BeginLmk: ceremony.begin_lmk,
         ask.BeginKey: ceremony.begin_key,
         ask.Component: ceremony.component,

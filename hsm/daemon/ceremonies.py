@@ -34,8 +34,7 @@ class Ceremony:
         """Two officers open the ceremony of a slot; custodians follow."""
         desk = self._desk
         self._demand_none()
-        if desk.keeper.path(request.lmk_id).exists():
-            raise DeskError("slot_taken", request.lmk_id)
+        desk.keeper.demand_room(request.lmk_id, request.scheme)
         plan = LmkPlan(request.lmk_id, request.scheme, desk.service.policy.test)
         assembly = Assembly(plan, request.components)
         with ExitStack() as wiping:
@@ -127,7 +126,7 @@ class Ceremony:
         desk, material = self._desk, plan.material(key)
         first, second = self._officers
         sealers = (PassphraseSealer(first, second, desk.cost), *desk.unattended())
-        path = await desk.aside(lambda: desk.keeper.seal(material, sealers))
+        place = await desk.aside(lambda: desk.keeper.keep(material, sealers))
         details = {"lmk": plan.lmk_id, "scheme": plan.scheme, "check_value": material.check_value}
         try:
             desk.record("lmk.loaded", custodians, details)
@@ -135,7 +134,7 @@ class Ceremony:
             desk.keeper.destroy(plan.lmk_id, material.check_value)
             raise
         desk.keeper.load(material)
-        return {**details, "file": str(path)}
+        return {**details, "place": place}
 
     def _give_key(
         self, begun: ask.BeginKey, key: bytes, custodians: tuple[str, ...]

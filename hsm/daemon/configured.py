@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
@@ -11,7 +11,14 @@ from hsm.address import parse_address
 from hsm.daemon import metrics
 from hsm.daemon.admin import AdminFactory
 from hsm.daemon.clients import ByCertificate, ByUser, Client, client
-from hsm.daemon.config import Config, Credential, TlsListener, Token, UnixListener
+from hsm.daemon.config import (
+    Config,
+    Credential,
+    TlsListener,
+    Token,
+    TokenPlace,
+    UnixListener,
+)
 from hsm.daemon.desk import Desk
 from hsm.daemon.house import Limits
 from hsm.daemon.judge import CountingJudge
@@ -32,7 +39,8 @@ from hsm.verifications import Verifications
 def options(config: Config) -> Options:
     """The daemon of a configuration: locked, or opened by its unattended sealer.
 
-    CannotServeError: that sealer does not open every LMK, or an LMK is of the wrong mode.
+    CannotServeError: that sealer does not open a file that is sealed for it, or an LMK is of the
+    wrong mode.
     """
     keeper = keeper_of(config)
     try:
@@ -67,6 +75,11 @@ def options(config: Config) -> Options:
         judge=judge,
         annex=lambda parts: Office(config, keeper, parts),
     )
+
+
+_FOR_OFFICERS: Final = ("missing", "no_sealer_fits")
+"""Slots that officers have to do with first: one waits for its ceremony, the other was sealed
+before there was an unattended sealer, and is sealed for it at the next unlock."""
 
 
 class Office(Annex):
@@ -132,9 +145,9 @@ def keeper_of(config: Config) -> Keeper:
     sections = config.lmk.slots
     slots = Slots(replaced={i: slot.replaces for i, slot in sections.items() if slot.replaces})
     tokens = {
-        lmk_id: TokenAddress(Path(place.library), place.token, Path(place.pin_file))
+        lmk_id: token_address(slot.token)
         for lmk_id, slot in sections.items()
-        if (place := slot.token) is not None
+        if slot.token is not None
     }
     files = [lmk_id for lmk_id in sections if lmk_id not in tokens]
     return Keeper(Path(config.lmk.folder), config.production, slots, files, tokens)
@@ -145,8 +158,9 @@ def _open_unattended(keeper: Keeper, section: Credential | Token) -> None:
         opened, failed = keeper.open_with(_sealer(section))
     except SealingError as error:
         raise CannotServeError(str(error)) from None
-    if failed:
-        told = ", ".join(f"{lmk_id} {why}" for lmk_id, why in failed.items())
+    wrong = {lmk_id: why for lmk_id, why in failed.items() if why not in _FOR_OFFICERS}
+    if wrong:
+        told = ", ".join(f"{lmk_id} {why}" for lmk_id, why in wrong.items())
         raise CannotServeError(say("unattended", told))
     for material in opened.values():
         keeper.load(material)
@@ -155,8 +169,12 @@ def _open_unattended(keeper: Keeper, section: Credential | Token) -> None:
 def _sealer(section: Credential | Token) -> Sealer:
     if isinstance(section, Credential):
         return CredentialSealer(credential_path(section.name))
-    address = TokenAddress(Path(section.library), section.token, Path(section.pin_file))
-    return TokenSealer(address, section.key, section.wrap)
+    return TokenSealer(token_address(section), section.key, section.wrap)
+
+
+def token_address(place: TokenPlace | Token) -> TokenAddress:
+    """Where a configured token is."""
+    return TokenAddress(Path(place.library), place.token, Path(place.pin_file))
 
 
 def _listener(

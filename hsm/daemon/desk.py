@@ -6,6 +6,7 @@ done. Passphrases take a second of work each, on purpose, and that work runs bes
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final, TypeVar
 
@@ -26,6 +27,7 @@ from hsm.sealing.errors import SealingError
 from hsm.sealing.names import folded
 from hsm.sealing.passphrase import Officer, PassphraseSealer
 from hsm.sealing.sealer import Sealer
+from hsm.sealing.token import remove_token_lmk
 
 T = TypeVar("T")
 Aside = Callable[[Callable[[], T]], Awaitable[T]]
@@ -121,10 +123,12 @@ class Desk:
             first, second = await self.proven(wiping, request.first, request.second)
             sealer = wiping.enter_context(PassphraseSealer(first, second))
             opened, failed = await self.aside(lambda: self.keeper.open_with(sealer))
-        if not opened and not self.keeper.tokens:
-            raise DeskError("nothing_opened", _listed(failed))
+            added = await self._seal_unattended(tuple(opened), sealer, (first.name, second.name))
         loaded = {lmk_id: material.check_value for lmk_id, material in opened.items()}
         loaded |= self.keeper.open_tokens()
+        failed |= {i: "token_lmk_absent" for i in self.keeper.tokens if i not in loaded}
+        if not loaded:
+            raise DeskError("nothing_opened", _listed(failed))
         details = {f"check_value_{i}": check_value for i, check_value in loaded.items()}
         try:
             self.record("lmk.unlocked", (first.name, second.name), details)
@@ -133,7 +137,7 @@ class Desk:
             raise
         for material in opened.values():
             self.keeper.load(material)
-        return {"loaded": loaded, "failed": failed}
+        return {"loaded": loaded, "failed": failed, "sealed_for": added}
 
     async def lock(self, request: ask.Lock) -> dict[str, Any]:
         """Forget every LMK. It is done even when it cannot be recorded."""
@@ -218,23 +222,32 @@ class Desk:
         return {"name": person.name, "not_sealed": failed, "resealed": resealed}
 
     async def destroy(self, request: ask.DestroyLmk) -> dict[str, Any]:
-        """Zeroise the file of an LMK; the record of it stays (norms row 21)."""
+        """Zeroise an LMK, in its file or its token; the record of it stays (norms row 21)."""
         with ExitStack() as wiping:
             first, second = await self.proven(wiping, request.first, request.second)
-        file = self.keeper.sealed().get(request.lmk_id)
-        if file is None:
-            raise KeeperError("no_file", request.lmk_id)
-        if file.check_value != request.check_value.upper():
-            raise KeeperError("other_check_value", request.lmk_id)
-        details = {"lmk": request.lmk_id, "scheme": file.scheme, "check_value": file.check_value}
+        kept = self.keeper.kept(request.lmk_id, request.check_value)
+        details = {"lmk": request.lmk_id, "scheme": kept.scheme, "check_value": kept.check_value}
         self.record("lmk.destroyed", (first.name, second.name), details)
-        found = self.keeper.destroy(request.lmk_id, request.check_value)
-        return {
-            "lmk": request.lmk_id,
-            "scheme": found.scheme,
-            "check_value": found.check_value,
-            "purge": [*self._backups, *found.sealers],
-        }
+        self.keeper.destroy(request.lmk_id, request.check_value)
+        return {**details, "purge": [*self._backups, *kept.opened_by]}
+
+    async def to_token(self, request: ask.LmkToToken) -> dict[str, Any]:
+        """Put the LMK of a sealed file into the token that its slot is configured with."""
+        with ExitStack() as wiping:
+            first, second = await self.proven(wiping, request.first, request.second)
+            sealer = wiping.enter_context(PassphraseSealer(first, second))
+            material = await self.aside(lambda: self.keeper.unsealed(request.lmk_id, sealer))
+        self.keeper.demand_room(request.lmk_id, material.scheme)
+        place = await self.aside(lambda: self.keeper.keep(material, ()))
+        check_value = material.check_value
+        details = {"lmk": request.lmk_id, "scheme": material.scheme, "check_value": check_value}
+        try:
+            self.record("lmk.put_in_token", (first.name, second.name), details)
+        except DeskError:
+            remove_token_lmk(request.lmk_id, self.keeper.tokens[request.lmk_id])
+            raise
+        self.keeper.load(material)
+        return {**details, "place": place}
 
     async def proven(
         self, wiping: ExitStack, *logins: Login, anyone: bool = False
@@ -293,6 +306,24 @@ class Desk:
 
     def _cancelled(self) -> None:
         self.authority.cancel()
+
+    async def _seal_unattended(
+        self, lmk_ids: Sequence[str], opener: Sealer, officers: tuple[str, ...]
+    ) -> dict[str, str]:
+        """Slot → the unattended sealer that opens it from now on: it was configured after the LMK
+        was sealed."""
+        added = {}
+        sealed = self.keeper.sealed()
+        for lmk_id in lmk_ids:
+            file = sealed[lmk_id]
+            for sealer in self.unattended():
+                if file is None or any(map(sealer.fits, file.content.sealers)):
+                    continue
+                name = repr(sealer).strip("<>")
+                self.record("lmk.sealed_for", officers, {"lmk": lmk_id, "sealer": name})
+                await self.aside(partial(file.add_sealer, opener, sealer))
+                added[lmk_id] = name
+        return added
 
     def _seal_for(self, first: Officer, second: Officer, new: Officer) -> dict[str, str]:
         failed = {}

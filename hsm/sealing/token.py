@@ -23,6 +23,9 @@ from hsm.sealing.token_keys import (
 from hsm.sealing.token_session import TokenAddress, TokenSession, token_errors
 from hsm.sealing.token_store import TokenHead, TokenStore
 
+TOKEN_SCHEMES: Final = ("variant", "aes-block")
+"""Styles of LMK that a token can hold."""
+
 
 class _TokenLmk:
     """What both styles share: one session, for one thread at a time. ``test`` and ``published``
@@ -121,8 +124,7 @@ class TokenBlockLmk(_TokenLmk):
 def provision(material: LmkMaterial, address: TokenAddress) -> None:
     """Put a live LMK into the token, then open it once. TokenError: a test LMK, a scheme a token
     is not used for, weak keys, or an LMK of this id that is there already."""
-    if material.test or material.published:
-        raise TokenError("token_live_only")
+    demand_suited(material.scheme, test=material.test or material.published)
     keys = working_keys(material)
     check_values = {label: check_value(label, key) for label, key in keys.items()}
     head = TokenHead(
@@ -138,6 +140,20 @@ def provision(material: LmkMaterial, address: TokenAddress) -> None:
             raise TokenError("token_lmk_exists", address.token, material.lmk_id)
         store.write(head, keys)
     open_token_lmk(material.lmk_id, address).close()
+
+
+def demand_suited(scheme: str, *, test: bool) -> None:
+    """TokenError: tokens are not used for an LMK like this; known before any of it is typed."""
+    if test:
+        raise TokenError("token_live_only")
+    if scheme not in TOKEN_SCHEMES:
+        raise TokenError("token_scheme", scheme)
+
+
+def token_head(lmk_id: str, address: TokenAddress) -> TokenHead | None:
+    """What the token says of the LMK it holds under this id, None: it holds none. TokenError."""
+    with TokenSession(address) as session, token_errors(f"token {address.token}, LMK {lmk_id}"):
+        return TokenStore(session, lmk_id).head()
 
 
 def open_token_lmk(lmk_id: str, address: TokenAddress) -> TokenVariantLmk | TokenBlockLmk:

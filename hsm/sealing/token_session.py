@@ -73,13 +73,18 @@ class TokenSession:
 
 @contextmanager
 def token_errors(doing: str) -> Iterator[None]:
-    """The library's errors as TokenError: ``doing`` and the error's name, nothing of its text."""
+    """The library's errors as TokenError: ``doing`` and the error's name, nothing of its text.
+
+    One thread at a time: the library is started without locks of its own, and officers' work runs
+    beside the reactor that has the token wrap keys.
+    """
     from pkcs11.exceptions import PKCS11Error
 
-    try:
-        yield
-    except PKCS11Error as error:
-        raise TokenError("token_error", doing, type(error).__name__) from None
+    with _lock:
+        try:
+            yield
+        except PKCS11Error as error:
+            raise TokenError("token_error", doing, type(error).__name__) from None
 
 
 @dataclass(slots=True)
@@ -90,7 +95,7 @@ class _Login:
 
 _Place = tuple[Path, str]
 _logins: Final[dict[_Place, _Login]] = {}
-_lock: Final = threading.Lock()
+_lock: Final = threading.RLock()
 
 
 def _leave(place: _Place) -> None:
