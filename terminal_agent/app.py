@@ -63,7 +63,7 @@ class Agent:
             self.journal,
             reader=drivers.card_reader(config.devices.card_reader, reactor),
             pad=self.pad,
-            printer=drivers.printer(config.devices.printer),
+            printer=drivers.printer(config.devices.printer, reactor),
             now_ms=clock.now_ms,
             today=today,
         )

@@ -1,41 +1,107 @@
-"""Drivers by role and name; a driver's module is imported only when it is configured."""
+"""Drivers by role and name; a driver's module is imported only when it is configured.
 
+A driver is a function of ``(device, reactor)`` in :data:`DRIVERS`. Its options are a msgspec Struct
+that refuses what it does not know. Serial drivers are started here and then live by themselves.
+"""
+
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
+
+import msgspec
+from msgspec import Struct
 
 from terminal_agent.config import ConfigError, Device
 from terminal_agent.devices.interfaces import CardReader, PinPad, Printer
 from terminal_agent.devices.waiting import Waiting
 
+Options = TypeVar("Options", bound=Struct)
+Factory = Callable[[Device, Any], Any]
+
+
+def build(role: str, device: Device, reactor: Any) -> Any:
+    """The driver of a role. Raises ConfigError."""
+    drivers = DRIVERS.get(role, {})
+    if device.driver not in drivers:
+        known = ", ".join(drivers) or "none"
+        raise ConfigError(f"devices.{role}.driver: no driver {device.driver}; there are {known}")
+    try:
+        return drivers[device.driver](device, reactor)
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"devices.{role}.options: {error}") from None
+
 
 def card_reader(device: Device, reactor: Any) -> CardReader:
-    """``simulator``: option ``cards`` (a YAML file). Raises ConfigError."""
-    if device.driver == "simulator":
-        from terminal_agent.devices.card_simulator import SimulatedCardReader
-
-        return SimulatedCardReader(_path(device, "cards"), Waiting(reactor))
-    raise ConfigError(f"devices.card_reader.driver: no driver {device.driver}")
+    """The card reader. Raises ConfigError."""
+    return cast(CardReader, build("card_reader", device, reactor))
 
 
 def pin_pad(device: Device, reactor: Any) -> PinPad:
-    """``simulator``: option ``key_file`` (the pad's key, hex). Raises ConfigError."""
-    if device.driver == "simulator":
-        from terminal_agent.devices.pad_simulator import SimulatedPinPad
-
-        return cast(PinPad, SimulatedPinPad(_path(device, "key_file"), Waiting(reactor)))
-    raise ConfigError(f"devices.pin_pad.driver: no driver {device.driver}")
+    """The PIN pad. Raises ConfigError."""
+    return cast(PinPad, build("pin_pad", device, reactor))
 
 
-def printer(device: Device) -> Printer:
-    """``simulator``: option ``folder``. Raises ConfigError."""
-    if device.driver == "simulator":
-        from terminal_agent.devices.printer_simulator import SimulatedPrinter
+def printer(device: Device, reactor: Any) -> Printer:
+    """The receipt printer. Raises ConfigError."""
+    return cast(Printer, build("printer", device, reactor))
 
-        return SimulatedPrinter(_path(device, "folder"))
-    raise ConfigError(f"devices.printer.driver: no driver {device.driver}")
+
+def options_of(device: Device, kind: type[Options]) -> Options:
+    """A driver's options by its schema. Raises ConfigError."""
+    try:
+        return msgspec.convert(device.options, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _path(device: Device, option: str) -> Path:
     if option not in device.options:
-        raise ConfigError(f"devices: driver {device.driver} needs the option {option}")
+        raise ConfigError(f"driver {device.driver} needs the option {option}")
     return Path(device.options[option])
+
+
+def _simulated_reader(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.card_simulator import SimulatedCardReader
+
+    return SimulatedCardReader(_path(device, "cards"), Waiting(reactor))
+
+
+def _simulated_pad(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.pad_simulator import SimulatedPinPad
+
+    return SimulatedPinPad(_path(device, "key_file"), Waiting(reactor))
+
+
+def _simulated_printer(device: Device, _reactor: Any) -> Any:
+    from terminal_agent.devices.printer_simulator import SimulatedPrinter
+
+    return SimulatedPrinter(_path(device, "folder"))
+
+
+def _started(driver: Any) -> Any:
+    driver.start()
+    return driver
+
+
+def _zt598(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.zt598 import Zt598, Zt598Options
+
+    return _started(Zt598(options_of(device, Zt598Options), reactor))
+
+
+def _zt598_emulator(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.zt598_emulator import EmulatedOptions, EmulatedZt598
+
+    return _started(EmulatedZt598(options_of(device, EmulatedOptions), reactor))
+
+
+DRIVERS: dict[str, dict[str, Factory]] = {
+    "card_reader": {"simulator": _simulated_reader},
+    "pin_pad": {
+        "simulator": _simulated_pad,
+        "zt598": _zt598,
+        "zt598-emulator": _zt598_emulator,
+    },
+    "printer": {"simulator": _simulated_printer},
+}
+"""Role → driver → how it is made."""

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from terminal_agent.protocol import Chip, Pan, PinBlock, Track2
+from terminal_agent.protocol import Chip, Opaque, Pan, PinBlock, Track2
 
 
 class Completion(StrEnum):
@@ -26,7 +26,21 @@ class Completion(StrEnum):
     USER_ERROR = "userError"
     FRAUD_ATTEMPT = "fraudAttempt"
     SEQUENCE_ERROR = "sequenceError"
+    INVALID_DATA = "invalidData"
+    AUTHORISATION_REQUIRED = "authorisationRequired"
     UNSUPPORTED_COMMAND = "unsupportedCommand"
+
+
+class State(StrEnum):
+    """What ``Common.Status`` says of a device as a whole; printers add their paper's words."""
+
+    ONLINE = "online"
+    STARTING = "starting"
+    NO_DEVICE = "noDevice"
+    """Nobody answers at its port: unplugged, silent, or never there."""
+    HARDWARE_ERROR = "hardwareError"
+    FRAUD_ATTEMPT = "fraudAttempt"
+    """Opened or taken off: a custodian has to look at it."""
 
 
 class DeviceError(Exception):
@@ -38,11 +52,13 @@ class DeviceError(Exception):
 
 
 class DeviceEvent(Struct, frozen=True, kw_only=True):
-    """Something happened at a device: ``CardReader.MediaInsertedEvent``, ``Keyboard.KeyEvent`` …"""
+    """Something happened at a device: ``CardReader.MediaInsertedEvent``, ``Keyboard.KeyEvent``,
+    ``Common.StatusChangedEvent`` …"""
 
     name: str
     detail: str = ""
-    """Never a digit of a PIN: a key event shows ``*``, ``enter``, ``clear`` or ``cancel``."""
+    """Never a digit of a PIN: a key event shows ``*``, ``enter``, ``clear``, ``backspace`` or
+    ``cancel``."""
 
 
 Watcher = Callable[[DeviceEvent], None]
@@ -109,6 +125,67 @@ class PinPad(Device, Protocol):
     async def get_pin_block(self, pan: Pan) -> PinBlock:
         """The typed PIN as ISO format 0 under the pad's key; the pad then forgets it.
         Raises DeviceError (sequenceError: nothing was typed)."""
+        ...
+
+
+class KeyUse(StrEnum):
+    """What a key in the pad is for."""
+
+    MASTER = "master"
+    PIN = "pin"
+    MAC = "mac"
+    DATA = "data"
+
+
+class KeyedPinPad(PinPad, Protocol):
+    """KeyManagement and Crypto of a real pad. Clear keys never come here: a master key is loaded
+    at the pad by custodians, everything else arrives as a cryptogram under it."""
+
+    async def import_key(self, use: KeyUse, cryptogram: str, check_value: str) -> None:
+        """Load a working key: hex under the pad's master key, and its check value (6 to 16 hex),
+        which the pad's own must equal. Raises DeviceError (invalidData: it does not; the key is
+        then not used)."""
+        ...
+
+    async def generate_authentication(self, data: bytes) -> bytes:
+        """The MAC of ``data`` under the pad's MAC key, 8 bytes. Raises DeviceError."""
+        ...
+
+
+class IdentityCard(Struct, frozen=True, kw_only=True):
+    """What a resident's ID card says (GA 450): personal data, shown by no ``repr``."""
+
+    name: Opaque
+    number: Opaque
+    sex: str
+    nation: str
+    birth: str
+    """YYYYMMDD"""
+    address: Opaque
+    issuer: str
+    valid_from: str
+    valid_to: str
+    """YYYYMMDD or 长期"""
+    photo: bytes
+    """The encoded picture, 1024 bytes; only the maker's library can draw it."""
+
+    def __repr__(self) -> str:
+        return "<identity card>"
+
+
+class IdReader(Device, Protocol):
+    """CardReader for ID cards (二代证)."""
+
+    async def read_identity(self, timeout_ms: int) -> IdentityCard:
+        """Wait for a card and read it. Raises DeviceError."""
+        ...
+
+
+class Scanner(Device, Protocol):
+    """BarcodeReader."""
+
+    async def read(self, timeout_ms: int) -> Opaque:
+        """The next code: a payment code is as good as money, hence hidden. Raises DeviceError."""
         ...
 
 

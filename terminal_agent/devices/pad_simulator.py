@@ -9,8 +9,8 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 
 from hsm.primitives import account12, check_value, ecb_encrypt, pin_block_0
-from terminal_agent.config import ConfigError
 from terminal_agent.devices.interfaces import Completion, DeviceError, DeviceEvent, Watcher
+from terminal_agent.devices.key_file import key_from
 from terminal_agent.devices.waiting import Waiting
 from terminal_agent.protocol import Opaque, Pan, PinBlock
 
@@ -19,12 +19,7 @@ class SimulatedPinPad:
     """One pad with one working key."""
 
     def __init__(self, key_file: Path, waiting: Waiting) -> None:
-        try:
-            self._key = bytes.fromhex(key_file.read_text("ascii").strip())
-        except ValueError:
-            raise ConfigError(f"{key_file}: not a key in hexadecimal") from None
-        if len(self._key) not in (16, 24):
-            raise ConfigError(f"{key_file}: a pad's key has 16 or 24 bytes")
+        self._key = key_from(key_file)
         self._waiting = waiting
         self._typed: Opaque | None = None
         self._wanted: Deferred[None] | None = None

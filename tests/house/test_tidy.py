@@ -21,6 +21,7 @@ BOUNDARIES = {
     "channels/iso8583/channel.py": "the port promises that prepare and exchange raise nothing",
     "channels/iso8583/stans.py": "whoever waits for a STAN must hear of whatever went wrong",
     "switch/store/threads.py": "nobody above a thread would ever hear of its defect (I4)",
+    "terminal_agent/devices/serial_device.py": "an exception would close the port (Twisted)",
     "hsm/processor.py": "a fault answers 41, and its text might hold key material",
 }
 """Modules that may catch every exception, each with the reason; no other may."""

@@ -107,7 +107,7 @@ def test_unknown_drivers_and_bad_files_are_configuration_errors(tmp_path: Path) 
     for choose in (
         lambda: drivers.card_reader(Device(driver="none"), Clock()),
         lambda: drivers.pin_pad(Device(driver="none"), Clock()),
-        lambda: drivers.printer(Device(driver="none")),
+        lambda: drivers.printer(Device(driver="none"), Clock()),
         lambda: drivers.card_reader(Device(driver="simulator"), Clock()),
     ):
         with pytest.raises(ConfigError):
