@@ -33,13 +33,12 @@ is_fresh() {
     return 1
 }
 
-# A fresh Debian has a Python that cannot make environments; unshare lets root start PostgreSQL;
-# softhsm2 is the PKCS#11 token of the tests.
+# A fresh Debian has a Python that cannot make environments; unshare lets root start PostgreSQL.
 install_debian_packages() {
     local kind=$1 missing=()
     find_python || missing+=(python3 python3-venv)
     command -v unshare >/dev/null || missing+=(util-linux)
-    [ "$kind" = run ] || command -v softhsm2-util >/dev/null || missing+=(softhsm2)
+    [ "$kind" = run ] || missing_for_tests
     [ ${#missing[@]} -eq 0 ] && return
     if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
         fail "please install first: ${missing[*]} (Debian's names; Python 3.11 or newer)"
@@ -49,6 +48,22 @@ install_debian_packages() {
         --no-install-recommends "${missing[@]}"; } >"$root/var/apt.log" 2>&1 ||
         { tail -n 20 "$root/var/apt.log" >&2; fail "apt-get failed (var/apt.log)"; }
     find_python || fail "python3 is older than 3.11, or cannot make environments"
+}
+
+# Adds to `missing`: the PKCS#11 token of the tests; pcscd with a virtual reader, and what it takes
+# to build pyscard, which comes as source only.
+missing_for_tests() {
+    command -v softhsm2-util >/dev/null || missing+=(softhsm2)
+    [ -x /usr/sbin/pcscd ] || missing+=(pcscd libpcsclite1)
+    [ -e /usr/lib/pcsc/drivers/serial/libifdvpcd.so ] || missing+=(vsmartcard-vpcd)
+    command -v pcsc_scan >/dev/null || missing+=(pcsc-tools)
+    [ -e /usr/include/PCSC/winscard.h ] || missing+=(libpcsclite-dev)
+    command -v swig >/dev/null || missing+=(swig)
+    command -v gcc >/dev/null && [ -e /usr/include/stdio.h ] || missing+=(gcc libc6-dev)
+    command -v pkg-config >/dev/null || missing+=(pkg-config)
+    find_python && "$python" -c 'import os, sys, sysconfig
+sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' ||
+        missing+=(python3-dev)
 }
 
 # The distribution's own Python first: a distribution builds it with profile-guided optimisation,
@@ -70,13 +85,14 @@ make_venv() {
 }
 
 install_packages() {
-    local kind=$1 target="$root" began=$SECONDS log="$root/var/pip-$1.log"
-    [ "$kind" = test ] && target="$root[test]"
+    local kind=$1 target="$root" began=$SECONDS log="$root/var/pip-$1.log" source=()
+    [ "$kind" = test ] && target="$root[test]" source=(--no-binary=pyscard)
     say "installing packages for $kind (first time: downloads, a minute or so)"
-    # Binary packages only: no compiler is needed, and none is tried behind the user's back.
+    # Binary packages only: no compiler is needed, and none is tried behind the user's back. The
+    # tests alone build one, pyscard.
     PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore \
-        "$root/.venv/bin/python" -m pip install --only-binary=:all: --progress-bar off \
-        --editable "$target" 2>&1 | tee "$log" | show_progress ||
+        "$root/.venv/bin/python" -m pip install --only-binary=:all: "${source[@]}" \
+        --progress-bar off --editable "$target" 2>&1 | tee "$log" | show_progress ||
         { tail -n 20 "$log" >&2; fail "pip failed ($log)"; }
     say "packages are ready ($((SECONDS - began)) s)"
 }
