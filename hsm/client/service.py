@@ -116,7 +116,8 @@ class HostCommandService:
 
     async def import_key(self, key_type: str, zmk: str, cryptogram: str) -> tuple[str, str]:
         """A6, stored under the ZMK's LMK in the variant scheme of the key's length, or as a key
-        block where the ZMK is one (then only a TR-31 block can say what the key may do)."""
+        block where the ZMK is one: it may do what its type says, or, if it came in a TR-31 block,
+        what that block says."""
         self._ring.require_valid(zmk)
         wrapping = self._hold("A6", zmk)
         received = self._hold("A6", cryptogram).key
@@ -129,19 +130,33 @@ class HostCommandService:
             "key_zmk": received,
             "scheme_lmk": "S" if blocks else _variant_scheme(received),
         }
-        answer = await self._ask(layouts.A6, values)
+        tail = None
+        if blocks and not received.in_block:
+            algorithm = _ALGORITHMS[len(received.body) // 2]
+            tail = Tail(wrapping.lmk_id, attributes=_attributes("A6", key_type, algorithm))
+        answer = await self._ask(layouts.A6, values, tail)
         return join_held(str(answer["key_lmk"]), wrapping.lmk_id), str(answer["check_value"])
 
     async def generate_key(self, key_type: str, scheme: str, lmk_id: str) -> tuple[str, str]:
-        """A0, mode 0. Under a key-block LMK (scheme S) a double-length key of this type."""
-        attributes = _ATTRIBUTES.get(key_type) if scheme == "S" else None
-        if scheme == "S" and attributes is None:
-            raise KeyServiceError("A0", "28", f"no key block is known for type {key_type}")
+        """A0, mode 0. Scheme S is a key block of a double-length key; under an LMK that keeps
+        blocks only (it answers 26) schemes U and T become blocks of their length."""
+        try:
+            return await self._generate(key_type, scheme, lmk_id, "T2")
+        except KeyServiceError as refused:
+            if refused.code != _WRONG_SCHEME or scheme not in _LENGTHS:
+                raise
+        return await self._generate(key_type, "S", lmk_id, _LENGTHS[scheme])
+
+    async def _generate(
+        self, key_type: str, scheme: str, lmk_id: str, algorithm: str
+    ) -> tuple[str, str]:
+        blocks = scheme == "S"
         values: Values = {
             "mode": "0",
-            "key_type": _IN_BLOCK if scheme == "S" else key_type,
+            "key_type": _IN_BLOCK if blocks else key_type,
             "scheme_lmk": scheme,
         }
+        attributes = _attributes("A0", key_type, algorithm) if blocks else None
         tail = Tail(lmk_id or self._lmk_id, attributes=attributes)
         answer = await self._ask(layouts.A0, values, tail)
         return join_held(str(answer["key_lmk"]), lmk_id), str(answer["check_value"])
@@ -277,16 +292,34 @@ class HostCommandService:
 
 _KEY_FIELDS: Final = ("key", "tpk", "zpk", "zmk")
 
+_ALGORITHMS: Final = {8: "T1", 16: "T2", 24: "T3"}
+"""Bytes of a DES key → its algorithm in ``#`` attributes."""
+_LENGTHS: Final = {"U": "T2", "T": "T3"}
+_WRONG_SCHEME: Final = "26"
+
 _ATTRIBUTES: Final = {
-    "000": Attributes("K0", "T2", "N", "00", "N"),
-    "001": Attributes("P0", "T2", "N", "00", "E"),
-    "002": Attributes("P0", "T2", "N", "00", "E"),
-    "003": Attributes("M3", "T2", "N", "00", "E"),
-    "008": Attributes("M3", "T2", "N", "00", "E"),
-    "00B": Attributes("D0", "T2", "N", "00", "N"),
+    "000": ("K0", "N"),
+    "001": ("P0", "E"),
+    "002": ("P0", "E"),
+    "003": ("M3", "E"),
+    "008": ("M3", "E"),
+    "009": ("B0", "E"),
+    "00A": ("D0", "E"),
+    "00B": ("D0", "N"),
+    "402": ("C0", "E"),
+    "70D": ("P0", "E"),
+    "80D": ("K0", "N"),
 }
-"""What a key block made by A0 says of a key of this type: usage, algorithm, mode, exportability.
-Master and vault keys stay at home."""
+"""What a key block says of a key of this type: usage and exportability; any mode of use. Master
+and vault keys stay at home."""
+
+
+def _attributes(command: str, key_type: str, algorithm: str) -> Attributes:
+    """Of a new key block. KeyServiceError 28: no usage is known for this type."""
+    usage, export = _ATTRIBUTES.get(key_type, ("", ""))
+    if not usage:
+        raise KeyServiceError(command, "28", f"no key block is known for type {key_type}")
+    return Attributes(usage, algorithm, "N", "00", export)
 
 
 def _typed(key: Cryptogram, key_type: str) -> Values:
