@@ -232,7 +232,7 @@ class Kiosk:
         data = await self._reader.read_raw_data(timeout_ms)
         if wish.pin is not None or known is not None:
             fingers.type(wish.pin or known)
-        await self._pad.pin_entry(PIN_DIGITS_MIN, PIN_DIGITS_MAX, timeout_ms)
+        await self._pad.pin_entry(PIN_DIGITS_MIN, PIN_DIGITS_MAX, timeout_ms, data.pan)
         block = await self._pad.get_pin_block(data.pan)
         return card_with(data, block)
 

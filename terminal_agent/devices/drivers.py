@@ -95,12 +95,33 @@ def _zt598_emulator(device: Device, reactor: Any) -> Any:
     return _started(EmulatedZt598(options_of(device, EmulatedOptions), reactor))
 
 
+def _pcsc(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.pcsc_reader import PcscReader, read_options
+    from terminal_agent.devices.pcsc_service import PcscService
+
+    return _started(PcscReader(read_options(device.options), reactor, PcscService()))
+
+
+def _visa(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.visa_pad import VisaPad, VisaPadOptions
+
+    return _started(VisaPad(options_of(device, VisaPadOptions), reactor))
+
+
+def _visa_emulator(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.visa_pad_emulator import EmulatedVisaOptions, EmulatedVisaPad
+
+    return _started(EmulatedVisaPad(options_of(device, EmulatedVisaOptions), reactor))
+
+
 DRIVERS: dict[str, dict[str, Factory]] = {
-    "card_reader": {"simulator": _simulated_reader},
+    "card_reader": {"simulator": _simulated_reader, "pcsc": _pcsc},
     "pin_pad": {
         "simulator": _simulated_pad,
         "zt598": _zt598,
         "zt598-emulator": _zt598_emulator,
+        "visa": _visa,
+        "visa-emulator": _visa_emulator,
     },
     "printer": {"simulator": _simulated_printer},
 }

@@ -118,8 +118,11 @@ class CardReader(Device, Protocol):
 class PinPad(Device, Protocol):
     """Keyboard, PinPad and KeyManagement. No method returns a clear PIN or key."""
 
-    async def pin_entry(self, minimum: int, maximum: int, timeout_ms: int) -> int:
-        """Let the patient type: the number of digits. Raises DeviceError."""
+    async def pin_entry(
+        self, minimum: int, maximum: int, timeout_ms: int, pan: Pan | None = None
+    ) -> int:
+        """Let the patient type: the number of digits. ``pan`` is for pads that encrypt as soon as
+        the PIN is confirmed; they take no other afterwards. Raises DeviceError."""
         ...
 
     async def get_pin_block(self, pan: Pan) -> PinBlock:

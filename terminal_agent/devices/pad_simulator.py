@@ -41,7 +41,9 @@ class SimulatedPinPad:
             wanted, self._wanted = self._wanted, None
             wanted.callback(None)
 
-    async def pin_entry(self, minimum: int, maximum: int, timeout_ms: int) -> int:
+    async def pin_entry(
+        self, minimum: int, maximum: int, timeout_ms: int, pan: Pan | None = None
+    ) -> int:
         """Digits typed already count, as they do in a real pad's buffer."""
         if self._typed is None:
             self._wanted = self._waiting.until(timeout_ms, "no PIN typed")

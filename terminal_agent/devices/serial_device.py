@@ -207,23 +207,30 @@ class SerialDevice:
     async def _ask(self, data: bytes, timeout_ms: int = 0) -> Any:
         """Send, and wait for what :meth:`_answered` brings. Silence drops the line. Raises
         DeviceError(deviceNotReady)."""
-        if self._port is None:
-            raise DeviceError(Completion.DEVICE_NOT_READY, self._state)
-        assert self._answer is None, "one exchange at a time"
         self._forget()
-        answer = self._waiting.until(timeout_ms or self._options.answer_timeout_ms, "silent")
-        self._answer = answer
-        self._port.write(data)
+        answer = self._hear(timeout_ms or self._options.answer_timeout_ms)
+        self._send(data)
         try:
             return await answer
         except DeviceError as error:
-            if error.completion is Completion.TIME_OUT:
-                self._answer = None
-                self._drop("silent")
-                raise DeviceError(Completion.DEVICE_NOT_READY, "no answer") from None
-            raise
-        finally:
+            if error.completion is not Completion.TIME_OUT:
+                raise
+            self._drop("silent")
+            raise DeviceError(Completion.DEVICE_NOT_READY, "no answer") from None
+
+    def _hear(self, timeout_ms: int) -> "Deferred[Any]":
+        """What :meth:`_answered` brings next. Fails with DeviceError, timeOut included: then the
+        line stays open, for a person may have been slow."""
+        if self._port is None:
+            raise DeviceError(Completion.DEVICE_NOT_READY, self._state)
+        assert self._answer is None, "one exchange at a time"
+
+        def heard(result: Any) -> Any:
             self._answer = None
+            return result
+
+        self._answer = self._waiting.until(timeout_ms, "silent")
+        return self._answer.addBoth(heard)
 
     def _send(self, data: bytes) -> None:
         """Send what nobody answers."""
@@ -296,15 +303,18 @@ class SerialDevice:
         self._forget()
 
     def _fail(self, reason: str) -> None:
-        error = DeviceError(Completion.DEVICE_NOT_READY, reason)
-        waiting, self._answer = self._answer, None
-        if waiting is not None:
-            waiting.errback(error)
-        self._unplugged(error)
+        self._give_up(Completion.DEVICE_NOT_READY, reason)
+        self._unplugged(DeviceError(Completion.DEVICE_NOT_READY, reason))
 
     def _garbled(self, kind: str) -> None:
         _log.error("device_bytes_failed", role=self.role, port=self._options.port, kind=kind)
         self._forget()
+
+    def _give_up(self, completion: Completion, text: str) -> None:
+        """End what :meth:`_hear` waits for."""
+        waiting, self._answer = self._answer, None
+        if waiting is not None:
+            waiting.errback(DeviceError(completion, text))
 
     def _later(self, wait_ms: int, do: Callable[[], None]) -> None:
         if self._timer is not None and self._timer.active():

@@ -106,7 +106,9 @@ class Zt598(SerialDevice):
 
     # ---- Keyboard --------------------------------------------------------------------------------
 
-    async def pin_entry(self, minimum: int, maximum: int, timeout_ms: int) -> int:
+    async def pin_entry(
+        self, minimum: int, maximum: int, timeout_ms: int, pan: Pan | None = None
+    ) -> int:
         """See PinPad."""
         async with self._turn_of_mine():
             self._pin_waits = True
