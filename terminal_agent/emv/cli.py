@@ -70,8 +70,9 @@ def _language() -> str:
 def _run(args: argparse.Namespace) -> int:
     if not 1 <= args.amount <= _AMOUNT_FEN_MAX:
         raise SystemExit(f"--amount must be 1 to {_AMOUNT_FEN_MAX} fen")
-    if len(args.merchant) != 15 or len(args.terminal) != 8:
-        raise SystemExit("--merchant has 15 characters, --terminal 8")
+    for option, text, length in (("merchant", args.merchant, 15), ("terminal", args.terminal, 8)):
+        if len(text) != length or not text.isascii():
+            raise SystemExit(f"--{option} has {length} ASCII characters")
     try:
         profile = load_profile(args.profile)
         card, style = _card(args)

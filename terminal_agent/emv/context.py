@@ -5,6 +5,7 @@ from typing import Final
 from terminal_agent.emv import apdu
 from terminal_agent.emv.actions import EmvPayment, Flow, Send, Step, Stop
 from terminal_agent.emv.profile import Profile, Terminal
+from terminal_agent.emv.tags import fits
 from terminal_agent.emv.tlv import encode
 from terminal_agent.protocol import Chip
 
@@ -101,11 +102,11 @@ class Context:
 
 
 def _own(profile: Profile, terminal: Terminal, payment: EmvPayment) -> dict[str, bytes]:
+    """The terminal's data objects. Raises ValueError for one that does not fit its format."""
     own = {tag: bytes.fromhex(value) for tag, value in profile.objects.items()}
     own.update(
         {
             "9F02": _bcd(payment.amount_fen, 12),
-            "81": payment.amount_fen.to_bytes(8, "big")[-4:],
             "9A": bytes.fromhex(payment.date),
             "9F03": bytes(6),
             "9F04": bytes(4),
@@ -118,6 +119,11 @@ def _own(profile: Profile, terminal: Terminal, payment: EmvPayment) -> dict[str,
             "9F4E": terminal.merchant_name.encode("gb18030"),
         }
     )
+    if payment.amount_fen < 1 << 32:
+        own["81"] = payment.amount_fen.to_bytes(4, "big")
+    for tag, value in own.items():
+        if not fits(tag, value):
+            raise ValueError(f"{tag} does not fit its format")
     return own
 
 

@@ -58,7 +58,6 @@ def select(context: Context, candidate: Candidate) -> Flow[bool]:
     fci = _fci(answer) if answer.sw == apdu.OK else None
     if fci is None:
         return False
-    context.forget_application()
     for item in walk((fci,)):
         context.card.setdefault(item.tag, item.value)
     context.own["9F06"] = candidate.application.name
@@ -122,7 +121,7 @@ def _by_list(context: Context) -> Flow[list[Candidate]]:
         following = False
         for _ in range(limit):
             answer = yield from context.say(apdu.select(application.name, following))
-            if answer.sw == apdu.BLOCKED_CARD:
+            if answer.sw == apdu.BLOCKED_CARD and not following:
                 raise Stop("card_blocked")
             fci = _fci(answer)
             name = find(fci.children, "84") if fci else None

@@ -11,6 +11,7 @@ from terminal_agent.devices.card_crypto import AC_INPUT, CardKeys
 from terminal_agent.devices.virtual_card import PRESETS, TEST_KEYS, Habits, VirtualCard
 from terminal_agent.devices.virtual_issuer import IssuerHabits, VirtualIssuer
 from terminal_agent.emv.actions import EndKind, HostAnswer, PinNeeded, PinOutcome, Send, Verdict
+from terminal_agent.emv.apdu import Style
 from terminal_agent.emv.kernel import Kernel, SequenceError
 from terminal_agent.emv.profile import load_profile
 from terminal_agent.emv.tlv import encode
@@ -43,6 +44,16 @@ def test_every_virtual_card_pays(name: str) -> None:
     assert made.end.label == PRESETS[name].label
     assert made.step("issuer_authentication") == "9000"
     assert made.step("second_ac") == "TC TC"
+
+
+def test_a_card_over_t0_is_spoken_to_in_its_style() -> None:
+    """No Le behind data; answers fetched by GET RESPONSE, records by the right length."""
+    made = virtual("t0", style=Style.T0)
+
+    assert made.end.kind is EndKind.APPROVED
+    assert made.sent("00A4")[0].endswith("4444463031")
+    assert made.sent("00C0")
+    assert len(made.sent("00B2")) > len(virtual("debit").sent("00B2"))
 
 
 def test_field_55_has_the_profiles_order_and_the_payments_data() -> None:
@@ -255,6 +266,8 @@ def test_an_answer_that_echoes_the_request_gives_only_issuer_data() -> None:
     echoed = bytes.fromhex("9F0206000000000001" + "8A023030" + "910A" + "11" * 8 + "3030")
     answer = HostAnswer.read(Verdict.APPROVED, "00", echoed)
     assert (answer.code, answer.authentication[:1], answer.scripts) == (b"00", b"\x11", ())
+
+    assert HostAnswer.read(Verdict.APPROVED, "10", echoed).code == b"00", "the issuer's own 8A"
 
     broken = HostAnswer.read(Verdict.APPROVED, "00", b"\x91\xff")
     assert broken.unreadable

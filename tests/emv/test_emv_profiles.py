@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from terminal_agent.config import ConfigError
@@ -119,3 +120,18 @@ assert not heavy, heavy
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
     )
     assert run.returncode == 0, run.stderr
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"merchant_number": "1"},
+        {"terminal_number": "123456789"},
+        {"interface_serial": ""},
+        {"merchant_name": "x" * 41},
+    ],
+)
+def test_a_terminal_that_does_not_fit_is_refused(changed: dict[str, str]) -> None:
+    """Before the card is asked for anything: a cut merchant number would pay somebody else."""
+    with pytest.raises(ValueError, match="does not fit"):
+        Context(CUP, msgspec.structs.replace(TERMINAL, **changed), PAYMENT, Style.T1)

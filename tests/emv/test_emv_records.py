@@ -128,6 +128,8 @@ def test_records_of_the_issuers_own_files_are_left_alone() -> None:
         ({"_5F24": "261121"}, "80400480"),
         ({"_5F24": "261122"}, "80000480"),
         ({"_5F24": "991231"}, "80400480"),
+        ({"_5F24": "501231"}, "80400480"),
+        ({"_5F24": "491231"}, "80000480"),
         ({"_5F25": "261123"}, "80200480"),
         ({"_5F25": "261122"}, "80000480"),
         ({"_9F08": "0020"}, "80800480"),
@@ -249,6 +251,7 @@ def test_the_floor_limit_is_the_profiles(floor: int | None, byte4: str) -> None:
     [
         ("0004", "0001", "8000048000"),
         ("0005", "0001", "800004C000"),
+        ("0006", "0001", "800004C000"),
         ("0007", "0001", "800004E000"),
         ("0002", "0000", "8008048000"),
         ("0001", "0001", "800004E000"),
@@ -291,3 +294,17 @@ def test_a_missing_certificate_is_undone(answer: str) -> None:
 
     assert made.end.kind is EndKind.DECLINED
     assert made.end.reversal_needed
+
+
+def test_card_data_never_overrides_the_terminals() -> None:
+    """A record with an amount, a country and a result of its own changes nothing."""
+    made = run(built(_9F02="000000000001", _9F1A="0840", _95="0000000000"))
+    sent = made.field55()
+    assert (sent["9F02"], sent["9F1A"], sent["95"]) == ("000000012345", "0156", "8000048000")
+
+
+def test_what_a_card_does_not_give_is_left_out_of_field_55() -> None:
+    """No issuer application data: no empty 9F10."""
+    made = run(built((ARQC, "800B80" + "0007" + "1122334455667788" + "9000")))
+    assert "9F10" not in made.field55()
+    assert made.field55()["9F26"] == "1122334455667788"

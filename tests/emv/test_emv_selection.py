@@ -121,6 +121,7 @@ def test_a_blocked_application_is_no_candidate() -> None:
     """6283 at its SELECT; another one is used."""
     blocked = application(AID)[:-4] + "6283"
     made = run(built((select(AID), blocked), (select(CREDIT), application(CREDIT))))
+    assert made.step("list_candidates") == "1"
     assert made.end.aid == CREDIT
 
 
@@ -252,3 +253,52 @@ def test_pin_entry_names_the_account_and_the_amount() -> None:
     assert "6200" not in repr(action)
     end = kernel.pin(PinOutcome.CANCELLED)
     assert end.kind is EndKind.CANCELLED  # type: ignore[union-attr]
+
+
+def test_an_application_without_priority_comes_last() -> None:
+    """EMV book 1, 12.4: those with one first, in its order."""
+    listed = directory(entry(AID, "PLAIN"), entry(CREDIT, "LAST", "0F"), entry(LONG, "FIRST", "01"))
+    _, action = begun(built(*listed, *moved()))
+    assert action == ChoiceNeeded(("FIRST", "LAST", "PLAIN"))
+
+
+def test_a_card_that_cannot_do_next_is_not_blocked() -> None:
+    """6A81 to P2 = 02 only means that there is no next one."""
+    following = f"00A40402{len(AID) // 2:02X}{AID}"
+    made = run(
+        built(
+            (select(AID), application(LONG)),
+            (following, "6A81"),
+            (select(LONG), application(LONG)),
+        )
+    )
+    assert made.end.aid == LONG
+
+
+def test_nothing_of_an_application_that_refused_is_left() -> None:
+    """The first one's PDOL does not fill the second one's command."""
+    card = built(
+        *directory(entry(CREDIT, "CREDIT", "01"), entry(AID, "DEBIT", "02")),
+        *moved((select(CREDIT), application(CREDIT, tlv("9F38", "9F0206")))),
+        ("80A80000088306", "6985"),
+    )
+    made = run(card)
+    assert made.sent("80A8")[1] == "80A8000002830000"
+    assert made.end.aid == AID
+
+
+@pytest.mark.parametrize("wanted", [ChoiceNeeded, PinNeeded])
+def test_a_card_pulled_while_the_holder_is_asked(wanted: type) -> None:
+    """At the choice or at the pad: nothing happened."""
+    kernel, action = begun(built(*two()), cardholder_choice=wanted is ChoiceNeeded)
+    assert isinstance(action, wanted)
+    end = kernel.card_gone()
+    assert (end.kind, end.reasons) == (EndKind.CANCELLED, ("card_gone",))  # type: ignore[union-attr]
+    assert not end.reversal_needed  # type: ignore[union-attr]
+
+
+def test_a_pin_is_asked_for_once() -> None:
+    """Two rules want it: after a bypass the second is not asked again."""
+    kernel, action = begun(built(_8E="0000000000000000" + "42034200"))
+    assert isinstance(action, PinNeeded)
+    assert isinstance(kernel.pin(PinOutcome.BYPASSED), Send)
