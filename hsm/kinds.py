@@ -233,6 +233,34 @@ class Key:
         return (value.scheme + value.body).encode("ascii")
 
 
+@dataclass(frozen=True, slots=True)
+class KeyBeforeKey(Key):
+    """A key field with another one behind it. An untagged one has ``untagged`` characters, or 16
+    where only then a whole key field follows: old hosts send single-length ZMKs so."""
+
+    @property
+    def pattern(self) -> str:
+        return ""
+
+    def read(self, data: bytes, at: int, seen: Values) -> tuple[Cryptogram, int]:
+        try:
+            found = Key.read(self, data, at, seen)
+            Key.read(_ANY_KEY, data, found[1], seen)
+        except CommandError:
+            if data[at : at + 1] not in _HEX:
+                raise
+            return Key.read(_ANY_KEY, data, at, seen)
+        return found
+
+    def write(self, value: Cryptogram, seen: Values) -> bytes:
+        single = not value.scheme and len(value.body) == _SINGLE
+        return Key.write(_ANY_KEY if single else self, value, seen)
+
+
+_SINGLE: Final = 16
+_ANY_KEY: Final = Key(_SINGLE)
+
+
 def _key_block(data: bytes, start: int, scheme: str) -> tuple[Cryptogram, int]:
     """A key block from its version character on; its own length says where it ends."""
     digits = _take(data, start + 1, 4)

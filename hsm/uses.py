@@ -15,7 +15,7 @@ _VERIFIES: Final = frozenset("NCV")
 _DERIVES: Final = frozenset("NX")
 
 USAGES: Final = {
-    "000": frozenset({"K0", "52", "51", "54"}),
+    "000": frozenset({"K0", "K1", "52", "51", "54"}),
     "001": frozenset({"P0", "72"}),
     "002": frozenset({"P0", "71"}),
     "003": frozenset({"M0", "M1", "M3", "M5", "M6"}),
@@ -33,6 +33,9 @@ USAGES: Final = {
     "80D": frozenset({"K0", "51"}),
 }
 """Key type → block usages that are the same thing."""
+
+CLASSIC_002: Final = frozenset({"P0", "71", "K0", "51", "V0", "V1", "V2"})
+"""What type 002 stands for under a variant LMK while TPK, TMK and PVK are not kept apart."""
 
 _PVK_USAGES: Final = frozenset({"V0", "V1", "V2"})
 

@@ -32,7 +32,7 @@ def wrapping_key(values: Values, bench: Bench, use: Use) -> HeldKey:
     """The ZMK, in the Atalla variant that the command names. CommandError 10, 15, 27, A1 … A8."""
     zmk = bench.held(use, values["zmk"], "zmk")
     variant = values.get("atalla_variant", "")
-    if not variant:
+    if variant in ("", "0"):
         return zmk
     if zmk.algorithm not in _DES:
         raise CommandError("15", "atalla_variant")
@@ -59,7 +59,7 @@ def _judged(header: BlockHeader, key_type: str, bench: Bench) -> BlockHeader | N
     """The header a key keeps: under a key-block LMK its own, or a narrower one that ``#`` asks for;
     under a variant LMK none, but then the key must be of the type it is said to be."""
     _require_free(header, bench)
-    if key_type != BLOCK_TYPE and header.usage not in uses.USAGES.get(key_type, frozenset()):
+    if key_type != BLOCK_TYPE and header.usage not in _usages(key_type, bench):
         raise CommandError("A6", "key_zmk")
     if bench.lmk.scheme == "variant":
         if header.algorithm not in _DES:
@@ -76,6 +76,13 @@ def _judged(header: BlockHeader, key_type: str, bench: Bench) -> BlockHeader | N
         header.version, wanted.usage, header.algorithm, wanted.mode, header.key_version,
         exchange.narrowed(header.export, wanted.export), header.blocks,
     )  # fmt: skip
+
+
+def _usages(key_type: str, bench: Bench) -> frozenset[str]:
+    classic = bench.lmk.scheme == "variant" and not bench.policy.separate_002
+    if key_type == "002" and classic:
+        return uses.CLASSIC_002
+    return uses.USAGES.get(key_type, frozenset())
 
 
 def _headed(algorithm: str, length: int, asked: Attributes | None) -> BlockHeader:

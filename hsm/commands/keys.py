@@ -222,7 +222,7 @@ def _old_lmk(bench: Bench, key: Cryptogram) -> Lmk:
 def _typed(values: Values) -> str:
     if values["pair_code"] != "FF":
         return "0" + str(values["pair_code"])
-    return str(values["key_type"])
+    return str(values.get("key_type", BLOCK_TYPE))
 
 
 def _require_length(values: Values, key: HeldKey) -> None:

@@ -4,24 +4,31 @@ Nothing here is ever given a frame, a field's value or an exception's text (I12)
 commands and fields, codes, counts and addresses.
 """
 
+import atexit
 import json
 import sys
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import structlog
+from structlog.typing import EventDict
 from twisted.logger import LogEvent, LogLevel, globalLogBeginner
+
+from hsm.daemon.log_sink import LogSink
 
 
 def configure() -> None:
-    """Set the process's logs up, Twisted's own errors included."""
+    """Set the process's logs up, Twisted's own errors included. A reader of stdout that stops
+    reading stops nothing here (see hsm.daemon.log_sink)."""
+    sink = LogSink(sys.stdout.fileno(), _dropped)
+    atexit.register(sink.close)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
-            structlog.processors.JSONRenderer(serializer=json.dumps, ensure_ascii=False),
+            _render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(20),
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.BytesLoggerFactory(cast(BinaryIO, sink)),
         cache_logger_on_first_use=True,
     )
     globalLogBeginner.beginLoggingTo(
@@ -29,6 +36,15 @@ def configure() -> None:
         redirectStandardIO=False,
         discardBuffer=True,
     )
+
+
+def _render(_logger: object, _method: str, event: EventDict) -> bytes:
+    return json.dumps(event, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def _dropped(count: int) -> bytes:
+    line = {"event": "log_lines_dropped", "level": "error", "component": "hsm", "count": count}
+    return json.dumps(line).encode("ascii") + b"\n"
 
 
 def get_logger() -> Any:

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import Final
 
 from hsm.keys import BLOCK_SCHEMES, BLOCK_TYPE, KEY_TYPES, SCHEME_BYTES
-from hsm.kinds import Choice, Hex, Key, Values
+from hsm.kinds import Choice, Hex, Key, KeyBeforeKey, Values
 
 KEY_TYPE: Final = Choice((*KEY_TYPES, BLOCK_TYPE), "04", "key type 3")
 SCHEME: Final = Choice((*SCHEME_BYTES, *BLOCK_SCHEMES), "26", "key scheme 1")
 ZMK: Final = Key(untagged=32)
+ZMK_BEFORE_KEY: Final = KeyBeforeKey(untagged=32)
 FORM: Final = Choice(("0", "1", "2"), shown="0 binary, 1 hex, 2 text")
 IV: Final = Hex(16)
 

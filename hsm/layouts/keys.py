@@ -5,9 +5,9 @@ from typing import Final
 
 from hsm.codec import Command, Field, Option
 from hsm.errors import CommandError
-from hsm.keys import KEY_TYPES, SCHEME_BYTES, Cryptogram
+from hsm.keys import BLOCK_TYPE, KEY_TYPES, SCHEME_BYTES, Cryptogram
 from hsm.kinds import Choice, Hex, Key, Values
-from hsm.layouts.common import KEY_TYPE, SCHEME, ZMK
+from hsm.layouts.common import KEY_TYPE, SCHEME, ZMK, ZMK_BEFORE_KEY
 
 SHORT_VALUE: Final = Hex(6)
 _FLAG: Final = Choice(("0", "1"), shown="0 ZMK, 1 TMK")
@@ -27,6 +27,20 @@ class FewDigits:
 
     def write(self, value: str, seen: Values) -> bytes:
         return value.encode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A value that its delimiter already says."""
+
+    value: str
+    notation: str = "said"
+
+    def read(self, data: bytes, at: int, seen: Values) -> tuple[str, int]:
+        return self.value, at
+
+    def write(self, value: str, seen: Values) -> bytes:
+        return b""
 
 
 ATALLA: Final = Field("atalla_variant", FewDigits(), starts=b"0123456789")
@@ -147,7 +161,7 @@ A6: Final = Command(
     title="import a key from under a ZMK (01: done, its parity was wrong and is set)",
     request=(
         Field("key_type", KEY_TYPE),
-        Field("zmk", ZMK),
+        Field("zmk", ZMK_BEFORE_KEY),
         Field("key_zmk", Key()),
         Field("scheme_lmk", SCHEME),
         ATALLA,
@@ -162,7 +176,7 @@ A8: Final = Command(
     title="export a key under a ZMK",
     request=(
         Field("key_type", KEY_TYPE),
-        Field("zmk", ZMK),
+        Field("zmk", ZMK_BEFORE_KEY),
         Field("key", Key()),
         Field("scheme_zmk", SCHEME),
         ATALLA,
@@ -182,10 +196,18 @@ _HELD: Final = (
 
 
 def _type_named(values: Values) -> bool:
-    return bool(values["pair_code"] == "FF")
+    return bool(values["pair_code"] == "FF" and not values["key"].in_block)
 
 
-_NAMED_TYPE: Final = Option(b";", (Field("key_type", KEY_TYPE),), when=_type_named, required=True)
+def _type_in_block(values: Values) -> bool:
+    return bool(values["pair_code"] == "FF" and values["key"].in_block)
+
+
+_NAMED_TYPE: Final = (
+    Option(b";", (Field("key_type", KEY_TYPE),), when=_type_named, required=True),
+    Option(b";FFF", (Field("key_type", Said(BLOCK_TYPE)),), when=_type_in_block),
+)
+"""A key block says its type itself: naming it once more, ``;FFF``, is left to the client."""
 
 
 def value_width(values: Values) -> int:
@@ -198,7 +220,7 @@ BU: Final = Command(
     title="check value of a key (code FF: the type follows the key)",
     request=(
         *_HELD,
-        _NAMED_TYPE,
+        *_NAMED_TYPE,
         Option(b";", (Field("kcv_form", Reserved(_VALUE_TYPE, before=2)),)),
     ),
     response=(Field("check_value", Hex(value_width, shown="16H or 6H")),),
@@ -209,7 +231,7 @@ BW: Final = Command(
     title="move a key from the LMK before to this one; # attributes: into a key block",
     request=(
         *_HELD,
-        _NAMED_TYPE,
+        *_NAMED_TYPE,
         Option(b";", (Field("scheme_lmk", Reserved(SCHEME, before=1, after=1)),)),
         Option(
             b"!",

@@ -7,7 +7,7 @@ from typing import Final
 
 from hsm.codec import Command, Field, Option
 from hsm.kinds import Choice, Hex, Key
-from hsm.layouts.common import SCHEME, ZMK
+from hsm.layouts.common import SCHEME, ZMK_BEFORE_KEY
 from hsm.layouts.keys import ATALLA, Reserved, value_width
 
 _KIND: Final = Field("kind", Choice(("0", "1"), shown="0 ZEK, 1 ZAK"))
@@ -21,7 +21,7 @@ def _into(code: str, name: str, *first: Field) -> Command:
         title=f"import a {name} from under a ZMK (01: done, its parity was wrong and is set)",
         request=(
             *first,
-            Field("zmk", ZMK),
+            Field("zmk", ZMK_BEFORE_KEY),
             Field("key_zmk", Key()),
             ATALLA,
             Option(b";", (Field("scheme_lmk", Reserved(SCHEME, before=1)), _FORM)),
@@ -38,7 +38,7 @@ def _out(code: str, name: str, *first: Field) -> Command:
         title=f"export a {name} under a ZMK",
         request=(
             *first,
-            Field("zmk", ZMK),
+            Field("zmk", ZMK_BEFORE_KEY),
             Field("key", Key()),
             ATALLA,
             Option(b";", (Field("scheme_zmk", Reserved(SCHEME, after=1)), _FORM)),

@@ -15,7 +15,7 @@ from hsm.keys import SCHEME_BYTES, Cryptogram
 from hsm.kinds import Bytes, Choice, Counted, DigitRun, Digits, Hex, Key, Rest, Text
 from hsm.kinds_pin import Account, PinBlock, PinField, ValidationData
 from hsm.layouts import COMMANDS
-from hsm.layouts.keys import FewDigits, Reserved
+from hsm.layouts.keys import FewDigits, Reserved, Said
 from hsm.lmk import published_test_lmk
 from hsm.policy import Policy
 from hsm.processor import Processor
@@ -43,6 +43,8 @@ def value_of(kind: Any, seen: dict[str, Any]) -> st.SearchStrategy[Any]:
             return st.sampled_from(words)
         case FewDigits():
             return st.text("0123456789", min_size=1, max_size=2)
+        case Said(value):
+            return st.just(value)
         case Reserved(kind=inner):
             return value_of(inner, seen)
         case Key(untagged=width):

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.interop.host import Daemon, Host
-from tests.interop.known_wrong import KNOWN_WRONG
 
 
 @pytest.fixture(scope="session")
@@ -26,11 +25,3 @@ def _line(daemon: Daemon) -> Iterator[Host]:
 def host(_line: Host) -> Host:
     """One connection that all ordinary vectors share."""
     return _line
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Vectors that fail today because the daemon is wrong are expected to fail, strictly."""
-    for item in items:
-        reason = KNOWN_WRONG.get(item.name)
-        if reason is not None and "interop" in str(item.path):
-            item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
