@@ -82,13 +82,19 @@ def _run(args: argparse.Namespace) -> int:
     kernel = Kernel(profile, _terminal(args), _payment(args.amount), style)
     end = drive(kernel, card, _agreeing, heard=recorder.heard) if card.atr else None
     if args.record is not None:
-        args.record.write_bytes(recorder.encode())
+        _write(args.record, recorder.encode())
     result = _result(card.atr, kernel.steps, end, profile)
     if args.json:
         print(json.dumps(result, ensure_ascii=False, indent=1))
     else:
         _tell(result)
     return 0
+
+
+def _write(path: Path, transcript: bytes) -> None:
+    """For the owner alone: a transcript holds the card's number."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(transcript)
 
 
 def _card(args: argparse.Namespace) -> tuple[Card, Style]:

@@ -1,11 +1,13 @@
 """TLV, data object lists and commands: by examples of the standards, and by property."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from terminal_agent.emv import apdu, dol, tags, tlv
 
+SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Speed is no property: a loaded machine must not fail it."""
 PRIMITIVE = [tag for tag, known in tags.TAGS.items() if not tlv.is_constructed(tag)]
 TEMPLATES = [tag for tag in tags.TAGS if tlv.is_constructed(tag)]
 
@@ -30,12 +32,14 @@ def rebuilt(found: tlv.Tlv) -> tuple[str, bytes | list]:
     return found.tag, found.value
 
 
+@SLOW
 @given(st.lists(trees, max_size=4))
 def test_what_is_encoded_is_parsed_again(forest: list) -> None:
     """Any tree of the known tags, at any length form, comes back as it was."""
     assert [rebuilt(found) for found in tlv.parse(b"".join(map(encoded, forest)), 20)] == forest
 
 
+@SLOW
 @given(st.binary(max_size=200))
 def test_I11_any_bytes_parse_or_say_why_not(data: bytes) -> None:
     """Hostile bytes end in objects whose values lie in the input, or in TlvError."""
@@ -46,6 +50,7 @@ def test_I11_any_bytes_parse_or_say_why_not(data: bytes) -> None:
     assert all(item.value in data for item in tlv.walk(found))
 
 
+@SLOW
 @given(trees, st.data())
 def test_a_cut_object_is_refused(tree: tuple, chosen: st.DataObject) -> None:
     """No strict prefix of one data object is a whole one."""
@@ -104,6 +109,7 @@ def test_a_value_is_never_in_a_repr() -> None:
     assert repr(tlv.Tlv("5A", bytes.fromhex("6225880000000001"))) == "<5A: 8 bytes>"
 
 
+@SLOW
 @given(st.sampled_from(PRIMITIVE), st.binary(max_size=20), st.integers(0, 30))
 def test_a_dol_entry_is_filled_by_its_format(tag: str, value: bytes, length: int) -> None:
     """Numbers keep their right end, compressed ones are filled with F, the others keep the left."""
@@ -116,6 +122,7 @@ def test_a_dol_entry_is_filled_by_its_format(tag: str, value: bytes, length: int
         assert made == value[:kept] + fill
 
 
+@SLOW
 @given(st.lists(st.tuples(st.sampled_from(PRIMITIVE), st.integers(0, 30)), max_size=8))
 def test_a_dol_is_answered_entry_by_entry(entries: list[tuple[str, int]]) -> None:
     """The answer is as long as the list asks for, whatever is known."""
