@@ -148,7 +148,7 @@ def verified(folder: Path) -> list[str]:
     config = load_config(folder / "hsm.yaml")
     places = ("--log", config.audit.folder)
     verify = command("audit", "verify", *places, "--key", config.audit.key)
-    shown = command("audit", "show", *places, "--json")
+    shown = command("audit", "show", *places, "--last", "5000", "--json")
     assert subprocess.run(verify, capture_output=True, timeout=WAIT_S, check=False).returncode == 0
     told = subprocess.run(shown, capture_output=True, timeout=WAIT_S, check=True).stdout
     return [json.loads(line)["what"] for line in told.splitlines()]

@@ -1,6 +1,5 @@
 """The running daemon with its LMK in a PKCS#11 token (level B): put there, at work, destroyed."""
 
-import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -9,25 +8,30 @@ from typing import Any
 
 import pytest
 
-from hsm import console
-from hsm.address import Address
 from hsm.admin import protocol as ask
-from hsm.admin.client import Admin, AdminError
+from hsm.admin.client import AdminError
 from hsm.admin.protocol import Login
-from hsm.ceremony.founding import random_lmk, random_value
-from hsm.ceremony.plan import LmkPlan
+from hsm.ceremony.founding import random_lmk
 from hsm.sealing.envelope import seal
 from hsm.sealing.passphrase import Officer, PassphraseSealer
 from hsm.sealing.testing import SOFTWARE_TOKEN_PIN, make_software_token
 from hsm.sealing.token_session import TokenAddress
+from tests.hsm.live_service import (
+    BOTH,
+    Host,
+    admin_of,
+    formed_zmk,
+    mixed,
+    signs_on_and_pays,
+    verified,
+)
 from tests.hsm.test_daemon_process import CHEAP, LI, WANG, daemon, service, two_officers
 from tests.hsm.test_hsm_process import WAIT_S, command
 from tests.hsm.typist import Typist
 
 pytestmark = pytest.mark.xdist_group("pkcs11")
 
-BOTH = {"first": LI, "second": WANG}
-PIN_BLOCK, ACCOUNT = "0123456789ABCDEF", "588098765432"
+LOCKED = "0" * 16
 
 
 @pytest.fixture
@@ -54,66 +58,6 @@ def placed(config: Path, token: TokenAddress, lmk_id: str = "00") -> Path:
     return config
 
 
-class Host:
-    """A client of a daemon's first listener."""
-
-    def __init__(self, ready: dict[str, Any]) -> None:
-        self.address = Address(path=ready["address"].removeprefix("unix:"))
-
-    def ask(self, frame: bytes) -> bytes:
-        """The answer without its header."""
-        return console.exchange(self.address, b"0000" + frame)[4:]
-
-    def made(self, key_type: bytes) -> bytes:
-        """A new key: 33 characters of scheme U."""
-        answer = self.ask(b"A00" + key_type + b"U")
-        assert answer[:4] == b"A100", answer
-        return answer[4:37]
-
-
-def pays(host: Host, tpk_type: bytes = b"70D") -> bytes:
-    """A0, CA and M6 under the LMK; the key of the MAC."""
-    tpk, zpk, mak = host.made(tpk_type), host.made(b"001"), host.made(b"003")
-    block = PIN_BLOCK.encode()
-    answer = host.ask(b"CA" + tpk + zpk + b"12" + block + b"0101" + ACCOUNT.encode())
-    # The block is of no real PIN: it was decrypted, and then looked at.
-    assert answer in (b"CB20", b"CB24"), answer
-    assert mac(host, mak)[:4] == b"M700"
-    return mak
-
-
-def mac(host: Host, mak: bytes) -> bytes:
-    """M6 over 16 bytes."""
-    return host.ask(b"M60011" + b"0" + b"003" + mak + b"0010" + b"0123456789ABCDEF")
-
-
-def mixed(admin: Admin, lmk_id: str, scheme: str) -> dict[str, Any]:
-    """A ceremony of two components."""
-    plan = LmkPlan(lmk_id, scheme, test=False)
-    admin.ask(ask.BeginLmk(**BOTH, lmk_id=lmk_id, scheme=scheme, components=2))
-    facts: dict[str, Any] = {}
-    for person in (LI, WANG):
-        value = random_value(plan).hex()
-        facts = admin.ask(ask.Component(custodian=person, value=value, again=value))
-    return admin.ask(ask.Confirm(check_value=facts["whole"]))
-
-
-def admin_of(folder: Path) -> Admin:
-    """The officers' socket."""
-    return Admin(str(folder / "hsm-admin.sock"))
-
-
-def verified(folder: Path) -> list[str]:
-    """What the audit log records; it is sound."""
-    places = ("--log", str(folder / "audit"))
-    key = ("--key", str(folder / "audit.key"))
-    verify, show = command("audit", "verify", *places, *key), command("audit", "show", *places)
-    done = subprocess.run(verify, capture_output=True, timeout=WAIT_S, check=False)
-    assert done.returncode == 0, done
-    shown = subprocess.run([*show, "--json"], capture_output=True, timeout=WAIT_S, check=True)
-    return [json.loads(line)["what"] for line in shown.stdout.splitlines()]
-
-
 @pytest.mark.parametrize("scheme", ["variant", "aes-block"])
 def test_N20_an_lmk_of_a_ceremony_lives_in_the_token(
     tmp_path: Path, token: TokenAddress, scheme: str
@@ -129,22 +73,19 @@ def test_N20_an_lmk_of_a_ceremony_lives_in_the_token(
             assert made["place"] == "token lmk"
             with pytest.raises(AdminError, match="slot_taken"):
                 mixed(admin, "00", scheme)
-        assert Host(ready).ask(b"NC")[4:20].decode() == made["check_value"]
+        assert Host(ready).check_value == made["check_value"]
     assert not list((folder / "lmk").iterdir())
     with daemon(config) as (process, ready):
         host = Host(ready)
         assert ready["lmks"]["00"]["check_value"] == made["check_value"]
-        if scheme == "variant":
-            mak = pays(host)
-        else:
-            assert host.ask(b"A00FFFS#M3T2G00N00")[:4] == b"A100"
         with admin_of(folder) as admin:
+            zmk = formed_zmk(admin, "00", block=scheme != "variant")
+            signs_on_and_pays(host, zmk)
             admin.ask(ask.Lock(officer=LI))
-            assert host.ask(b"NC")[4:20] == b"0" * 16
+            assert host.check_value == LOCKED
             loaded = admin.ask(ask.Unlock(**BOTH))["loaded"]
         assert loaded == {"00": made["check_value"]}
-        if scheme == "variant":
-            assert mac(host, mak)[:4] == b"M700"
+        signs_on_and_pays(host, zmk)
         cmdline = Path(f"/proc/{process.pid}/cmdline").read_text()
         process.terminate()
         out, err = process.communicate(timeout=WAIT_S)
@@ -161,18 +102,18 @@ def test_N21_a_sealed_lmk_moves_into_the_token_and_is_destroyed_there(
     config = service(folder, production=True)
     with daemon(config) as (_, ready), admin_of(folder) as admin:
         check_value = mixed(admin, "00", "variant")["check_value"]
-        mak = pays(Host(ready))
+        zmk = formed_zmk(admin, "00", block=False)
+        signs_on_and_pays(Host(ready), zmk)
     with daemon(placed(config, token)) as (_, ready):
         host = Host(ready)
-        assert host.ask(b"NC")[4:20] == b"0" * 16
+        assert host.check_value == LOCKED
         typed = _typed(folder, "to-token", "--id", "00")
         assert f"is in token lmk, check value {check_value}" in typed
-        pays(host)
-        assert mac(host, mak)[:4] == b"M700"
+        signs_on_and_pays(host, zmk)
         status = _status(folder)
         assert status["slots"]["00"]["check_value"] == check_value
         told = _typed(folder, "destroy", "--id", "00", "--check-value", check_value)
-        assert host.ask(b"NC")[4:20] == b"0" * 16
+        assert host.check_value == LOCKED
     for place in ("safe A", "token lmk", "officers li and wang"):
         assert f"[ ] {place}" in told
     assert not (folder / "lmk" / "lmk.00.sealed").exists()
@@ -207,7 +148,7 @@ def test_N25_a_test_lmk_goes_into_no_token(tmp_path: Path, token: TokenAddress) 
             ask.LmkToToken(**BOTH, lmk_id="00"),
             ask.BeginLmk(**BOTH, lmk_id="00", scheme="variant", components=2),
         ):
-            with pytest.raises(AdminError, match="live LMKs only|只存放生产"):
+            with pytest.raises(AdminError, match=r"live LMKs only|只存放生产"):
                 admin.ask(request)
     config = placed(service(live, production=True), token)
     officers = Officer(LI.name, LI.passphrase), Officer(WANG.name, WANG.passphrase)
@@ -217,7 +158,7 @@ def test_N25_a_test_lmk_goes_into_no_token(tmp_path: Path, token: TokenAddress) 
             admin.ask(begin)
         sealer = PassphraseSealer(*officers, CHEAP)
         seal(random_lmk("00", "variant", test=True), (sealer,), live / "lmk")
-        with pytest.raises(AdminError, match="live LMKs only|只存放生产|production mode|生产模式"):
+        with pytest.raises(AdminError, match=r"live LMKs only|只存放生产|production mode|生产模式"):
             admin.ask(ask.LmkToToken(**BOTH, lmk_id="00"))
         assert admin.ask(ask.Status())["locked"]
 
