@@ -106,12 +106,13 @@ class Kernel:
     def _run(self) -> Flow[None]:
         try:
             typed = yield from self._prepare()
-            yield from self._ask(typed)
+            end = yield from self._ask(typed)
         except CardGone:
             self._context.note("card_gone")
-            yield self._end(EndKind.CANCELLED, "card_gone")
+            end = self._end(EndKind.CANCELLED, "card_gone")
         except Stop as stop:
-            yield self._end(stop.kind, stop.reason, stripe_allowed=stop.stripe_allowed)
+            end = self._end(stop.kind, stop.reason, stripe_allowed=stop.stripe_allowed)
+        yield end
 
     def _prepare(self) -> Flow[bool]:
         """Everything before the first GENERATE AC: whether a PIN was typed."""
@@ -133,7 +134,7 @@ class Kernel:
         yield from risk.manage(context)
         return typed
 
-    def _ask(self, typed: bool) -> Flow[None]:
+    def _ask(self, typed: bool) -> Flow[End]:
         """First GENERATE AC, the host, and what follows."""
         kind = yield from generate(self._context, Cryptogram.ARQC, "8C")
         if kind is Cryptogram.TC:
@@ -148,9 +149,8 @@ class Kernel:
         if answer.authentication:
             self._context.own["91"] = answer.authentication
         if not present:
-            yield self._end(EndKind.DECLINED, "card_gone")
-            return
-        yield from self._finish(answer, self._scripts)
+            return self._end(EndKind.DECLINED, "card_gone")
+        return (yield from self._finish(answer, self._scripts))
 
     def _question(self, typed: bool) -> OnlineNeeded:
         context = self._context
@@ -179,7 +179,7 @@ class Kernel:
                 self._context.note("online", answer.verdict.value + detail)
                 return answer, present
 
-    def _finish(self, answer: HostAnswer, scripts: issuer.Scripts) -> Flow[None]:
+    def _finish(self, answer: HostAnswer, scripts: issuer.Scripts) -> Flow[End]:
         """Issuer authentication, scripts, second GENERATE AC. The host's no stays a no, whatever
         becomes of the card; its yes needs the card's certificate."""
         approved = answer.verdict is Verdict.APPROVED
@@ -190,17 +190,14 @@ class Kernel:
             kind = yield from generate(self._context, asked, "8D")
         except CardGone:
             self._context.note("card_gone")
-            yield self._end(EndKind.DECLINED, "card_gone")
-            return
+            return self._end(EndKind.DECLINED, "card_gone")
         except Stop as stop:
-            yield self._end(EndKind.DECLINED, stop.reason)
-            return
+            return self._end(EndKind.DECLINED, stop.reason)
         self._confirmed = approved and kind is Cryptogram.TC
         yield from issuer.run_scripts_after(scripts)
         if self._confirmed:
-            yield self._end(EndKind.APPROVED)
-        else:
-            yield self._end(EndKind.DECLINED, "card_declined" if approved else "")
+            return self._end(EndKind.APPROVED)
+        return self._end(EndKind.DECLINED, "card_declined" if approved else "")
 
     def _end(self, kind: EndKind, reason: str = "", stripe_allowed: bool = False) -> End:
         context, orders = self._context, self._context.profile.field55

@@ -420,3 +420,32 @@ def test_I11_a_field_55_that_is_too_long_is_not_sent() -> None:
 
     assert made.end.reasons == ("field55_too_long",)
     assert made.asked == []
+
+
+def test_a_reversal_leaves_without_a_field_55_that_would_be_too_long() -> None:
+    """The money goes back in any case; only what goes with it is left out."""
+    orders = msgspec.structs.replace(CUP.field55, reversal=("9F1E", "DF31") * 30)
+    profile = msgspec.structs.replace(CUP, field55=orders)
+    made = virtual(habits=Habits(second_declined=True), profile=profile)
+
+    assert made.end.reversal_needed
+    assert made.end.field55_reversal is None
+
+
+def test_a_script_command_that_is_none_fails_its_script() -> None:
+    """Its length byte lies: nothing is sent, the result names it."""
+    broken = encode("72", encode("86", bytes.fromhex("8418000009FF")))
+    made = run(built(), lambda _: HostAnswer.read(Verdict.APPROVED, "00", broken))
+    assert made.end.script_results == "1100000000"
+    assert made.end.kind is EndKind.APPROVED
+
+
+def test_a_script_with_a_wrong_mac_is_refused_by_the_virtual_card() -> None:
+    """6988: somebody else's script."""
+    forged = encode("71", encode("86", bytes.fromhex("841E000004DEADBEEF")))
+    made = run(
+        VirtualCard(PRESETS["debit"]),
+        lambda _: HostAnswer.read(Verdict.APPROVED, "00", forged),
+    )
+    assert made.end.script_results == "1100000000"
+    assert made.exchanges[-2] == ("841E000004DEADBEEF", "6988")

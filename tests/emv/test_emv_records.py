@@ -6,7 +6,20 @@ import pytest
 from terminal_agent.emv.actions import EndKind, PinOutcome
 from terminal_agent.emv.profile import Profile
 from terminal_agent.emv.tlv import parse
-from tests.emv.parts import ARQC, CUP, OBJECTS, PAN, PAYMENT, built, record, run, tlv
+from tests.emv.parts import (
+    AID,
+    ARQC,
+    CUP,
+    OBJECTS,
+    PAN,
+    PAYMENT,
+    application,
+    built,
+    record,
+    run,
+    select,
+    tlv,
+)
 
 READ = "00B2010C"
 LIST = "0000000000000000"
@@ -308,3 +321,10 @@ def test_what_a_card_does_not_give_is_left_out_of_field_55() -> None:
     made = run(built((ARQC, "800B80" + "0007" + "1122334455667788" + "9000")))
     assert "9F10" not in made.field55()
     assert made.field55()["9F26"] == "1122334455667788"
+
+
+@pytest.mark.parametrize("pdol", ["9F02", "9F02FF9F03FF"])
+def test_a_broken_pdol_is_refused(pdol: str) -> None:
+    """No length, or more than fits."""
+    made = run(built((select(AID), application(AID, tlv("9F38", pdol)))))
+    assert made.end.reasons == ("wrong_9F38",)
