@@ -40,7 +40,7 @@ _NOT_AUTHORISED = "17"
 def register(parser: argparse.ArgumentParser) -> None:
     """The verbs of ``yyt key``."""
     parser.description = say("title")
-    parser.epilog = f"{say('example')}: yyt key list {CONFIG}"
+    parser.epilog = f"{say('example')}: yyt key list {CONFIG} | {say('software')}"
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     listing = _verb(verbs, "list", _list)
     listing.add_argument("--all", action="store_true", help=say("all"))

@@ -9,6 +9,11 @@ _TEXTS: Final = {
         "the key store: keys under the LMK, their owners, validity and states",
     ),
     "example": ("示例", "example"),
+    "software": (
+        "软件加密机不是安全密码设备：真实 PIN 业务须用经过认证的加密机",
+        "A software HSM is not a secure cryptographic device: live PIN traffic needs a certified"
+        " HSM",
+    ),
     "config": ("交换机配置文件（数据库与加密机）", "the switch's configuration (database, HSM)"),
     "json": ("输出 JSON", "print JSON"),
     "list": ("列出密钥", "list keys"),

@@ -31,9 +31,12 @@ class Scanner:
         self._patterns: dict[bytes, tuple[str, str]] = {}
         self._heads: dict[int, list[bytes]] = {}
 
-    def learn(self, name: str, *, digits: str = "", key: str = "") -> None:
-        """``digits``: a PAN, a PIN, track data; ``key``: a key or PIN block in hexadecimal."""
-        forms = forms_of_digits(digits) if digits else forms_of_key(key)
+    def learn(self, name: str, *, digits: str = "", key: str = "", text: str = "") -> None:
+        """``digits``: a PAN, a PIN, track data; ``key``: a key or PIN block in hexadecimal;
+        ``text``: a passphrase."""
+        forms = _forms_of_bytes("text", text.encode()) if text else forms_of_key(key)
+        if digits:
+            forms = forms_of_digits(digits)
         for form, pattern in forms:
             if len(pattern) >= PATTERN_BYTES_MIN and pattern not in self._patterns:
                 self._patterns[pattern] = (name, form)
