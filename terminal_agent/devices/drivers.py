@@ -114,6 +114,18 @@ def _visa_emulator(device: Device, reactor: Any) -> Any:
     return _started(EmulatedVisaPad(options_of(device, EmulatedVisaOptions), reactor))
 
 
+def _escpos(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.escpos_printer import EscPosOptions, EscPosPrinter
+
+    return _started(EscPosPrinter(options_of(device, EscPosOptions), reactor))
+
+
+def _escpos_emulator(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.escpos_emulator import EmulatedEscPos, EmulatedPrinterOptions
+
+    return _started(EmulatedEscPos(options_of(device, EmulatedPrinterOptions), reactor))
+
+
 DRIVERS: dict[str, dict[str, Factory]] = {
     "card_reader": {"simulator": _simulated_reader, "pcsc": _pcsc},
     "pin_pad": {
@@ -123,6 +135,10 @@ DRIVERS: dict[str, dict[str, Factory]] = {
         "visa": _visa,
         "visa-emulator": _visa_emulator,
     },
-    "printer": {"simulator": _simulated_printer},
+    "printer": {
+        "simulator": _simulated_printer,
+        "escpos": _escpos,
+        "escpos-emulator": _escpos_emulator,
+    },
 }
 """Role → driver → how it is made."""
