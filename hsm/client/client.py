@@ -32,7 +32,9 @@ class HsmClient(HostCommandService):
         1; ``entropy(n)`` gives n bytes for the vault's IVs."""
         super().__init__(self._over_the_pool, config.dek, config.lmk_id, entropy, ring)
         self.name = name
-        self._pool = Pool(config, timeline, connect, random, _count_dropped)
+        self._pool = Pool(
+            config, timeline, connect, random, _count_dropped, lmk_in_use=lambda: self.lmk_in_use
+        )
 
     def start(self) -> None:
         """Begin to connect; commands wait (``timeout_ms``) until a connection is there."""

@@ -2,8 +2,9 @@
 
 It is in rotation while a connection is open that passed its examination: a sign of life (NC, with
 the LMK check value all members must show) and an echo (B2, which a locked or failing service
-refuses as it refuses every command). Out of rotation it is examined again after growing waits, by
-one connection; the others follow when that one passed.
+refuses as it refuses every command). Both are asked under the configured LMK, or, where that one
+was destroyed after a change of LMK, under the one that keys are under now. Out of rotation it is
+examined again after growing waits, by one connection; the others follow when that one passed.
 """
 
 from collections.abc import Callable
@@ -36,8 +37,12 @@ _log = get_logger("hsm")
 class Owner(Protocol):
     """The pool, as a member sees it."""
 
-    def same_lmk(self, check_value: str) -> str:
-        """Empty when it is the LMK of all; else the check value that was expected."""
+    def same_lmk(self, lmk_id: str, check_value: str) -> str:
+        """Empty when it is this LMK of all; else the check value that was expected."""
+        ...
+
+    def lmk_in_use(self) -> str:
+        """The id of the LMK that keys are under now."""
         ...
 
     def changed(self) -> None:
@@ -73,9 +78,7 @@ class Member:
         self._connect = connect
         self._backoff = Backoff(config.reconnect_first_ms, config.reconnect_ceiling_ms, random)
         self._peer = config.tls.peer_name if address.tls and config.tls is not None else ""
-        tail = Tail(config.lmk_id)
-        self._sign_of_life = codec.build_request(layouts.NC, {}, tail)
-        self._echo = codec.build_request(layouts.B2, {"data": _ECHO}, tail)
+        self._sign_of_life = codec.build_request(layouts.NC, {}, Tail(config.lmk_id))
         self._sound: list[HsmConnection] = []
         self._examined: set[HsmConnection] = set()
         self._opening: set[Deferred[Any]] = set()
@@ -158,10 +161,11 @@ class Member:
         Deferred.fromCoroutine(self._ask(connection))
 
     async def _ask(self, connection: HsmConnection) -> None:
+        configured, in_use = self._config.lmk_id, self._owner.lmk_in_use()
         try:
-            trouble = self._judge(
-                await connection.send(self._sign_of_life), await connection.send(self._echo)
-            )
+            trouble = await self._greeted(connection, configured)
+            if trouble == LOCKED and in_use != configured:
+                trouble = await self._greeted(connection, in_use)
         except ConnectionFailedError as failed:
             # A lost one has told `left`; a silent one is of no use any more.
             if failed.code == "timeout":
@@ -175,8 +179,11 @@ class Member:
         else:
             self._passed(connection)
 
-    def _judge(self, life: bytes, echo: bytes) -> str:
-        """What is the matter with a service that answered so; empty: nothing."""
+    async def _greeted(self, connection: HsmConnection, lmk_id: str) -> str:
+        """What is the matter with the service under this LMK; empty: nothing."""
+        tail = Tail(lmk_id)
+        life = await connection.send(codec.build_request(layouts.NC, {}, tail))
+        echo = await connection.send(codec.build_request(layouts.B2, {"data": _ECHO}, tail))
         for answer in (life, echo):
             if answer[2:4] in REFUSALS:
                 return REFUSALS[answer[2:4]]
@@ -187,7 +194,7 @@ class Member:
         if error != "00":
             return f"NC: {error}"
         shown = values["lmk_check_value"]
-        expected = self._owner.same_lmk(shown)
+        expected = self._owner.same_lmk(lmk_id, shown)
         return expected and f"another LMK: {shown}, not {expected}"
 
     def _passed(self, connection: HsmConnection) -> None:

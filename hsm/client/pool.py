@@ -35,11 +35,15 @@ class Pool:
         connect: Connect,
         random: Callable[[], float],
         tell_dropped: Callable[[str], None],
+        *,
+        lmk_in_use: Callable[[], str],
     ) -> None:
-        """``tell_dropped`` counts answers that belong to nothing any more, by reason."""
+        """``tell_dropped`` counts answers that belong to nothing any more, by reason;
+        ``lmk_in_use`` is the id of the LMK that keys are under now."""
         self._config = config
         self._timeline = timeline
         self._tell_dropped = tell_dropped
+        self.lmk_in_use = lmk_in_use
         self._members = [
             Member(
                 parse_address(address),
@@ -51,7 +55,8 @@ class Pool:
             )
             for address in config.addresses
         ]
-        self._lmk = config.lmk_check_value
+        stated = config.lmk_check_value
+        self._check_values = {config.lmk_id: stated} if stated else {}
         self._rotation: deque[HsmConnection] = deque()
         self._waiting: deque[tuple[Deferred[HsmConnection], int]] = deque()
         self._patience: Cancellable | None = None
@@ -191,12 +196,11 @@ class Pool:
 
     # ---- what members tell --------------------------------------------------------------------
 
-    def same_lmk(self, check_value: str) -> str:
-        """Empty when it is the LMK of all, which the configuration or else the first service
-        names; otherwise the check value that was expected."""
-        if not self._lmk:
-            self._lmk = check_value
-        return "" if check_value == self._lmk else self._lmk
+    def same_lmk(self, lmk_id: str, check_value: str) -> str:
+        """Empty when it is this LMK of all, which the configuration or else the first service
+        shows; otherwise the check value that was expected."""
+        expected = self._check_values.setdefault(lmk_id, check_value)
+        return "" if check_value == expected else expected
 
     def changed(self) -> None:
         """A connection came into rotation or left it."""

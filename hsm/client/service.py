@@ -79,6 +79,15 @@ class HostCommandService:
         self._entropy = entropy
         self._ring: KeyRing = ring or NoKeyRing()
 
+    @property
+    def lmk_in_use(self) -> str:
+        """The LMK that the vault's key is under now: another than the configured one, as soon as
+        all keys were moved; empty: the default one."""
+        try:
+            return self._hold("NC", self._dek).lmk_id or self._lmk_id
+        except KeyServiceError:  # the key store is not read yet, or names no vault
+            return self._lmk_id
+
     async def translate_pin(
         self, source_tpk: str, target_zpk: str, pin_block: Secret[str], account12: Secret[str]
     ) -> Secret[str]:
