@@ -12,6 +12,7 @@ from terminal_agent.config import AgentConfig, ConfigError, load
 _EXAMPLE = """\
 yyt agent --config conf/kiosk-1.yaml
 yyt agent load --config conf/kiosk-1.yaml --rate 100 --seconds 20 --json
+yyt agent devices --config conf/kiosk-1.yaml --json
 """
 
 
@@ -32,6 +33,10 @@ def register(parser: argparse.ArgumentParser) -> None:
     generator.add_argument("--cards", default="", help="test cards to use, by comma; else all")
     generator.add_argument("--json", action="store_true")
     generator.set_defaults(run=_load)
+    devices = verbs.add_parser("devices", help="each role, its driver and its state")
+    devices.add_argument("--config", type=Path, required=True, help="the kiosk's YAML file")
+    devices.add_argument("--json", action="store_true")
+    devices.set_defaults(run=_devices)
 
 
 def _config(args: argparse.Namespace) -> AgentConfig:
@@ -104,6 +109,27 @@ def _load(args: argparse.Namespace) -> int:
         for name, value in report.items():
             print(f"{name:<16} {value}")
     return 0 if report["open"] == 0 and report["refused"] == 0 else 1
+
+
+def _devices(args: argparse.Namespace) -> int:
+    from twisted.internet import reactor
+
+    from terminal_agent import logs
+    from terminal_agent.devices.survey import Survey
+
+    logs.configure(errors_only=True)
+    turning: Any = reactor
+    try:
+        survey = Survey(_config(args).devices, turning, turning.stop)
+    except ConfigError as error:
+        raise SystemExit(str(error)) from None
+    turning.run()
+    if args.json:
+        print(json.dumps(survey.found))
+    else:
+        for line in survey.found:
+            print(f"{line['role']:<14} {line['driver']:<18} {line['state']}")
+    return 0 if all(line["state"] in ("online", "paperLow") for line in survey.found) else 1
 
 
 def _prepared_cards(config: AgentConfig, chosen: str) -> list[Any]:

@@ -59,11 +59,14 @@ class Device(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Devices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One device for each role."""
+    """One device for each role; the last ones are not in every kiosk."""
 
     card_reader: Device
     pin_pad: Device
     printer: Device
+    id_reader: Device | None = None
+    scanner: Device | None = None
+    cash_acceptor: Device | None = None
     timeout_ms: int
     """Waiting for the patient at a device."""
 

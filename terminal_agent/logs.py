@@ -18,8 +18,9 @@ def get_logger(name: str) -> FilteringBoundLogger:
     return cast(FilteringBoundLogger, structlog.get_logger(component=name))
 
 
-def configure() -> None:
-    """Set up the process's logs once, before its first line."""
+def configure(*, errors_only: bool = False) -> None:
+    """Set up the process's logs once, before its first line. ``errors_only`` is for commands whose
+    output is something else."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -27,7 +28,7 @@ def configure() -> None:
             structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(20),
+        wrapper_class=structlog.make_filtering_bound_logger(40 if errors_only else 20),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stdout),
         cache_logger_on_first_use=True,
     )

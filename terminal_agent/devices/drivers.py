@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from terminal_agent.config import ConfigError, Device
-from terminal_agent.devices.interfaces import CardReader, PinPad, Printer
+from terminal_agent.devices.interfaces import CardReader, IdReader, PinPad, Printer, Scanner
 from terminal_agent.devices.waiting import Waiting
 
 Options = TypeVar("Options", bound=Struct)
@@ -44,6 +44,16 @@ def pin_pad(device: Device, reactor: Any) -> PinPad:
 def printer(device: Device, reactor: Any) -> Printer:
     """The receipt printer. Raises ConfigError."""
     return cast(Printer, build("printer", device, reactor))
+
+
+def id_reader(device: Device, reactor: Any) -> IdReader:
+    """The ID card reader. Raises ConfigError."""
+    return cast(IdReader, build("id_reader", device, reactor))
+
+
+def scanner(device: Device, reactor: Any) -> Scanner:
+    """The barcode scanner. Raises ConfigError."""
+    return cast(Scanner, build("scanner", device, reactor))
 
 
 def options_of(device: Device, kind: type[Options]) -> Options:
@@ -78,52 +88,79 @@ def _simulated_printer(device: Device, _reactor: Any) -> Any:
     return SimulatedPrinter(_path(device, "folder"))
 
 
-def _started(driver: Any) -> Any:
+def _started(driver: Any, reactor: Any) -> Any:
     driver.start()
+    reactor.addSystemEventTrigger("before", "shutdown", driver.stop)
     return driver
 
 
 def _zt598(device: Device, reactor: Any) -> Any:
     from terminal_agent.devices.zt598 import Zt598, Zt598Options
 
-    return _started(Zt598(options_of(device, Zt598Options), reactor))
+    return _started(Zt598(options_of(device, Zt598Options), reactor), reactor)
 
 
 def _zt598_emulator(device: Device, reactor: Any) -> Any:
     from terminal_agent.devices.zt598_emulator import EmulatedOptions, EmulatedZt598
 
-    return _started(EmulatedZt598(options_of(device, EmulatedOptions), reactor))
+    return _started(EmulatedZt598(options_of(device, EmulatedOptions), reactor), reactor)
 
 
 def _pcsc(device: Device, reactor: Any) -> Any:
     from terminal_agent.devices.pcsc_reader import PcscReader, read_options
     from terminal_agent.devices.pcsc_service import PcscService
 
-    return _started(PcscReader(read_options(device.options), reactor, PcscService()))
+    return _started(PcscReader(read_options(device.options), reactor, PcscService()), reactor)
 
 
 def _visa(device: Device, reactor: Any) -> Any:
     from terminal_agent.devices.visa_pad import VisaPad, VisaPadOptions
 
-    return _started(VisaPad(options_of(device, VisaPadOptions), reactor))
+    return _started(VisaPad(options_of(device, VisaPadOptions), reactor), reactor)
 
 
 def _visa_emulator(device: Device, reactor: Any) -> Any:
     from terminal_agent.devices.visa_pad_emulator import EmulatedVisaOptions, EmulatedVisaPad
 
-    return _started(EmulatedVisaPad(options_of(device, EmulatedVisaOptions), reactor))
+    return _started(EmulatedVisaPad(options_of(device, EmulatedVisaOptions), reactor), reactor)
 
 
 def _escpos(device: Device, reactor: Any) -> Any:
     from terminal_agent.devices.escpos_printer import EscPosOptions, EscPosPrinter
 
-    return _started(EscPosPrinter(options_of(device, EscPosOptions), reactor))
+    return _started(EscPosPrinter(options_of(device, EscPosOptions), reactor), reactor)
 
 
 def _escpos_emulator(device: Device, reactor: Any) -> Any:
     from terminal_agent.devices.escpos_emulator import EmulatedEscPos, EmulatedPrinterOptions
 
-    return _started(EmulatedEscPos(options_of(device, EmulatedPrinterOptions), reactor))
+    return _started(EmulatedEscPos(options_of(device, EmulatedPrinterOptions), reactor), reactor)
+
+
+def _id_reader(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.id_reader import IdReaderOptions, SamIdReader
+
+    return _started(SamIdReader(options_of(device, IdReaderOptions), reactor), reactor)
+
+
+def _id_reader_emulator(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.id_reader import IdReaderOptions
+    from terminal_agent.devices.id_reader_emulator import EmulatedIdReader
+
+    return _started(EmulatedIdReader(options_of(device, IdReaderOptions), reactor), reactor)
+
+
+def _scanner(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.scanner import ScannerOptions, SerialScanner
+
+    return _started(SerialScanner(options_of(device, ScannerOptions), reactor), reactor)
+
+
+def _scanner_emulator(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.scanner import ScannerOptions
+    from terminal_agent.devices.scanner_emulator import EmulatedScanner
+
+    return _started(EmulatedScanner(options_of(device, ScannerOptions), reactor), reactor)
 
 
 DRIVERS: dict[str, dict[str, Factory]] = {
@@ -140,5 +177,7 @@ DRIVERS: dict[str, dict[str, Factory]] = {
         "escpos": _escpos,
         "escpos-emulator": _escpos_emulator,
     },
+    "id_reader": {"sam": _id_reader, "sam-emulator": _id_reader_emulator},
+    "scanner": {"serial": _scanner, "serial-emulator": _scanner_emulator},
 }
 """Role → driver → how it is made."""

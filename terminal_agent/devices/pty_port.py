@@ -1,11 +1,10 @@
 """A serial port without hardware: an emulated device behind a pseudo terminal (POSIX only).
 
 The port's name is a symbolic link, so that it stays the same when the cable is pulled and put
-back. Drivers never import this module.
+back.
 """
 
 import os
-import tty
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,8 @@ class PtyPort:
 
     def plug(self) -> None:
         """Put the cable in. Raises OSError."""
+        import tty  # not on Windows, where emulated devices can be joined in memory only
+
         master, slave = os.openpty()
         tty.setraw(slave)
         os.set_blocking(master, False)
