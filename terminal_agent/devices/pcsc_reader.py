@@ -31,7 +31,7 @@ from terminal_agent.devices.interfaces import (
     DeviceEvent,
     Watcher,
 )
-from terminal_agent.devices.pcsc_card import CardGoneError, PcscCard
+from terminal_agent.devices.pcsc_card import PcscCard
 from terminal_agent.devices.pcsc_monitor import (
     MonitorTimes,
     PcscMonitor,
@@ -76,10 +76,10 @@ def read_options(options: dict[str, str]) -> PcscOptions:
         read = msgspec.convert(options, PcscOptions, strict=False)
         re.compile(read.reader)
     except (msgspec.ValidationError, re.error) as error:
-        raise ConfigError(f"devices: driver pcsc: {error}") from None
+        raise ConfigError(f"driver pcsc: {error}") from None
     numbers = (value for value in msgspec.structs.astuple(read) if isinstance(value, int))
     if min(numbers) < 1:
-        raise ConfigError("devices: driver pcsc: times and tries are at least 1")
+        raise ConfigError("driver pcsc: times and tries are at least 1")
     return read
 
 
@@ -204,6 +204,11 @@ class PcscReader:
             return "offline"
         return "online" if self._reader else "noDevice"
 
+    @property
+    def busy(self) -> bool:
+        """Whether a call is under way in the reader's thread, perhaps one that hangs."""
+        return self._busy
+
     def watch(self, watcher: Watcher) -> None:
         """See Device."""
         self._watchers.append(watcher)
@@ -232,7 +237,7 @@ class PcscReader:
                 self._service_here = True
         _log.info("reader", news=event.news.value, reader=event.reader)
         told = DeviceEvent(name=_WORDS.get(event.news, _STATUS_EVENT), detail=event.news.value)
-        for watcher in self._watchers:
+        for watcher in tuple(self._watchers):
             watcher(told)
         wanted = self._wanted
         if self._inserted is not None and wanted is not None and not wanted.called:
@@ -269,11 +274,9 @@ class PcscReader:
     def _transmit(self, command: bytes) -> bytes:
         if self._card is None:
             raise DeviceError(Completion.SEQUENCE_ERROR, "the chip has no power")
-        try:
-            return self._card.transmit(command)
-        except CardGoneError:
-            self._let_go()
-            raise
+        # A connection to a card that has gone is kept until the next one is opened: powering down
+        # a slot just emptied hides the next card from pcscd when that one comes at once.
+        return self._card.transmit(command)
 
     def _let_go(self) -> None:
         card, self._card = self._card, None

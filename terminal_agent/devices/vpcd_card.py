@@ -54,6 +54,8 @@ class VpcdCard:
         """Put it in. Raises OSError when there is no virtual reader, or its slot is taken."""
         if self._socket is not None:
             raise OSError("the card is inside already")
+        if self._thread is not None:
+            self._thread.join()
         self._atr = self._card.reset()
         self._socket = socket.create_connection(self._address, _CONNECT_S)
         self._socket.settimeout(None)
@@ -65,11 +67,9 @@ class VpcdCard:
     def pull(self) -> None:
         """Take it out, even in the middle of an APDU. Out already is no error."""
         playing, self._socket = self._socket, None
-        if playing is None or self._thread is None:
-            return
-        with suppress(OSError):  # the other side was quicker
-            playing.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
+        if playing is not None:
+            with suppress(OSError):  # the other side was quicker
+                playing.shutdown(socket.SHUT_RDWR)
 
     def __enter__(self) -> "VpcdCard":
         self.insert()

@@ -28,7 +28,7 @@ def daemon() -> Iterator[Pcscd]:
 
 @pytest.fixture
 def pcscd(daemon: Pcscd) -> Iterator[Pcscd]:
-    """Running, with empty slots, before and after each test."""
+    """A fresh one for each test, with empty slots."""
     daemon.start()
     yield daemon
-    daemon.start()
+    daemon.kill()

@@ -1,4 +1,8 @@
-"""pcscd as a child of the tests: started and ended by its own process id."""
+"""pcscd as a child of the tests: started and ended by its own process id.
+
+vpcd notices a card within half a second. One that was pulled and put back sooner may stay hidden,
+so that every test has a fresh daemon, which takes 50 ms.
+"""
 
 import fcntl
 import shutil
@@ -30,7 +34,10 @@ class Pcscd:
         assert not _answers(), "a pcscd runs already: systemctl stop pcscd.socket pcscd.service"
         SOCKET_FOLDER.mkdir(exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix="yyt-pcscd-"))
-        (self._folder / "vpcd").write_text(
+        self._log = self._folder / "log"
+        self._config = self._folder / "readers"  # pcscd reads every file in it
+        self._config.mkdir()
+        (self._config / "vpcd").write_text(
             'FRIENDLYNAME "Virtual PCD"\n'
             f"DEVICENAME /dev/null:{PORT:#X}\nLIBPATH {DRIVER}\nCHANNELID {PORT:#X}\n"
         )
@@ -46,15 +53,15 @@ class Pcscd:
         """Start it when it does not run, and wait until it shows both slots."""
         if self._child is not None:
             return
-        with (self._folder / "log").open("ab") as log:
+        with self._log.open("ab") as log:
             self._child = subprocess.Popen(
-                [PROGRAM, "--foreground", "--error", "--config", str(self._folder)],
+                [PROGRAM, "--foreground", "--error", "--config", str(self._config)],
                 stdout=log,
                 stderr=log,
             )
         give_up_at = time.monotonic() + WAIT_S
         while not _answers():
-            assert self._child.poll() is None, (self._folder / "log").read_text("utf-8")
+            assert self._child.poll() is None, self._log.read_text("utf-8")
             assert time.monotonic() < give_up_at, "pcscd does not show its readers"
             time.sleep(0.02)
 

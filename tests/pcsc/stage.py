@@ -60,13 +60,16 @@ class Stage:
         reader.start()
         return reader
 
-    async def event(self, reader: PcscReader, name: str) -> DeviceEvent:
+    def event(self, reader: PcscReader, name: str) -> "Deferred[DeviceEvent]":
         """The next event of this name."""
         seen: Deferred[DeviceEvent] = Deferred()
-        reader.watch(
-            lambda event: seen.callback(event) if not seen.called and event.name == name else None
-        )
-        return await seen
+
+        def look(event: DeviceEvent) -> None:
+            if event.name == name and not seen.called:
+                seen.callback(event)
+
+        reader.watch(look)
+        return seen
 
     def pause(self, seconds: float) -> "Deferred[None]":
         """Let the world go on."""

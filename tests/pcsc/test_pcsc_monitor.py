@@ -50,21 +50,6 @@ def test_a_card_that_is_inside_already_is_told(pcscd: Pcscd) -> None:
     play(scenario)
 
 
-def test_twenty_quick_insertions_are_forty_events(pcscd: Pcscd) -> None:
-    """Each as soon as the reader has noticed the one before."""
-
-    async def scenario(stage: Stage) -> None:
-        watched = stage.monitor()
-        await watched.expect(FOUND)
-        for _ in range(20):
-            with card():
-                await watched.expect(IN)
-            await watched.expect(OUT)
-        assert watched.waiting == 0
-
-    play(scenario)
-
-
 def test_the_service_may_die_and_come_back(pcscd: Pcscd) -> None:
     """Killed twice with a card inside: reader and card are gone, then found again."""
 

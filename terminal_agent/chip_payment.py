@@ -1,0 +1,179 @@
+"""A payment with a chip card at the kiosk: the kernel, driven with the kiosk's reader and pad.
+
+Two parts, since the money moves between them. :meth:`ChipTerminal.ask` goes from the inserted card
+to what the host is to be asked: card data, PIN block, field 55. :meth:`ChipTerminal.finish` takes
+the host's answer back to the card: issuer authentication, scripts, second GENERATE AC. That is the
+*finish* leg of docs/payment-law.md: an approval that the card does not confirm must be undone.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from msgspec import Struct
+
+from terminal_agent.devices.interfaces import (
+    CardData,
+    CardReader,
+    Completion,
+    DeviceError,
+    DeviceEvent,
+    PinPad,
+)
+from terminal_agent.emv.actions import (
+    Action,
+    ChoiceNeeded,
+    EmvPayment,
+    End,
+    HostAnswer,
+    OnlineNeeded,
+    PinNeeded,
+    PinOutcome,
+    Send,
+)
+from terminal_agent.emv.apdu import Style
+from terminal_agent.emv.kernel import Kernel
+from terminal_agent.emv.profile import Profile, Terminal
+from terminal_agent.protocol import PinBlock
+
+CHIP_ENTRY = "051"
+"""Field 22: chip, with a PIN pad."""
+_REMOVED = "CardReader.MediaRemovedEvent"
+_OUTCOMES = {Completion.CANCELED: PinOutcome.CANCELLED, Completion.TIME_OUT: PinOutcome.CANCELLED}
+
+
+class ChipReader(CardReader, Protocol):
+    """A reader that waits for a chip and says how it is spoken to."""
+
+    style: Style
+
+    async def media_inserted(self, timeout_ms: int) -> bytes:
+        """The ATR of the card inside, or of the next one. Raises DeviceError."""
+        ...
+
+
+class PinRules(Struct, frozen=True, kw_only=True):
+    """How a PIN is asked for."""
+
+    digits_min: int
+    digits_max: int
+    timeout_ms: int
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """What the host is asked."""
+
+    card: CardData
+    pin_block: PinBlock | None
+
+    def __repr__(self) -> str:
+        return "<question>"
+
+
+Choose = Callable[[tuple[str, ...]], Awaitable[int | None]]
+"""Let the holder choose among these labels; None: cancelled."""
+
+
+async def first(_labels: tuple[str, ...]) -> int | None:
+    """The card's own first choice."""
+    return 0
+
+
+class ChipTerminal:
+    """One reader and one pad; one payment at a time. On the reactor's thread."""
+
+    def __init__(self, reader: ChipReader, pad: PinPad, rules: PinRules) -> None:
+        self._reader, self._pad, self._rules = reader, pad, rules
+        self._kernel: Kernel | None = None
+        self._action: Action | None = None
+        self._typing = False
+        self._removed = False
+        reader.watch(self._noticed)
+
+    async def ask(
+        self,
+        profile: Profile,
+        terminal: Terminal,
+        payment: EmvPayment,
+        *,
+        card_timeout_ms: int,
+        choose: Choose = first,
+    ) -> Question | End:
+        """Wait for a card and play it up to the question; an End when it does not come so far, and
+        then nothing has happened. Raises DeviceError while there is no powered card."""
+        self._kernel = None
+        await self._reader.media_inserted(card_timeout_ms)
+        self._removed = False
+        await self._reader.chip_power()
+        self._kernel = Kernel(profile, terminal, payment, self._reader.style)
+        blocks: list[PinBlock] = []
+        self._action = await self._play(self._kernel, self._kernel.start(), choose, blocks)
+        if isinstance(self._action, End):
+            return self._action
+        assert isinstance(self._action, OnlineNeeded)
+        return Question(card=_data(self._action), pin_block=blocks[0] if blocks else None)
+
+    async def finish(self, answer: HostAnswer) -> End:
+        """Tell the card. A card that has gone meanwhile ends the payment all the same: ``End``
+        says whether it must be undone. Raises DeviceError (sequenceError) without a question."""
+        kernel = self._kernel
+        if kernel is None or not isinstance(self._action, OnlineNeeded):
+            raise DeviceError(Completion.SEQUENCE_ERROR, "no card waits for an answer")
+        if self._removed:
+            kernel.card_gone()
+        self._action = kernel.host(answer)
+        end = await self._play(kernel, self._action, first, [])
+        assert isinstance(end, End)
+        self._action = end
+        return end
+
+    async def _play(
+        self, kernel: Kernel, action: Action, choose: Choose, blocks: list[PinBlock]
+    ) -> Action:
+        """To the question or to the end."""
+        while not isinstance(action, End | OnlineNeeded):
+            match action:
+                case Send(command):
+                    try:
+                        response = await self._reader.chip_io(command)
+                    except DeviceError:
+                        # Pulled, or the reader itself is gone: to the card it is the same.
+                        action = kernel.card_gone()
+                    else:
+                        action = kernel.answer(response)
+                case ChoiceNeeded(labels):
+                    chosen = await choose(labels)
+                    action = kernel.card_gone() if self._removed else kernel.choose(chosen)
+                case PinNeeded():
+                    outcome = await self._pin(action, blocks)
+                    action = kernel.card_gone() if self._removed else kernel.pin(outcome)
+        return action
+
+    async def _pin(self, wanted: PinNeeded, blocks: list[PinBlock]) -> PinOutcome:
+        rules = self._rules
+        self._typing = True
+        try:
+            await self._pad.pin_entry(rules.digits_min, rules.digits_max, rules.timeout_ms)
+            blocks.append(await self._pad.get_pin_block(wanted.pan))
+        except DeviceError as error:
+            return _OUTCOMES.get(error.completion, PinOutcome.BROKEN)
+        finally:
+            self._typing = False
+        return PinOutcome.ENTERED
+
+    def _noticed(self, event: DeviceEvent) -> None:
+        """A card that is pulled while the PIN is typed leaves nothing to type for."""
+        if event.name == _REMOVED:
+            self._removed = True
+            if self._typing:
+                self._pad.cancel()
+
+
+def _data(online: OnlineNeeded) -> CardData:
+    return CardData(
+        pan=online.pan,
+        expiry=online.expiry,
+        track2=online.track2,
+        chip=online.field55,
+        card_sequence=online.card_sequence,
+        entry_mode=CHIP_ENTRY,
+    )
