@@ -172,8 +172,7 @@ def _assemble(
     """One custodian after the other, then the whole."""
     facts: dict[str, Any] = {}
     for number in range(1, begun["of"] + 1):
-        custodian = login(terminal, tell("custodian", number))
-        terminal.tell(tell("hand_over", custodian.name))
+        custodian = login(terminal, tell("custodian", number), alone=True)
         component = _from_slip(slips.pop(0)) if slips else _typed(terminal, number, begun["length"])
         request = ask.Component(custodian=custodian, **component)
         facts = answered(admin, request)

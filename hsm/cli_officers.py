@@ -134,9 +134,11 @@ def answered(admin: Admin, request: Struct) -> dict[str, Any]:
         raise StoppedError(tell("cannot_reach", error)) from None
 
 
-def login(terminal: Terminal, prompt: str) -> Login:
-    """Name and passphrase of whoever sits down."""
+def login(terminal: Terminal, prompt: str, *, alone: bool = False) -> Login:
+    """Name and passphrase of whoever sits down; ``alone``: the others are asked to look away."""
     name = terminal.ask(prompt).strip()
+    if alone:
+        terminal.tell(tell("hand_over", name))
     return Login(name, terminal.ask_hidden(tell("passphrase", name)))
 
 
@@ -181,7 +183,9 @@ def _init(args: argparse.Namespace, terminal: Terminal) -> None:
     if args.test:
         terminal.tell(say("banner_test_mode"))
     print(tell("init_done", folder, ", ".join(sorted(p.name for p in folder.iterdir()))))
-    print(tell("init_next_test" if args.test else "init_next", path))
+    admin = (args.sockets or folder) / Path(ADMIN_PATH).name
+    option = "" if str(admin) == ADMIN_PATH else f" --admin {admin}"
+    print(tell("init_next_test" if args.test else "init_next", path, option))
 
 
 def _unlock(args: argparse.Namespace, terminal: Terminal) -> None:

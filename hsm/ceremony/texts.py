@@ -66,12 +66,13 @@ _TEXTS: Final = {
     ),
     "init_done": ("已建立 {}：{}", "made in {}: {}"),
     "init_next": (
-        "下一步：yyt hsm serve --config {0}；再用 yyt hsm lmk load 举行密钥仪式",
-        "next: yyt hsm serve --config {0}, then the key ceremony: yyt hsm lmk load",
+        "下一步：yyt hsm serve --config {0}；登记保管人，再举行密钥仪式：yyt hsm lmk load{1}",
+        "next: yyt hsm serve --config {0}, name the custodians, then the key ceremony: "
+        "yyt hsm lmk load{1}",
     ),
     "init_next_test": (
-        "下一步：yyt hsm serve --config {0}；再 yyt hsm unlock",
-        "next: yyt hsm serve --config {0}, then yyt hsm unlock",
+        "下一步：yyt hsm serve --config {0}；再 yyt hsm unlock{1}",
+        "next: yyt hsm serve --config {0}, then yyt hsm unlock{1}",
     ),
     "whole_key": (
         "密钥 {key_type}: {key}  校验值 {check_value}",
