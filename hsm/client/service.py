@@ -183,11 +183,18 @@ class HostCommandService:
         return str(answer["key_zmk"]), str(answer["check_value"])
 
     async def translate_lmk(self, key_type: str, key: str, to_lmk: str) -> str:
-        """BW under ``%to_lmk``: the device knows which older LMK this one replaces."""
-        held = self._hold("BW", key)
-        values = _typed(held.key, key_type)
-        values["key"] = held.key
-        answer = await self._ask(layouts.keys.BW, values, Tail(to_lmk))
+        """BW under ``%to_lmk``: the device knows which older LMK this one replaces. Where that one
+        keeps blocks only, a variant key becomes one of its type."""
+        held = self._hold("BW", key).key
+        values = _typed(held, key_type)
+        values["key"] = held
+        try:
+            answer = await self._ask(layouts.keys.BW, values, Tail(to_lmk))
+        except KeyServiceError as refused:
+            if held.in_block or refused.code not in _WANTS_BLOCK:
+                raise
+            attributes = _attributes("BW", key_type, _ALGORITHMS[len(held.body) // 2])
+            answer = await self._ask(layouts.keys.BW, values, Tail(to_lmk, attributes=attributes))
         return join_held(str(answer["key"]), to_lmk)
 
     async def check_value(self, key_type: str, key: str) -> str:
@@ -305,6 +312,8 @@ _ALGORITHMS: Final = {8: "T1", 16: "T2", 24: "T3"}
 """Bytes of a DES key → its algorithm in ``#`` attributes."""
 _LENGTHS: Final = {"U": "T2", "T": "T3"}
 _WRONG_SCHEME: Final = "26"
+_WANTS_BLOCK: Final = ("26", "A1", "A6")
+"""Scheme, LMK style, or usage: what a device that keeps blocks may miss in a variant key."""
 
 _ATTRIBUTES: Final = {
     "000": ("K0", "N"),
