@@ -64,6 +64,7 @@ class Devices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     card_reader: Device
     pin_pad: Device
     printer: Device
+    visit_card: Device | None = None
     id_reader: Device | None = None
     scanner: Device | None = None
     cash_acceptor: Device | None = None

@@ -113,6 +113,16 @@ def _pcsc(device: Device, reactor: Any) -> Any:
     return _started(PcscReader(read_options(device.options), reactor, PcscService()), reactor)
 
 
+def _visit_card(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.pcsc_reader import PcscReader, read_options
+    from terminal_agent.devices.pcsc_service import PcscService
+    from terminal_agent.devices.visit_card import VisitCardReader, split_options
+
+    card, rest = split_options(device.options)
+    reader = PcscReader(read_options(rest), reactor, PcscService())
+    return _started(VisitCardReader(reader, card), reactor)
+
+
 def _visa(device: Device, reactor: Any) -> Any:
     from terminal_agent.devices.visa_pad import VisaPad, VisaPadOptions
 
@@ -177,6 +187,7 @@ DRIVERS: dict[str, dict[str, Factory]] = {
         "escpos": _escpos,
         "escpos-emulator": _escpos_emulator,
     },
+    "visit_card": {"pcsc": _visit_card},
     "id_reader": {"sam": _id_reader, "sam-emulator": _id_reader_emulator},
     "scanner": {"serial": _scanner, "serial-emulator": _scanner_emulator},
 }

@@ -126,10 +126,9 @@ class PcscReader:
         self._watchers: list[Watcher] = []
 
     def start(self) -> None:
-        """Begin to watch and to work; ends by itself before the reactor does."""
+        """Begin to watch and to work."""
         self._pool.start()
         self._monitor.start()
-        self._reactor.addSystemEventTrigger("before", "shutdown", self.stop)
 
     def stop(self) -> None:
         """Let go of card and threads."""
