@@ -39,7 +39,7 @@ listeners:
 clients:
   switch:
     uid: {uid}
-    commands: [all]
+    commands: [A0, A6, A8, BU, BW, CA, CC, M0, M2, M6, M8]
 limits:
   connections: 64
   frame_ms: 5000
@@ -49,6 +49,9 @@ verification:
   window_ms: 60000
   hold_ms: 60000
   keys_max: 100000
+  account_limit: 5
+  account_window_ms: 86400000
+  account_hold_ms: 3600000
 """
 
 

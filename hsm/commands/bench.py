@@ -20,13 +20,14 @@ FIRMWARE: Final = "YYT0-0001"
 
 
 class Judge:
-    """Who counts failed verifications by key. This one counts nothing: the test LMK's."""
+    """Who counts failed verifications by key, and of PINs by key and account (else empty). This
+    one counts nothing: the test LMK's."""
 
-    def open(self, key: Cryptogram) -> bool:
+    def open(self, key: Cryptogram, account: str = "") -> bool:
         """Whether this key may be used to verify now."""
         return True
 
-    def note(self, key: Cryptogram, passed: bool) -> None:
+    def note(self, key: Cryptogram, passed: bool, account: str = "") -> None:
         """One verification's end."""
 
 
@@ -97,14 +98,15 @@ class Bench:
                 return clear
         raise CommandError("75")
 
-    def may_verify(self, key: Cryptogram) -> None:
-        """CommandError 39 when too many verifications with this key have failed lately."""
-        if not self.service.judge.open(key):
+    def may_verify(self, key: Cryptogram, account: str = "") -> None:
+        """CommandError 39 when too many verifications with this key, or of this account under it,
+        have failed lately."""
+        if not self.service.judge.open(key, account):
             raise CommandError("39")
 
-    def verdict(self, key: Cryptogram, passed: bool) -> None:
+    def verdict(self, key: Cryptogram, passed: bool, account: str = "") -> None:
         """Count a verification's end; CommandError 01 when it failed."""
-        self.service.judge.note(key, passed)
+        self.service.judge.note(key, passed, account)
         if not passed:
             raise CommandError("01")
 

@@ -80,11 +80,11 @@ def _same_account(values: Values) -> str:
 def _check_pvv(values: Values, bench: Bench, key: HeldKey, where: str) -> str:
     """Compare, and note the end with the judge: the account. CommandError 01, 39."""
     pvk = _pvk_pair(values, bench, _PVV_CHECKS, "11")
-    bench.may_verify(values["pvk"])
     account = _same_account(values)
+    bench.may_verify(values["pvk"], account)
     pin = block_pin({"format": "01", **values}, bench, key, where)
     made = primitives.pvv(pvk, account, values["pvk_index"], pin)
-    bench.verdict(values["pvk"], compare_digest(made, values["pvv"]))
+    bench.verdict(values["pvk"], compare_digest(made, values["pvv"]), account)
     return account
 
 
@@ -184,16 +184,17 @@ def _offset(pin: str, natural: str) -> str:
 def _check_offset(values: Values, bench: Bench, key: HeldKey, where: str) -> tuple[str, bytes]:
     """Compare, and note the end with the judge: natural PIN and PVK. CommandError 01, 39."""
     pvk = bench.key(_OFFSET_CHECKS, values["pvk"], "pvk", "11")
-    bench.may_verify(values["pvk"])
+    account = _same_account(values)
+    bench.may_verify(values["pvk"], account)
     longest = int(values.get("pin_length_max", PIN_LENGTH_MAX))
     if not PIN_LENGTH_MIN <= longest <= PIN_LENGTH_MAX:
         raise CommandError("24", "pin_length_max")
-    natural = _natural(values, bench, pvk, _same_account(values))
+    natural = _natural(values, bench, pvk, account)
     wanted = primitives.add_digits(natural, _offset_digits(values))
     pin = block_pin({"format": "01", **values}, bench, key, where)
     if len(pin) > longest:
         raise CommandError("24")
-    bench.verdict(values["pvk"], compare_digest(pin[: len(natural)], wanted))
+    bench.verdict(values["pvk"], compare_digest(pin[: len(natural)], wanted), account)
     return natural, pvk
 
 

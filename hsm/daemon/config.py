@@ -157,12 +157,17 @@ class LimitsSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class VerificationSection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Wrong PINs and MACs a key may see before it is held (answer 39)."""
+    """Wrong PINs and MACs a key may see before it is held (answer 39), and wrong PINs an account
+    may see under one key."""
 
     limit: Positive
     window_ms: Positive
     hold_ms: Positive
     keys_max: Positive
+    """Keys counted, and accounts counted; those that come on top share one count."""
+    account_limit: Positive
+    account_window_ms: Positive
+    account_hold_ms: Positive
 
 
 class PolicySection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

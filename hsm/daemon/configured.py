@@ -59,8 +59,12 @@ def options(config: Config) -> Options:
             by_name[section.common_name] = made
     counted = config.verification
     judge = CountingJudge(
-        Verifications(counted.limit, counted.window_ms, counted.hold_ms, counted.keys_max)
-    )
+        Verifications(counted.limit, counted.window_ms, counted.hold_ms, counted.keys_max),
+        Verifications(
+            counted.account_limit, counted.account_window_ms, counted.account_hold_ms,
+            counted.keys_max,
+        ),
+    )  # fmt: skip
     return Options(
         listeners=tuple(_listener(one, by_uid, by_name) for one in config.listeners),
         slots=keeper.slots,

@@ -1,5 +1,6 @@
-"""Failed verifications counted by key, as the commands ask (norms row 26)."""
+"""Failed verifications counted by key and by account, as the commands ask (norms row 26)."""
 
+import secrets
 import time
 
 from hsm.commands.bench import Judge
@@ -13,18 +14,31 @@ def monotonic_ms() -> int:
 
 
 class CountingJudge(Judge):
-    """Holds a key under which too much failed: answer 39."""
+    """Holds a key under which too much failed, and an account whose PIN was wrong too often:
+    answer 39."""
 
-    def __init__(self, verifications: Verifications) -> None:
-        self._verifications = verifications
+    def __init__(self, keys: Verifications, accounts: Verifications) -> None:
+        self._keys = keys
+        self._accounts = accounts
+        self._salt = secrets.token_bytes(16)
 
-    def open(self, key: Cryptogram) -> bool:
-        return self._verifications.open(identify(str(key)), monotonic_ms())
+    def open(self, key: Cryptogram, account: str = "") -> bool:
+        now_ms = monotonic_ms()
+        return self._keys.open(identify(str(key)), now_ms) and (
+            not account or self._accounts.open(self._pair(key, account), now_ms)
+        )
 
-    def note(self, key: Cryptogram, passed: bool) -> None:
-        if not passed:
-            self._verifications.note(identify(str(key)), passed, monotonic_ms())
+    def note(self, key: Cryptogram, passed: bool, account: str = "") -> None:
+        if passed:
+            return
+        now_ms = monotonic_ms()
+        self._keys.note(identify(str(key)), passed, now_ms)
+        if account:
+            self._accounts.note(self._pair(key, account), passed, now_ms)
 
     def held(self) -> int:
-        """How many keys are held now."""
-        return self._verifications.held(monotonic_ms())
+        """How many keys and accounts are held now."""
+        return self._keys.held(monotonic_ms()) + self._accounts.held(monotonic_ms())
+
+    def _pair(self, key: Cryptogram, account: str) -> bytes:
+        return identify(str(key), account, salt=self._salt)

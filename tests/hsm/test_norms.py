@@ -44,6 +44,7 @@ BOTH = {"first": LI, "second": WANG}
 PLAN = LmkPlan("00", "variant", False)
 ACCOUNT = "588098765432"
 WRONG_LIMIT = 5
+WRONG_OF_ACCOUNT = 3
 KEY, OTHER = "0123456789ABCDEFFEDCBA9876543210", "CA5D92598DCA48CE8A4C76361A9269E9"
 
 
@@ -59,6 +60,8 @@ class Production:
         content = yaml.safe_load(self.config.read_text("utf-8"))
         content["verification"]["limit"] = WRONG_LIMIT
         content["verification"]["window_ms"] = content["verification"]["hold_ms"] = 3_600_000
+        content["verification"]["account_limit"] = WRONG_OF_ACCOUNT
+        content["clients"]["switch"]["commands"] = ["all"]
         content["metrics_port"] = 0
         self.config.write_text(yaml.safe_dump(content), "utf-8")
         self.components = [random_component(PLAN), random_component(PLAN)]
@@ -99,6 +102,15 @@ class Production:
         """One request of theirs."""
         with self.admin() as admin:
             return admin.ask(request)
+
+    def wrong_pvv(self, zpk: Any, pvk: Any, account: str) -> str:
+        """The answer to a PIN of this account beside its PVV."""
+        pin = self.host("JA", account=account)["pin"]
+        block = self.host("JG", zpk=zpk, format="01", account=account, pin=pin)["pin_block"]
+        made = {"account": account, "pvk_index": "1"}
+        right = int(self.host("DG", pvk=pvk, pin=pin, **made)["new_pvv"])
+        asked = {"zpk": zpk, "pvk": pvk, "pin_block": block, "format": "01", **made}
+        return self.code("EC", **asked, pvv=f"{(right + 1) % 10_000:04}")
 
     def load(self) -> str:
         """The LMK's ceremony; its check value."""
@@ -176,8 +188,8 @@ def test_N24_a_key_goes_out_only_while_two_officers_allow_it(production: Product
 
 
 def test_N26_a_pin_is_not_found_by_trying_pvvs(production: Production) -> None:
-    """The daemon's own counter: as many 01 as configured, then 39, for the right PVV too; another
-    PVK is not held."""
+    """The daemon's own counters: as many 01 as configured for an account, then 39, for the right
+    PVV too; other accounts until the PVK is held; another PVK is not held."""
     zpk, pvk, other = (production.new_key(kind) for kind in ("001", "002", "002"))
     pin = production.host("JA", account=ACCOUNT)["pin"]
     block = production.host("JG", zpk=zpk, format="01", account=ACCOUNT, pin=pin)["pin_block"]
@@ -188,9 +200,12 @@ def test_N26_a_pin_is_not_found_by_trying_pvvs(production: Production) -> None:
     wrong = [f"{(int(right) + step) % 10_000:04}" for step in range(1, 2 * WRONG_LIMIT)]
     codes = [production.code("EC", **tried, pvv=pvv) for pvv in wrong]
 
-    assert codes == ["01"] * WRONG_LIMIT + ["39"] * (WRONG_LIMIT - 1)
+    assert codes == ["01"] * WRONG_OF_ACCOUNT + ["39"] * (len(wrong) - WRONG_OF_ACCOUNT)
     assert production.code("EC", **tried, pvv=right) == "39"
     assert production.code("EC", **{**tried, "pvk": other}, pvv=right) in {"00", "01"}
+    elsewhere = [production.wrong_pvv(zpk, pvk, f"00000000{n:04}") for n in range(6)]
+    left = WRONG_LIMIT - WRONG_OF_ACCOUNT
+    assert elsewhere == ["01"] * left + ["39"] * (6 - left)
 
 
 def test_N26_a_mac_is_not_found_by_trying(production: Production) -> None:

@@ -696,11 +696,11 @@ class FiveTries(Judge):
     def __init__(self) -> None:
         self.failed: dict[str, int] = {}
 
-    def open(self, key: Cryptogram) -> bool:
+    def open(self, key: Cryptogram, account: str = "") -> bool:
         """Whether it is below its five."""
         return self.failed.get(str(key), 0) < 5
 
-    def note(self, key: Cryptogram, passed: bool) -> None:
+    def note(self, key: Cryptogram, passed: bool, account: str = "") -> None:
         """A failure counts."""
         if not passed:
             self.failed[str(key)] = self.failed.get(str(key), 0) + 1
