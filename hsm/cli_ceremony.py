@@ -256,7 +256,8 @@ def _check(args: argparse.Namespace) -> int:
     from hsm.daemon.configured import keeper_of
 
     try:
-        sealed = keeper_of(load_config(args.config)).sealed()
+        keeper = keeper_of(load_config(args.config))
+        sealed = keeper.sealed()
     except (ConfigError, SealingError) as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, ConfigError) else 1
@@ -270,9 +271,12 @@ def _check(args: argparse.Namespace) -> int:
         for lmk_id, file in sealed.items()
         if file is not None
     }
+    tokens = {lmk_id: {"token": place.token} for lmk_id, place in keeper.tokens.items()}
     if args.json:
-        print(json.dumps(rows, ensure_ascii=False))
+        print(json.dumps(rows | tokens, ensure_ascii=False))
         return 0
+    for lmk_id, place in keeper.tokens.items():
+        print(f"LMK {lmk_id}  token {place.token} (yyt hsm status)")
     for lmk_id in sealed:
         row = rows.get(lmk_id)
         said = f"{row['scheme']} {row['status']} {row['check_value']}" if row else "empty"

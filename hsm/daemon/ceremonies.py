@@ -1,7 +1,9 @@
 """The ceremony of one officers' connection: an LMK or a key from its components."""
 
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Final
+
+from msgspec.structs import replace
 
 from hsm import keys
 from hsm.admin import protocol as ask
@@ -10,13 +12,19 @@ from hsm.ceremony.plan import KeyPlan, LmkPlan
 from hsm.commands.bench import Bench
 from hsm.daemon.desk import Desk, DeskError, Details
 from hsm.errors import CommandError
+from hsm.keys import Cryptogram
 from hsm.lmk import NewKey
+from hsm.primitives import odd_parity
 from hsm.sealing.passphrase import Officer, PassphraseSealer
 from hsm.sealing.secret_buffer import SecretBuffer
 from hsm.tail import NO_TAIL, Tail, read_tail
+from hsm.uses import BLOCK_OF_TYPE
 
-_FORMING = "A4"
+_FORMING: Final = "A4"
 """What must be authorised for a key to be formed here, as on the host's line."""
+
+_ALGORITHMS: Final = {8: "T1", 16: "T2", 24: "T3"}
+"""Bytes of a DES key → its algorithm in the attributes of a key block."""
 
 
 class Ceremony:
@@ -54,12 +62,13 @@ class Ceremony:
         self._demand_none()
         if not self._desk.authority.authorised(_FORMING):
             raise DeskError("not_authorised", _FORMING)
-        self._desk.service.slots.get(request.lmk_id)
-        if request.length not in (8, 16, 24):
+        if request.length not in _ALGORITHMS:
             raise CommandError("27", "length")
         if request.scheme != "S" and keys.SCHEME_BYTES.get(request.scheme) != request.length:
             raise CommandError("26", "scheme")
-        _tail(request)
+        request = self._as_kept(request)
+        # A key that cannot be kept so is found out now, not when all have typed.
+        self._kept(request, odd_parity(self._desk.service.entropy(request.length)))
         plan = KeyPlan(request.length)
         return self._begun(request, plan, Assembly(plan, request.components))
 
@@ -139,15 +148,31 @@ class Ceremony:
     def _give_key(
         self, begun: ask.BeginKey, key: bytes, custodians: tuple[str, ...]
     ) -> dict[str, Any]:
-        desk, tail = self._desk, _tail(begun)
+        desk = self._desk
         if not desk.authority.authorised(_FORMING):
             raise DeskError("not_authorised", _FORMING)
-        bench = Bench(desk.service.slots.get(begun.lmk_id), desk.service, tail)
-        kept = bench.keep(NewKey(begun.key_type, begun.scheme, tail.attributes), key)
+        kept = self._kept(begun, key)
         check_value = KeyPlan(begun.length).check_value(key)
         details = {"key_type": begun.key_type, "lmk": begun.lmk_id, "check_value": check_value}
         desk.record("key.formed", custodians, details)
         return {"key": str(kept), "check_value": check_value, "key_type": begun.key_type}
+
+    def _as_kept(self, request: ask.BeginKey) -> ask.BeginKey:
+        """Under an LMK that keeps blocks only, a key of a type becomes a block of that use."""
+        lmk = self._desk.service.slots.get(request.lmk_id)
+        if lmk.scheme == "variant" or request.scheme == "S":
+            return request
+        found = BLOCK_OF_TYPE.get(request.key_type)
+        if found is None:
+            raise CommandError("04", "key_type")
+        attributes = f"{found[0]}{_ALGORITHMS[request.length]}{found[1]}00N00"
+        return replace(request, key_type=keys.BLOCK_TYPE, scheme="S", attributes=attributes)
+
+    def _kept(self, request: ask.BeginKey, key: bytes) -> Cryptogram:
+        """The key under its LMK. CommandError: it cannot be kept so."""
+        service, tail = self._desk.service, _tail(request)
+        bench = Bench(service.slots.get(request.lmk_id), service, tail)
+        return bench.keep(NewKey(request.key_type, request.scheme, tail.attributes), key)
 
     def _demand_none(self) -> None:
         if self._assembly is not None:

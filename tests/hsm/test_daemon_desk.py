@@ -261,6 +261,29 @@ def test_N2_a_key_is_formed_only_when_authorised(office: Office) -> None:
     assert tool.ask(ask.Confirm(check_value=whole)).error == "no_ceremony"
 
 
+def test_what_cannot_be_kept_is_refused_before_anybody_types(office: Office) -> None:
+    """Under a key-block LMK a type becomes a block of its use; what the LMK cannot keep is told to
+    the officers at once, not when all components are in."""
+    make_lmk(office)
+    office.ask(ask.Authorise(**BOTH, commands=("A4",), minutes=5, purpose="TMK"))
+    common = {"length": 16, "components": 2, "lmk_id": "00"}
+    for key_type, scheme, attributes, code in (
+        ("FFF", "S", "", "A6"), ("FFF", "S", "K0T3B00N00", "A7"), ("009F", "U", "", "04"),
+    ):  # fmt: skip
+        begin = ask.BeginKey(key_type=key_type, scheme=scheme, attributes=attributes, **common)
+        refused = office.ask(begin)
+        assert refused.error == "command"
+        assert refused.what.startswith(code)
+    tool = office.connect()
+    tool.ask(ask.BeginKey(key_type="000", scheme="U", **common))
+    facts: dict[str, Any] = {}
+    for person, value in ((LI, ONE), (WANG, TWO)):
+        facts = tool.ask(ask.Component(custodian=person, value=value, again=value)).facts
+    formed = tool.ask(ask.Confirm(check_value=facts["whole"])).facts
+    assert formed["key"][6:10] == "K0TB"
+    assert formed["check_value"] == "7D3DD6"
+
+
 def test_N3_a_wrong_check_value_ends_a_ceremony(office: Office) -> None:
     """Nothing is sealed, and the record says why."""
     tool = office.connect()

@@ -75,6 +75,9 @@ def test_N20_an_lmk_of_a_ceremony_lives_in_the_token(
                 mixed(admin, "00", scheme)
         assert Host(ready).check_value == made["check_value"]
     assert not list((folder / "lmk").iterdir())
+    check = command("lmk", "check", "--config", str(config))
+    told = subprocess.run(check, capture_output=True, text=True, timeout=WAIT_S, check=True)
+    assert told.stdout.startswith("LMK 00  token lmk")
     with daemon(config) as (process, ready):
         host = Host(ready)
         assert ready["lmks"]["00"]["check_value"] == made["check_value"]
