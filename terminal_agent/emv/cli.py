@@ -107,13 +107,14 @@ def _card(args: argparse.Namespace) -> tuple[Card, Style]:
         if args.card not in PRESETS:
             raise SystemExit(f"--card: {', '.join(sorted(PRESETS))}")
         return VirtualCard(PRESETS[args.card]), Style.T1
-    from terminal_agent.devices.card_terminal import open_card
     from terminal_agent.devices.interfaces import DeviceError
+    from terminal_agent.devices.pcsc_card import open_reader
 
     try:
-        return open_card(args.reader)
+        connected = open_reader(args.reader)
     except DeviceError as error:
         raise SystemExit(str(error)) from None
+    return connected, connected.style
 
 
 def _terminal(args: argparse.Namespace) -> Terminal:

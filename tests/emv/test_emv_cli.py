@@ -183,8 +183,7 @@ def test_a_reader_without_pyscard_is_a_clear_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The extra is named."""
-    monkeypatch.setitem(sys.modules, "smartcard", None)
-    monkeypatch.setitem(sys.modules, "smartcard.System", None)
+    monkeypatch.setitem(sys.modules, "smartcard.scard", None)
     assert main(["emv", "run", "--reader", "ACS"]) == 2
     assert "yinyitong[card]" in capsys.readouterr().err
 

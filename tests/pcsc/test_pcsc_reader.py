@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from twisted.internet.defer import Deferred
 
+from switch.cli import main
 from terminal_agent.chip_payment import ChipTerminal, PinRules, Question
 from terminal_agent.devices.interfaces import CardData, Completion, DeviceError
 from terminal_agent.devices.pcsc_card import CardGoneError, PcscCard, open_reader
@@ -348,6 +349,40 @@ def test_a_command_line_opens_a_reader_by_name(pcscd: Pcscd) -> None:
         with pytest.raises(DeviceError, match="261"):
             card.transmit(bytes(3))
         card.close()
+
+
+@pytest.mark.parametrize(
+    ("preset", "t1", "pulled_at", "end"),
+    [
+        ("debit", True, 0, "approved"),
+        ("t0", False, 0, "approved"),
+        ("debit", False, 3, "cancelled (card_gone)"),
+    ],
+)
+def test_the_command_pays_with_a_card_in_a_reader(
+    pcscd: Pcscd,
+    preset: str,
+    t1: bool,
+    pulled_at: int,
+    end: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """``yyt emv run --reader``, to its end; the card's protocol decides how it is spoken to."""
+    with VpcdCard(virtual(preset, t1=t1, habits=Habits(pulled_at=pulled_at))):
+        wait_for_card("00 00$").close()
+        assert main(["--lang", "en", "emv", "run", "--reader", "00 00$"]) == 0
+    assert f"end       {end}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("reader", "why"), [("Other", "no such reader; there are"), ("00 01$", "no card")]
+)
+def test_nothing_to_talk_to_is_exit_code_2(
+    pcscd: Pcscd, reader: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says which of the two is missing."""
+    assert main(["emv", "run", "--reader", reader]) == 2
+    assert why in capsys.readouterr().err
 
 
 def wait_for_card(pattern: str) -> PcscCard:
