@@ -173,6 +173,19 @@ def _scanner_emulator(device: Device, reactor: Any) -> Any:
     return _started(EmulatedScanner(options_of(device, ScannerOptions), reactor), reactor)
 
 
+def _ccnet(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.cash_acceptor import CashAcceptor, CashOptions
+
+    return _started(CashAcceptor(options_of(device, CashOptions), reactor), reactor)
+
+
+def _ccnet_emulator(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.cash_acceptor import CashOptions
+    from terminal_agent.devices.cash_emulator import EmulatedCashAcceptor
+
+    return _started(EmulatedCashAcceptor(options_of(device, CashOptions), reactor), reactor)
+
+
 DRIVERS: dict[str, dict[str, Factory]] = {
     "card_reader": {"simulator": _simulated_reader, "pcsc": _pcsc},
     "pin_pad": {
@@ -190,5 +203,6 @@ DRIVERS: dict[str, dict[str, Factory]] = {
     "visit_card": {"pcsc": _visit_card},
     "id_reader": {"sam": _id_reader, "sam-emulator": _id_reader_emulator},
     "scanner": {"serial": _scanner, "serial-emulator": _scanner_emulator},
+    "cash_acceptor": {"ccnet": _ccnet, "ccnet-emulator": _ccnet_emulator},
 }
 """Role → driver → how it is made."""

@@ -192,6 +192,19 @@ class Scanner(Device, Protocol):
         ...
 
 
+class CashAcceptor(Device, Protocol):
+    """CashAcceptor: notes in, each journaled at every step."""
+
+    async def cash_in_start(self, session: str, maximum_fen: int) -> None:
+        """Take notes for ``session`` until its total would pass the maximum. Raises DeviceError."""
+        ...
+
+    async def cash_in_end(self) -> int:
+        """Take no more: what the session brought, in fen. Raises DeviceError (sequenceError: a
+        note is still moving; ask again)."""
+        ...
+
+
 class Printer(Device, Protocol):
     """Printer."""
 

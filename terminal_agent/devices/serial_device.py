@@ -138,6 +138,7 @@ class SerialDevice:
         self._answer: Deferred[Any] | None = None
         self._timer: Any = None
         self._tries = 0
+        self._stopped = False
 
     # ---- what every device has -------------------------------------------------------------------
 
@@ -147,6 +148,7 @@ class SerialDevice:
 
     def stop(self) -> None:
         """Let go of the port for good."""
+        self._stopped = True
         self._close()
         self._fail("stopped")
 
@@ -282,6 +284,8 @@ class SerialDevice:
         Deferred.fromCoroutine(self._come_up()).addErrback(self._broken)
 
     def _drop(self, reason: str) -> None:
+        if self._stopped:
+            return
         if self._state not in (State.NO_DEVICE,):
             _log.warning("device_lost", role=self.role, port=self._options.port, reason=reason)
         self._close()
@@ -317,6 +321,8 @@ class SerialDevice:
             waiting.errback(DeviceError(completion, text))
 
     def _later(self, wait_ms: int, do: Callable[[], None]) -> None:
+        if self._stopped:
+            return
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = self._reactor.callLater(wait_ms / 1000, do)

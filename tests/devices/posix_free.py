@@ -1,5 +1,6 @@
 """Run as a program: imports and drives every driver where POSIX's own modules are not there, as on
-Windows. Prints what it drove."""
+Windows. Prints what it
+drove. Its argument is a folder to work in."""
 
 # ruff: noqa: E402 - the blocker comes first
 import os
@@ -26,12 +27,15 @@ for gone in GONE:
         delattr(os, gone)
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from hsm.primitives import check_value, ecb_encrypt, odd_parity
+from terminal_agent.devices.cash_acceptor import CashAcceptor, CashOptions
+from terminal_agent.devices.cash_emulator import CashEmulator
 from terminal_agent.devices.escpos_emulator import EscPosEmulator
 from terminal_agent.devices.escpos_printer import EscPosOptions, EscPosPrinter
 from terminal_agent.devices.id_reader import IdReaderOptions, SamIdReader
@@ -105,6 +109,13 @@ def parts(clock: Clock) -> Iterator[tuple[Any, Any]]:
     )
     clock.callLater(1, gun.scan, "1345")
     yield scanner, lambda: scanner.read(5000)
+    notes = Path(sys.argv[1]) / "notes.db"
+    cash = CashAcceptor(
+        CashOptions(**LINE, journal=str(notes), notes="5=10000"),
+        clock,
+        open_port=Wire(CashEmulator(), clock),
+    )
+    yield cash, lambda: cash.cash_in_start("K-1", 10_000)
 
 
 def result(clock: Clock, work: Any) -> Any:
