@@ -11,6 +11,7 @@ from hsm.primitives import (
     ecb_decrypt,
     ecb_encrypt,
     has_odd_parity,
+    odd_parity,
     pin_block_0,
     retail_mac,
 )
@@ -211,7 +212,7 @@ class EmulatedVisaPad(VisaPad):
     def __init__(self, options: EmulatedVisaOptions, reactor: Any, **world: Any) -> None:
         super().__init__(options, reactor, **world)
         self.emulator = VisaPadEmulator()
-        self._demo_key = key_from(Path(options.key_file))
+        self._demo_key = odd_parity(key_from(Path(options.key_file)))
         self.emulator.load_master(options.master_key, self._demo_key)
         self._cable = PtyPort(reactor, Path(options.port), self.emulator)
 
