@@ -131,7 +131,7 @@ def _guarded(run: Callable[[argparse.Namespace], int], args: argparse.Namespace)
     try:
         return run(args)
     except KeyServiceError as error:
-        authority = say("authority") if error.code == _NOT_AUTHORISED else ""
+        authority = say("authority", error.command) if error.code == _NOT_AUTHORISED else ""
         sentence = f"{say('refused')}: {error}{authority}"
     except key_store.NO_SCHEMA:
         sentence = say("no_schema")

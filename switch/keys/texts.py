@@ -83,8 +83,8 @@ _TEXTS: Final = {
     "away": ("数据库连接不上", "the database cannot be reached"),
     "refused": ("加密机拒绝", "the HSM refused"),
     "authority": (
-        "（此指令须两名主管授权）",
-        " (two officers must authorise this command)",
+        "（须两名安全官先授权：yyt hsm auth on --for {0} …）",
+        " (two officers must authorise it first: yyt hsm auth on --for {0} …)",
     ),
     "nothing": ("没有密钥", "no keys"),
     "no_key": ("密钥库中没有此密钥", "the key store holds no such key"),

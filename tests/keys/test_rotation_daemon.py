@@ -127,7 +127,7 @@ def test_N20_N21_N24_a_whole_store_moves_and_the_old_lmk_is_destroyed(
     signs_on_and_pays(live.host, zmk)
     refused = office.refusal(*ROTATE)
     assert "17" in refused
-    assert "two officers" in refused
+    assert "yyt hsm auth on --for BW" in refused
     authorised(admin, "BW")
     killed_when(office, "SELECT count(*) > 20 FROM key_successor")
     assert all(text[0] in "U0123456789ABCDEF" and "%" not in text for text in held(office))
