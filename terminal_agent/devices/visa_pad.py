@@ -83,9 +83,9 @@ class VisaPad(SerialDevice):
             limits = f"{minimum:02d}{maximum:02d}N{self._pad.prompt}".encode("ascii", "replace")
             tail = FS + FS + self._pad.processing.encode("ascii", "replace")
             request = encode(head + self._key(KeyUse.PIN).encode() + limits + tail)
-            await self._deliver(request)
             self._typing = True
             try:
+                await self._deliver(request)
                 answer = await self._reply(timeout_ms, patient=True)
             except DeviceError as error:
                 if error.completion in (Completion.TIME_OUT, Completion.CANCELED):

@@ -103,6 +103,7 @@ class Zt598(SerialDevice):
         self._count = 0
         self._limits = (0, 0)
         self._pin_waits = False
+        self._canceled = False
 
     # ---- Keyboard --------------------------------------------------------------------------------
 
@@ -110,6 +111,7 @@ class Zt598(SerialDevice):
         self, minimum: int, maximum: int, timeout_ms: int, pan: Pan | None = None
     ) -> int:
         """See PinPad."""
+        self._canceled = False
         async with self._turn_of_mine():
             self._pin_waits = True
             self._limits = (minimum, maximum)
@@ -129,6 +131,7 @@ class Zt598(SerialDevice):
         while a PIN is being typed or waits to be fetched."""
         if self._pin_waits:
             raise DeviceError(Completion.SEQUENCE_ERROR, "a PIN is being typed")
+        self._canceled = False
         async with self._turn_of_mine():
             self._limits = (1, maximum)
             typed: list[str] = []
@@ -144,14 +147,18 @@ class Zt598(SerialDevice):
     def cancel(self) -> None:
         """See Device; a typed PIN that nobody fetched is given up too."""
         self._pin_waits = False
+        self._canceled = True
         self._end_typing(DeviceError(Completion.CANCELED, "canceled"))
 
     async def _typing(self, timeout_ms: int, text: str) -> None:
         """Until the confirming key; every other end closes the keyboard."""
         self._count = 0
-        self._entry = self._waiting.until(timeout_ms, text)
+        entry: Deferred[None] = self._waiting.until(timeout_ms, text)
+        self._entry = entry
+        if self._canceled:  # while the pad was being told to begin
+            self._end_typing(DeviceError(Completion.CANCELED, "canceled"))
         try:
-            await self._entry
+            await entry
         except DeviceError:
             self._entry = None
             if self._port is not None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 
 from hsm.primitives import (
     account12,
@@ -121,6 +122,16 @@ def test_the_patient_may_give_up_or_go_away(rig: Rig) -> None:
         with pytest.raises(DeviceError) as error:
             rig.bench.end_of(entry)
         assert error.value.completion is end
+    assert typed(rig) == len(PIN)
+
+
+def test_canceled_before_the_pad_has_begun(rig: Rig) -> None:
+    """A flow that gives up at once does not wait for the time-out."""
+    entry = Deferred.fromCoroutine(rig.pad.pin_entry(4, 6, 60_000, PAN))
+    rig.pad.cancel()
+    with pytest.raises(DeviceError, match="canceled"):
+        rig.bench.end_of(entry)
+    rig.bench.settle()
     assert typed(rig) == len(PIN)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 
 from hsm.primitives import (
     PIN_FORMS,
@@ -157,6 +158,16 @@ def test_the_patient_may_give_up_or_go_away(rig: Rig) -> None:
         assert error.value.completion is end
         assert rig.ends(rig.pad.get_pin_block(Pan(PAN))) is Completion.SEQUENCE_ERROR
     assert rig.pad.status() == "online"
+
+
+def test_canceled_before_the_pad_has_begun(rig: Rig) -> None:
+    """A flow that gives up at once does not wait for the time-out."""
+    entry = Deferred.fromCoroutine(rig.pad.pin_entry(4, 6, 60_000))
+    rig.pad.cancel()
+    with pytest.raises(DeviceError, match="canceled"):
+        rig.bench.end_of(entry)
+    rig.emulator.type(Opaque(PIN))
+    assert rig.bench.run(rig.pad.pin_entry(4, 12, 5000)) == len(PIN)
 
 
 def test_typed_before_asked(rig: Rig) -> None:
