@@ -61,7 +61,7 @@ def unattended(config: Path, kind: str, token: TokenAddress) -> Path:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_N20_it_opens_what_a_ceremony_sealed_for_it(
+def test_it_opens_what_a_ceremony_sealed_for_it(
     tmp_path: Path, places: TokenAddress, kind: str
 ) -> None:
     """The first ceremony under this configuration seals for it too; a restart pays with nobody

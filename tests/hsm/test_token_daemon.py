@@ -59,7 +59,7 @@ def placed(config: Path, token: TokenAddress, lmk_id: str = "00") -> Path:
 
 
 @pytest.mark.parametrize("scheme", ["variant", "aes-block"])
-def test_N20_an_lmk_of_a_ceremony_lives_in_the_token(
+def test_an_lmk_of_a_ceremony_lives_in_the_token(
     tmp_path: Path, token: TokenAddress, scheme: str
 ) -> None:
     """Components go into the token, no file is written; a restart works under it with nobody there,
