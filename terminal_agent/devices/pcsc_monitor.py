@@ -41,6 +41,7 @@ class ReaderNews(StrEnum):
 
     READER_FOUND = "readerFound"
     READER_LOST = "readerLost"
+    """Also told when there is none at the first look."""
     CARD_INSERTED = "cardInserted"
     CARD_REMOVED = "cardRemoved"
     SERVICE_LOST = "serviceLost"
@@ -87,6 +88,7 @@ class PcscMonitor:
         self._flags = _UNAWARE
         self._card_inside = False
         self._service_lost = False
+        self._looked = False
 
     def start(self) -> None:
         """Begin to watch; events follow, the present state first."""
@@ -175,6 +177,9 @@ class PcscMonitor:
 
     def _choose(self, fitting: list[str]) -> None:
         reader = fitting[0] if fitting else ""
+        if not self._looked and not reader:
+            self._tell(ReaderNews.READER_LOST)
+        self._looked = True
         if self._reader in fitting or reader == self._reader:
             return
         self._forget_reader()

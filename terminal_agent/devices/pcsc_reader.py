@@ -29,6 +29,7 @@ from terminal_agent.devices.interfaces import (
     Completion,
     DeviceError,
     DeviceEvent,
+    State,
     Watcher,
 )
 from terminal_agent.devices.pcsc_card import PcscCard
@@ -113,7 +114,7 @@ class PcscReader:
         self._pool = _Pool(minthreads=1, maxthreads=1, name="pcsc-reader")
         self._ended = threading.Event()
         self._reader = ""
-        self._service_here = True
+        self._service_here: bool | None = None
         self._inserted: bytes | None = None
         """ATR of the card inside; empty: its chip is dumb; None: there is none."""
         self._given_back = False
@@ -199,9 +200,11 @@ class PcscReader:
 
     def status(self) -> str:
         """``online``, ``noDevice`` (no such reader), ``offline`` (no smart-card service)."""
+        if self._service_here is None:
+            return State.STARTING
         if not self._service_here:
             return "offline"
-        return "online" if self._reader else "noDevice"
+        return State.ONLINE if self._reader else State.NO_DEVICE
 
     @property
     def busy(self) -> bool:
@@ -221,6 +224,7 @@ class PcscReader:
     # ---- on the reactor's thread -----------------------------------------------------------------
 
     def _noticed(self, event: ReaderEvent) -> None:
+        self._service_here = event.news is not ReaderNews.SERVICE_LOST
         match event.news:
             case ReaderNews.CARD_INSERTED:
                 self._inserted, self._given_back = event.atr, False
@@ -230,10 +234,6 @@ class PcscReader:
                 self._reader = event.reader
             case ReaderNews.READER_LOST:
                 self._reader = ""
-            case ReaderNews.SERVICE_LOST:
-                self._service_here = False
-            case ReaderNews.SERVICE_BACK:
-                self._service_here = True
         _log.info("reader", news=event.news.value, reader=event.reader)
         told = DeviceEvent(name=_WORDS.get(event.news, _STATUS_EVENT), detail=event.news.value)
         for watcher in tuple(self._watchers):

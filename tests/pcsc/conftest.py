@@ -1,4 +1,4 @@
-"""Real pcscd with the virtual reader vpcd, one for the whole session and one for the machine."""
+"""Real pcscd with the virtual reader vpcd: one at a time on a machine."""
 
 from collections.abc import Iterator
 
@@ -19,16 +19,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("pcsc"))
 
 
-@pytest.fixture(scope="session")
-def daemon() -> Iterator[Pcscd]:
-    """The daemon, while nobody else on this machine has it."""
-    with Pcscd() as started:
-        yield started
-
-
 @pytest.fixture
-def pcscd(daemon: Pcscd) -> Iterator[Pcscd]:
-    """A fresh one for each test, with empty slots."""
-    daemon.start()
-    yield daemon
-    daemon.kill()
+def pcscd() -> Iterator[Pcscd]:
+    """A fresh one for each test, with empty slots; it takes 50 ms, and leaves the machine's only
+    place to other runs in between."""
+    with Pcscd() as daemon:
+        daemon.start()
+        yield daemon

@@ -1,8 +1,12 @@
 """The driver ``pcsc`` with a real pcscd: payments, T=0 and T=1, and cards that are pulled."""
 
+import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -19,8 +23,9 @@ from terminal_agent.emv.actions import End, EndKind, OnlineNeeded
 from terminal_agent.emv.apdu import Style
 from terminal_agent.protocol import Pan, PinBlock
 from tests.emv.parts import CUP, PAYMENT, TERMINAL
+from tests.kiosk.rig import Kiosk
 from tests.pcsc.daemon import Pcscd
-from tests.pcsc.stage import Stage, play
+from tests.pcsc.stage import OPTIONS, Stage, play
 
 pytestmark = pytest.mark.pcsc
 
@@ -322,6 +327,7 @@ def test_waiting_for_a_card_ends(pcscd: Pcscd) -> None:
 
     async def scenario(stage: Stage) -> None:
         reader = stage.reader(reader="no such reader")
+        assert reader.status() == "starting"
         assert (await refused(reader.media_inserted(100))).completion is Completion.TIME_OUT
         waiting = Deferred.fromCoroutine(refused(reader.media_inserted(WAIT_MS)))
         second = await refused(reader.media_inserted(WAIT_MS))
@@ -349,6 +355,34 @@ def test_a_command_line_opens_a_reader_by_name(pcscd: Pcscd) -> None:
         with pytest.raises(DeviceError, match="261"):
             card.transmit(bytes(3))
         card.close()
+
+
+def test_the_survey_shows_readers_that_are_there_and_missing(pcscd: Pcscd, tmp_path: Path) -> None:
+    """``yyt agent devices``: the kiosk's YAML chooses the driver and its reader."""
+    kiosk = Kiosk(tmp_path, tmp_path, 1)
+    config = json.loads(kiosk.config.read_text())
+    config["devices"]["card_reader"] = {"driver": "pcsc", "options": OPTIONS}
+    visit = {**OPTIONS, "reader": "no such reader", "kind": "uid"}
+    config["devices"]["visit_card"] = {"driver": "pcsc", "options": visit}
+    kiosk.config.write_text(json.dumps(config))
+
+    def surveyed() -> dict[str, str]:
+        command = ["agent", "devices", "--config", str(kiosk.config), "--json"]
+        done = subprocess.run(
+            [sys.executable, "-m", "switch.cli", *command],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 1, done.stderr
+        found = json.loads(done.stdout.splitlines()[-1])
+        return {each["role"]: each["state"] for each in found}
+
+    found = surveyed()
+    assert (found["card_reader"], found["visit_card"]) == ("online", "noDevice")
+    pcscd.kill()
+    assert surveyed()["card_reader"] == "offline"
 
 
 @pytest.mark.parametrize(
