@@ -19,6 +19,7 @@ TEXTS: Final = {
     "13": "LMK identifier",
     "14": "PIN under LMK invalid",
     "15": "input data",
+    "16": "printer",
     "17": "not in the authorised state",
     "20": "PIN block invalid",
     "21": "index",

@@ -39,16 +39,19 @@ class Policy:
     separate_002: bool = False
     """PCI HSM key types: TPK 70D, TMK 80D, PVK 002. Otherwise all three are 002."""
     diagnostics: bool = False
-    """Whether a failed ARQC check answers what it expected (KQ, KW)."""
+    """Whether a check may show what it expects: KQ and KW when it failed, M8 of a part of a message
+    under a key that only verifies."""
     profile: Profile = PAYSHIELD
     """The dialect that hosts speak."""
     disabled: frozenset[str] = frozenset({"NG", "BA"})
     """Commands that answer 68."""
     needing_authority: frozenset[str] = frozenset(
-        {"A2", "A4", "A8", "BW", "FC", "FE", "FK", "FM", "GC", "MG", "GK", "NG", "BA"}
-    )
+        {"A2", "A4", "A8", "BW", "FE", "FM", "GC", "MG", "NG", "BA",
+         "BK", "CU", "DE", "DG", "DU", "EE", "FW"}
+    )  # fmt: skip
     """Commands that answer 17 outside the authorised state: they form keys, take them out, or move
-    them to another LMK."""
+    them to another LMK; or they are a card issuer's and answer something a PIN can be found by (an
+    offset under a decimalisation table of the caller's choice, a PVV)."""
 
     @property
     def tpk_type(self) -> str:

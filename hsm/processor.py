@@ -7,6 +7,7 @@ from hsm import codec
 from hsm.codec import Command, Tail
 from hsm.commands import FUNCTIONS, Bench, Function, Service, Warned
 from hsm.errors import CommandError
+from hsm.keys import Cryptogram
 from hsm.kinds import Values
 from hsm.layouts import dialect
 from hsm.slots import NoLmk
@@ -15,7 +16,7 @@ UNLOCKED_ONLY: Final = "13"
 """What a locked service answers to everything but NC and NO: it has no LMK."""
 
 _ALWAYS: Final = frozenset({"NC", "NO"})
-_TOLD: Final = ("key_type", "scheme_lmk", "scheme_zmk", "check_value")
+_TOLD: Final = ("key_type", "pair_code", "kind", "scheme_lmk", "scheme_zmk", "check_value")
 _ANYWHERE: Final = "FF"
 """LMK id in a key block that is under a ZMK."""
 
@@ -98,10 +99,14 @@ class Processor:
             self._permit(command.code)
             values, tail = codec.parse_request(command, data)
             trailer = tail.trailer
-            result = function(values, self._bench(command, tail, values))
+            bench = self._bench(command, tail, values)
+            result = function(values, bench)
             error = result.code if isinstance(result, Warned) else "00"
             back = codec.build_response(command, error, result, values, trailer)
             facts = self._facts(command.code, values, result)
+            if facts:
+                facts["lmk_id"] = bench.lmk.lmk_id
+                facts.update(_usage(result))
             return Answered(header + back, command.code, error, "", facts)
         except CommandError as refused:
             error, where = refused.code, refused.where
@@ -137,6 +142,14 @@ class Processor:
         told = self._told[code]
         both = (values, result) if told else ()
         return {name: str(source[name]) for source in both for name in told if name in source}
+
+
+def _usage(result: Values) -> dict[str, str]:
+    """Of a key block that is answered: what its header says the key is for, and how it may go."""
+    for value in result.values():
+        if isinstance(value, Cryptogram) and value.in_block:
+            return {"block_usage": value.body[5:7], "block_export": value.body[11:12]}
+    return {}
 
 
 def _own_lmk(command: Command, values: Values) -> str:

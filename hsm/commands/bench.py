@@ -20,14 +20,14 @@ FIRMWARE: Final = "YYT0-0001"
 
 
 class Judge:
-    """Who counts failed verifications by key, and of PINs by key and account (else empty). This
-    one counts nothing: the test LMK's."""
+    """Who counts failed verifications by clear key (one key has many cryptograms), and of PINs by
+    key and account (else empty). This one counts nothing: the test LMK's."""
 
-    def open(self, key: Cryptogram, account: str = "") -> bool:
+    def open(self, key: bytes, account: str = "") -> bool:
         """Whether this key may be used to verify now."""
         return True
 
-    def note(self, key: Cryptogram, passed: bool, account: str = "") -> None:
+    def note(self, key: bytes, passed: bool, account: str = "") -> None:
         """One verification's end."""
 
 
@@ -98,15 +98,13 @@ class Bench:
                 return clear
         raise CommandError("75")
 
-    def may_verify(self, key: Cryptogram, account: str = "") -> None:
-        """CommandError 39 when too many verifications with this key, or of this account under it,
-        have failed lately."""
-        if not self.service.judge.open(key, account):
+    def verdict(self, key: bytes, passed: bool, account: str = "") -> None:
+        """A verification's end with a clear key, of a PIN with its account: counted; CommandError
+        01 when it failed, 39 whatever it is when too many have failed lately."""
+        judge = self.service.judge
+        if not judge.open(key, account):
             raise CommandError("39")
-
-    def verdict(self, key: Cryptogram, passed: bool, account: str = "") -> None:
-        """Count a verification's end; CommandError 01 when it failed."""
-        self.service.judge.note(key, passed, account)
+        judge.note(key, passed, account)
         if not passed:
             raise CommandError("01")
 

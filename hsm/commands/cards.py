@@ -24,9 +24,9 @@ def make_cvv(values: Values, bench: Bench) -> Values:
 @performs(tables.CY)
 def check_cvv(values: Values, bench: Bench) -> Values:
     """00 or 01."""
-    cvk = values["cvk"]
-    bench.may_verify(cvk)
-    bench.verdict(cvk, compare_digest(_cvv(values, bench, uses.CVK_VERIFIES), values["cvv"]))
+    made = _cvv(values, bench, uses.CVK_VERIFIES)
+    cvk = _double(values, bench, uses.CVK_VERIFIES, "cvk")
+    bench.verdict(cvk, compare_digest(made, values["cvv"]))
     return {}
 
 
@@ -46,21 +46,17 @@ def _double(values: Values, bench: Bench, use: Use, name: str) -> bytes:
 def cryptogram(values: Values, bench: Bench) -> Values:
     """Visa VSDC: under the card's own key. M/Chip: under a session key of counter and number,
     and the ARPC under the card's own key."""
-    if values["mode"] in tables.CHECKING:
-        bench.may_verify(values["mk_ac"])
     issuer_key = _double(values, bench, uses.MKAC_DERIVES, "mk_ac")
     card_key = primitives.card_key_a(issuer_key, values["pan_psn"])
     if values["scheme"] == "0":
-        return _settled(values, bench, card_key, card_key)
+        return _settled(values, bench, issuer_key, card_key, card_key)
     session = primitives.mchip_session_key(card_key, values["atc"], values["number"])
-    return _settled(values, bench, session, card_key)
+    return _settled(values, bench, issuer_key, session, card_key)
 
 
 @performs(tables.KW)
 def cryptogram_emv(values: Values, bench: Bench) -> Values:
     """Under a session key of the EMV2000 tree, or the EMV common session key."""
-    if values["mode"] in tables.CHECKING:
-        bench.may_verify(values["mk_ac"])
     issuer_key = _double(values, bench, uses.MKAC_DERIVES, "mk_ac")
     option_b = values["scheme"] in ("1", "3")
     derive = primitives.card_key_b if option_b else primitives.card_key_a
@@ -70,10 +66,12 @@ def cryptogram_emv(values: Values, bench: Bench) -> Values:
         session = primitives.tree_session_key(card_key, values["atc"], values["iv"], branch, height)
     else:
         session = primitives.common_session_key(card_key, values["atc"])
-    return _settled(values, bench, session, session)
+    return _settled(values, bench, issuer_key, session, session)
 
 
-def _settled(values: Values, bench: Bench, session: bytes, arpc_key: bytes) -> Values:
+def _settled(
+    values: Values, bench: Bench, issuer_key: bytes, session: bytes, arpc_key: bytes
+) -> Values:
     """Check the cryptogram where the mode says so, then answer it where the mode says so."""
     if values["mode"] in tables.CHECKING:
         if not values["data"]:
@@ -82,9 +80,9 @@ def _settled(values: Values, bench: Bench, session: bytes, arpc_key: bytes) -> V
         expected = primitives.retail_mac(session, primitives.pad(values["data"], 1))
         passed = compare_digest(expected, values["arqc"])
         if not passed and bench.policy.diagnostics:
-            bench.service.judge.note(values["mk_ac"], passed)
+            bench.service.judge.note(issuer_key, passed)
             return Warned(expected=expected)
-        bench.verdict(values["mk_ac"], passed)
+        bench.verdict(issuer_key, passed)
     return {"arpc": _arpc(values, arpc_key)}
 
 

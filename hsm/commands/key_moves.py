@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from hsm import exchange, keys, primitives, uses
-from hsm.block_header import KEY_BYTES, Attributes, BlockHeader
+from hsm.block_header import KEY_BYTES, BlockHeader
 from hsm.commands.bench import Bench
 from hsm.errors import CommandError
 from hsm.exchange import Manner
@@ -48,7 +48,7 @@ def received_key(zmk: HeldKey, key: Cryptogram, key_type: str, bench: Bench) -> 
     if header is not None:
         header = _judged(header, key_type, bench)
     elif bench.lmk.scheme != "variant":
-        header = _headed(got.algorithm, len(got.clear), bench.attributes)
+        header = _headed(got.algorithm, len(got.clear), key_type, bench)
     elif got.algorithm not in _DES:
         raise CommandError("A7", "key_zmk")
     clear = require_usable(got.clear, got.algorithm, "key_zmk")
@@ -58,7 +58,7 @@ def received_key(zmk: HeldKey, key: Cryptogram, key_type: str, bench: Bench) -> 
 def _judged(header: BlockHeader, key_type: str, bench: Bench) -> BlockHeader | None:
     """The header a key keeps: under a key-block LMK its own, or a narrower one that ``#`` asks for;
     under a variant LMK none, but then the key must be of the type it is said to be."""
-    _require_free(header, bench)
+    require_free(header.usage, bench)
     if key_type != BLOCK_TYPE and header.usage not in _usages(key_type, bench):
         raise CommandError("A6", "key_zmk")
     if bench.lmk.scheme == "variant":
@@ -70,6 +70,7 @@ def _judged(header: BlockHeader, key_type: str, bench: Bench) -> BlockHeader | N
         return header
     if not any({header.usage, wanted.usage} <= same for same in _same_uses(header.usage)):
         raise CommandError("A6", "attributes")
+    require_free(wanted.usage, bench)
     if header.mode not in ("N", wanted.mode):
         raise CommandError("A8", "attributes")
     return BlockHeader(
@@ -85,10 +86,14 @@ def _usages(key_type: str, bench: Bench) -> frozenset[str]:
     return uses.USAGES.get(key_type, frozenset())
 
 
-def _headed(algorithm: str, length: int, asked: Attributes | None) -> BlockHeader:
+def _headed(algorithm: str, length: int, key_type: str, bench: Bench) -> BlockHeader:
     """The header that ``#`` asks for a key that came without one; the key says the algorithm."""
+    asked = bench.attributes
     if asked is None:
         raise CommandError("A6", "attributes")
+    if key_type != BLOCK_TYPE and asked.usage not in _usages(key_type, bench):
+        raise CommandError("A6", "attributes")
+    require_free(asked.usage, bench)
     if algorithm == "4" and not asked.algorithm:
         asked = replace(asked, algorithm="41")
     header = asked.header("0", length=length)
@@ -101,9 +106,9 @@ def _same_uses(usage: str) -> list[frozenset[str]]:
     return [frozenset({usage}), *(same for same in uses.USAGES.values() if usage in same)]
 
 
-def _require_free(header: BlockHeader, bench: Bench) -> None:
+def require_free(usage: str, bench: Bench) -> None:
     """CommandError 29: keys of this usage neither come nor go."""
-    if any(header.usage in uses.USAGES[key_type] for key_type in bench.policy.kept_home):
+    if any(usage in uses.USAGES[key_type] for key_type in bench.policy.kept_home):
         raise CommandError("29", "key")
 
 
@@ -112,16 +117,19 @@ def sent_key(zmk: HeldKey, key: HeldKey, key_type: str, scheme: str, bench: Benc
     CommandError 26, 27, 29, A6, AA, BB."""
     header, export = key.header, bench.tail.block_export
     if header is None and scheme in keys.BLOCK_SCHEMES:
-        made = _header_for(key, key_type, bench)
+        made = header_for(key, key_type, bench)
+        require_free(made.usage, bench)
         # Nothing bound this key so far; what is asked for binds whoever receives it.
         header, export = replace(made, export="S"), export or made.export
     elif header is not None:
-        _require_free(header, bench)
+        require_free(header.usage, bench)
+    elif bench.attributes is not None:
+        require_free(bench.attributes.usage, bench)
     manner = Manner(scheme, bench.tail.block_version, export)
     return exchange.send(zmk, key._replace(header=header), manner, bench.entropy)
 
 
-def _header_for(key: HeldKey, key_type: str, bench: Bench) -> BlockHeader:
+def header_for(key: HeldKey, key_type: str, bench: Bench) -> BlockHeader:
     """Of a key under a variant LMK: as the attributes say, which must fit its type, else what its
     type means."""
     asked = bench.attributes
@@ -130,7 +138,10 @@ def _header_for(key: HeldKey, key_type: str, bench: Bench) -> BlockHeader:
         if not usage:
             raise CommandError("A6", "attributes")
         return BlockHeader("0", usage, key.algorithm, mode, "00", "E")
-    if asked.usage not in uses.USAGES.get(key_type, frozenset({asked.usage})):
+    allowed = uses.USAGES.get(key_type, frozenset({asked.usage}))
+    if key_type == "002" and not bench.policy.separate_002:
+        allowed = uses.CLASSIC_002
+    if asked.usage not in allowed:
         raise CommandError("A6", "attributes")
     header = asked.header("0", length=len(key.clear))
     if header.algorithm != key.algorithm:

@@ -3,13 +3,21 @@
 None of them ever answers with a clear key.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from hsm import keys, primitives, uses
 from hsm.block_header import KEY_BYTES, Attributes, BlockHeader
 from hsm.check_values import SHORT, check_value
 from hsm.commands.bench import Bench, Warned, hex_of, performs
-from hsm.commands.key_moves import received_key, require_usable, sent_key, wrapping_key
+from hsm.commands.key_moves import (
+    header_for,
+    received_key,
+    require_free,
+    require_usable,
+    sent_key,
+    wrapping_key,
+)
 from hsm.errors import CommandError
 from hsm.keys import BLOCK_TYPE, Cryptogram
 from hsm.kinds import Values
@@ -199,13 +207,33 @@ def move(values: Values, bench: Bench) -> Values:
     if scheme == "0":
         scheme = "S" if bench.lmk.scheme != "variant" else key.scheme
         scheme = scheme or keys.scheme_for(len(held.clear))
-    attributes = held.header or bench.attributes
     if held.header is not None and bench.lmk.scheme == "variant":
         # A header is not thrown away: outside its block nothing keeps the key to its use.
         raise CommandError("A1", "key")
-    kept = bench.keep(NewKey(key_type, scheme, attributes), held.clear)
+    header = held.header
+    if header is None and bench.lmk.scheme != "variant":
+        header = _bound(held, key_type, bench)
+    kept = bench.keep(NewKey(key_type, scheme, header), held.clear)
     found = hex_of(check_value(held))[: tables.value_width(values)]
     return {"key": kept, "check_value": found}
+
+
+_APART: Final = {"00A": "22", "30B": "23"}
+"""Usages of data keys that stay apart from those that decrypt (D0, 21)."""
+
+
+def _bound(key: HeldKey, key_type: str, bench: Bench) -> BlockHeader:
+    """The header of a key that had none: what its type means. CommandError A6: ``#`` asks for
+    another use; 29: a key that may travel would become one that decrypts; AA: the other way."""
+    header, home = header_for(key, key_type, bench), bench.policy.kept_home
+    if not (bench.attributes and bench.attributes.usage):
+        usage = _APART.get(key_type, header.usage) if home else header.usage
+        header = replace(header, usage=usage, export="N" if key_type in home else header.export)
+    if key_type not in home:
+        require_free(header.usage, bench)
+    elif header.export != "N":
+        raise CommandError("AA", "attributes")
+    return header
 
 
 def _old_lmk(bench: Bench, key: Cryptogram) -> Lmk:

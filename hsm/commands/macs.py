@@ -31,11 +31,13 @@ def make(values: Values, bench: Bench) -> Values:
 @performs(tables.M8)
 def check(values: Values, bench: Bench) -> Values:
     """00 or 01. The comparison takes the same time wherever the difference is."""
-    key = values["key"]
-    bench.may_verify(key)
     chain = _chain(values, bench, uses.MAC_VERIFIES)
+    held = bench.held(uses.MAC_VERIFIES.under(values["key_type"]), values["key"], "key")
     if "mac" in values:
-        bench.verdict(key, compare_digest(_cut(chain, values), values["mac"]))
+        bench.verdict(held.clear, compare_digest(_cut(chain, values), values["mac"]))
+    elif held.header is not None and held.header.mode == "V" and not bench.policy.diagnostics:
+        # The chain that goes on is a MAC too, and this key may only verify.
+        raise CommandError("A8", "key")
     return {"chain": chain}
 
 
@@ -186,13 +188,12 @@ def remake_terminal(values: Values, bench: Bench) -> Values:
 
 
 def _terminal_verifier(values: Values, bench: Bench) -> bytes:
-    bench.may_verify(values["tak"])
     return bench.key(uses.MAC_VERIFIES, values["tak"], "tak")
 
 
 def _judge_terminal(tak: bytes, values: Values, bench: Bench) -> None:
     expected = _terminal_mac(tak, values["message"], bench)
-    bench.verdict(values["tak"], compare_digest(expected, values["mac"]))
+    bench.verdict(tak, compare_digest(expected, values["mac"]))
 
 
 # ---- DUKPT --------------------------------------------------------------------------------------
@@ -203,8 +204,6 @@ def dukpt(values: Values, bench: Bench) -> Values:
     """X9.19 under the request's MAC key of this KSN, zero-padded; checked or made."""
     bdk: Cryptogram = values["bdk"]
     checked = "mac" in values
-    if checked:
-        bench.may_verify(bdk)
     clear = bench.key(uses.BDK_DERIVES, bdk, "bdk")
     if len(clear) != 2 * primitives.BLOCK:
         raise CommandError("27", "bdk")
@@ -215,7 +214,7 @@ def dukpt(values: Values, bench: Bench) -> Values:
     made = made[: tables.dukpt_mac_width(values)]
     if not checked:
         return {"mac": made}
-    bench.verdict(bdk, compare_digest(made, values["mac"]))
+    bench.verdict(clear, compare_digest(made, values["mac"]))
     return {}
 
 

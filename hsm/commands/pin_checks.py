@@ -81,10 +81,9 @@ def _check_pvv(values: Values, bench: Bench, key: HeldKey, where: str) -> str:
     """Compare, and note the end with the judge: the account. CommandError 01, 39."""
     pvk = _pvk_pair(values, bench, _PVV_CHECKS, "11")
     account = _same_account(values)
-    bench.may_verify(values["pvk"], account)
     pin = block_pin({"format": "01", **values}, bench, key, where)
     made = primitives.pvv(pvk, account, values["pvk_index"], pin)
-    bench.verdict(values["pvk"], compare_digest(made, values["pvv"]), account)
+    bench.verdict(pvk, compare_digest(made, values["pvv"]), account)
     return account
 
 
@@ -185,7 +184,6 @@ def _check_offset(values: Values, bench: Bench, key: HeldKey, where: str) -> tup
     """Compare, and note the end with the judge: natural PIN and PVK. CommandError 01, 39."""
     pvk = bench.key(_OFFSET_CHECKS, values["pvk"], "pvk", "11")
     account = _same_account(values)
-    bench.may_verify(values["pvk"], account)
     longest = int(values.get("pin_length_max", PIN_LENGTH_MAX))
     if not PIN_LENGTH_MIN <= longest <= PIN_LENGTH_MAX:
         raise CommandError("24", "pin_length_max")
@@ -194,7 +192,7 @@ def _check_offset(values: Values, bench: Bench, key: HeldKey, where: str) -> tup
     pin = block_pin({"format": "01", **values}, bench, key, where)
     if len(pin) > longest:
         raise CommandError("24")
-    bench.verdict(values["pvk"], compare_digest(pin[: len(natural)], wanted), account)
+    bench.verdict(pvk, compare_digest(pin[: len(natural)], wanted), account)
     return natural, pvk
 
 

@@ -11,6 +11,7 @@ from hsm.layouts import pins as tables
 from hsm.lmk import HeldKey
 from hsm.pin_codes import fit, form_of, forms_of
 from hsm.pin_under_lmk import WIDTHS, open_pin, seal_pin
+from hsm.policy import Policy
 from hsm.primitives import PIN_LENGTH_MAX, PIN_LENGTH_MIN, PinAccount, PinBlockError, PinForm
 
 TPK_OPENS: Final = {kind: uses.TPK_OPENS.under(kind) for kind in ("002", "70D")}
@@ -141,11 +142,19 @@ def _keep(values: Values, bench: Bench, pin: str, *formats: str) -> Values:
     return {"pin": seal_pin(bench.lmk.pin_key, pin, account)}
 
 
+def _require_open_to_all(policy: Policy, target: str) -> None:
+    """A kept PIN does not say which format it came in, so every format that is taken must be free
+    to become this one; otherwise JE and JG would go round the rules of CC. CommandError 69."""
+    if any((source, target) not in policy.pin_translations for source in policy.pin_formats):
+        raise CommandError("69", "format")
+
+
 @performs(tables.JG)
 def lmk_to_zpk(values: Values, bench: Bench) -> Values:
     """The kept PIN in a block for a bank, over the account it was kept with."""
     zpk = bench.held(uses.ZPK_CLOSES, values["zpk"], "zpk", "11")
     form = form_of(bench.policy, values["format"])
+    _require_open_to_all(bench.policy, values["format"])
     fit(form, zpk, "zpk")
     account = pin_codes.account_of(values["account"], values["format"])
     pin = open_pin(bench.lmk.pin_key, values["pin"], account.rightmost)

@@ -160,12 +160,12 @@ class VerificationSection(Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Wrong PINs and MACs a key may see before it is held (answer 39), and wrong PINs an account
     may see under one key."""
 
-    limit: Positive
+    limit: Annotated[int, Meta(ge=1, le=1000)]
     window_ms: Positive
     hold_ms: Positive
     keys_max: Positive
     """Keys counted, and accounts counted; those that come on top share one count."""
-    account_limit: Positive
+    account_limit: Annotated[int, Meta(ge=1, le=100)]
     account_window_ms: Positive
     account_hold_ms: Positive
 
@@ -228,6 +228,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError("clients: two of them have the same uid or common_name")
         if self.mode == "production" and not set(self.policy.disabled) >= _SHOWS_CLEAR:
             raise ValueError("policy.disabled: BA and NG stay disabled in production mode")
+        if self.production and not set(self.policy.decrypting) <= set(self.policy.kept_home):
+            raise ValueError("policy.decrypting: what decrypts must be in policy.kept_home")
 
     @property
     def production(self) -> bool:

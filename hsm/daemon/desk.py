@@ -214,10 +214,12 @@ class Desk:
                 "person.removed", (first.name, second.name),
                 {"name": person.name, "role": person.role},
             )  # fmt: skip
-            self.people.remove(request.name)
             failed: Mapping[str, str] = {}
             if person.role == "officer":
+                # Before his name goes: after a crash between the two he can be removed once more.
                 failed = await self.aside(lambda: self._reseal_for(first, second))
+                self.authority.cancel()
+            self.people.remove(request.name)
         resealed = person.role == "officer"
         return {"name": person.name, "not_sealed": failed, "resealed": resealed}
 

@@ -4,7 +4,6 @@ import secrets
 import time
 
 from hsm.commands.bench import Judge
-from hsm.keys import Cryptogram
 from hsm.verifications import Verifications, identify
 
 
@@ -22,23 +21,23 @@ class CountingJudge(Judge):
         self._accounts = accounts
         self._salt = secrets.token_bytes(16)
 
-    def open(self, key: Cryptogram, account: str = "") -> bool:
+    def open(self, key: bytes, account: str = "") -> bool:
         now_ms = monotonic_ms()
-        return self._keys.open(identify(str(key)), now_ms) and (
-            not account or self._accounts.open(self._pair(key, account), now_ms)
+        return self._keys.open(self._id(key), now_ms) and (
+            not account or self._accounts.open(self._id(key, account), now_ms)
         )
 
-    def note(self, key: Cryptogram, passed: bool, account: str = "") -> None:
+    def note(self, key: bytes, passed: bool, account: str = "") -> None:
         if passed:
             return
         now_ms = monotonic_ms()
-        self._keys.note(identify(str(key)), passed, now_ms)
+        self._keys.note(self._id(key), passed, now_ms)
         if account:
-            self._accounts.note(self._pair(key, account), passed, now_ms)
+            self._accounts.note(self._id(key, account), passed, now_ms)
 
     def held(self) -> int:
         """How many keys and accounts are held now."""
         return self._keys.held(monotonic_ms()) + self._accounts.held(monotonic_ms())
 
-    def _pair(self, key: Cryptogram, account: str) -> bytes:
-        return identify(str(key), account, salt=self._salt)
+    def _id(self, key: bytes, *account: str) -> bytes:
+        return identify(key.hex(), *account, salt=self._salt)

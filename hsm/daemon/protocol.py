@@ -30,7 +30,7 @@ class HostConnection(Protocol):
         self._client = LOCAL
         self._unread = b""
         """Less than a frame, or what arrived while we were not reading."""
-        self._paused = False
+        self._paused = self._turned_away = False
         self.active_at = 0.0
         self.stuck_since: float | None = None
         """Since when half a frame has been waiting, or our answers have been left unread."""
@@ -47,7 +47,7 @@ class HostConnection(Protocol):
 
     def handshakeCompleted(self) -> None:
         self.stuck_since = None
-        if not self._paused:
+        if not self._turned_away:
             self._greet()
 
     def _greet(self) -> None:
@@ -63,10 +63,13 @@ class HostConnection(Protocol):
         self.transport.registerProducer(self, True)
 
     def _turn_away(self) -> None:
-        self._paused = True
-        self.transport.loseConnection()
+        # At once: a stranger who does not hang up himself would keep his place.
+        self._turned_away = True
+        self.transport.abortConnection()
 
     def dataReceived(self, data: bytes) -> None:
+        if self._turned_away:
+            return
         self.active_at = self._house.now()
         self._unread = self._unread + data if self._unread else data
         if not self._paused:

@@ -62,6 +62,7 @@ class Production:
         content["verification"]["window_ms"] = content["verification"]["hold_ms"] = 3_600_000
         content["verification"]["account_limit"] = WRONG_OF_ACCOUNT
         content["clients"]["switch"]["commands"] = ["all"]
+        content["policy"] = {"pin_formats": ["01"], "pin_translations": ["01-01"]}
         content["metrics_port"] = 0
         self.config.write_text(yaml.safe_dump(content), "utf-8")
         self.components = [random_component(PLAN), random_component(PLAN)]
@@ -190,6 +191,8 @@ def test_N24_a_key_goes_out_only_while_two_officers_allow_it(production: Product
 def test_N26_a_pin_is_not_found_by_trying_pvvs(production: Production) -> None:
     """The daemon's own counters: as many 01 as configured for an account, then 39, for the right
     PVV too; other accounts until the PVK is held; another PVK is not held."""
+    issuing = ask.Authorise(**BOTH, commands=("DG",), minutes=5, purpose="test")
+    production.officers(issuing)
     zpk, pvk, other = (production.new_key(kind) for kind in ("001", "002", "002"))
     pin = production.host("JA", account=ACCOUNT)["pin"]
     block = production.host("JG", zpk=zpk, format="01", account=ACCOUNT, pin=pin)["pin_block"]

@@ -694,16 +694,16 @@ class FiveTries(Judge):
     """Five failures hold a key for ever."""
 
     def __init__(self) -> None:
-        self.failed: dict[str, int] = {}
+        self.failed: dict[bytes, int] = {}
 
-    def open(self, key: Cryptogram, account: str = "") -> bool:
+    def open(self, key: bytes, account: str = "") -> bool:
         """Whether it is below its five."""
-        return self.failed.get(str(key), 0) < 5
+        return self.failed.get(key, 0) < 5
 
-    def note(self, key: Cryptogram, passed: bool, account: str = "") -> None:
+    def note(self, key: bytes, passed: bool, account: str = "") -> None:
         """A failure counts."""
         if not passed:
-            self.failed[str(key)] = self.failed.get(str(key), 0) + 1
+            self.failed[key] = self.failed.get(key, 0) + 1
 
 
 class Tried:
