@@ -1,27 +1,17 @@
 """How many wrong PINs and MACs a key may see before it is held (norms row 26). Pure."""
 
 import hashlib
-from typing import Final, Protocol
+from typing import Final
 
 HELD: Final = "39"
 """What a verification under a held key answers."""
 
 
-class Limiter(Protocol):
-    """What a command that verifies asks before, and tells after."""
-
-    def open(self, key_id: bytes, now_ms: int) -> bool:
-        """Whether this key may verify now; otherwise answer 39 and look at nothing."""
-
-    def note(self, key_id: bytes, passed: bool, now_ms: int) -> None:
-        """The verification was made."""
-
-
 def identify(*texts: str, salt: bytes = b"") -> bytes:
-    """An id for a key (its cryptogram as text), or for a key and an account under it.
+    """An id for a key, or for a key and an account under it.
 
-    SHA-256, so that no key text is kept. Whoever counts by account gives a random ``salt``: twelve
-    digits alone could be tried out.
+    SHA-256, so that neither is kept; under a random ``salt``: twelve digits alone could be tried
+    out.
     """
     digest = hashlib.sha256(salt)
     for text in texts:
@@ -84,14 +74,6 @@ class Verifications:
         if bucket.level > (self._limit - 1) * self._window_ms:
             bucket.held_until_ms = now_ms + self._hold_ms
 
-    def reset(self, key_id: bytes | None = None) -> None:
-        """Officers forgive: one key (by the id of its own or, without one, the shared), or all."""
-        if key_id is None:
-            self._keys.clear()
-            self._shared = None
-        elif self._keys.pop(key_id, None) is None:
-            self._shared = None
-
     def held(self, now_ms: int) -> int:
         """How many buckets hold their keys now; for metrics."""
         shared = () if self._shared is None else (self._shared,)
@@ -122,14 +104,3 @@ class Verifications:
     def _idle(self, bucket: _Bucket, now_ms: int) -> bool:
         empty = (now_ms - bucket.noted_ms) * self._limit >= bucket.level
         return empty and now_ms >= bucket.held_until_ms
-
-
-class Unlimited:
-    """For the published test LMK: whoever knows it needs no guessing."""
-
-    def open(self, key_id: bytes, now_ms: int) -> bool:
-        """Always."""
-        return True
-
-    def note(self, key_id: bytes, passed: bool, now_ms: int) -> None:
-        """Nothing is counted."""

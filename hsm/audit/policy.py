@@ -42,7 +42,6 @@ EVENTS: Final = {
     "FM": "key.exported",
     "GC": "key.exported",
     "MG": "key.exported",
-    "GK": "component.exported",
     "BA": "pin.encrypted",
     "NG": "pin.decrypted",
     "RA": "authorisation.cancelled",
