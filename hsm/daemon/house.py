@@ -66,6 +66,12 @@ class House:
         """Seconds on the reactor's clock."""
         return float(self._reactor.seconds())
 
+    def state(self) -> str:
+        """``up``, or why commands are refused: ``locked``, or what is wrong with the audit log."""
+        if self._audit is not None and self._audit.down:
+            return f"audit {self._audit.down}"
+        return "locked" if self._processor.service.slots.locked else "up"
+
     def start(self) -> None:
         """Begin to look after the connections."""
         self._sweep = self._reactor.callLater(SWEEP_S, self._look_over)

@@ -1,5 +1,7 @@
 """The daemon's metrics. Labels are names of known commands and error codes: a bounded list."""
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -41,14 +43,21 @@ HELD_KEYS = Gauge(
 class _Health(Resource):
     isLeaf = True
 
+    def __init__(self, state: Callable[[], str]) -> None:
+        Resource.__init__(self)
+        self._state = state
+
     def render_GET(self, request: Request) -> bytes:
+        state = self._state()
+        request.setResponseCode(200 if state == "up" else 503)
         request.setHeader("content-type", "application/json")
-        return b'{"hsm":"up"}'
+        return json.dumps({"hsm": state}).encode("ascii")
 
 
-def listen(reactor: Any, port: int) -> Any:
-    """Serve ``/metrics`` and ``/health`` on a loopback port; the listening port."""
+def listen(reactor: Any, port: int, state: Callable[[], str]) -> Any:
+    """Serve ``/metrics`` and ``/health`` on a loopback port; the listening port. ``state``: ``up``,
+    or why nothing can be done."""
     root = Resource()
     root.putChild(b"metrics", MetricsResource(registry=REGISTRY))  # type: ignore[no-untyped-call]
-    root.putChild(b"health", _Health())  # type: ignore[no-untyped-call]
+    root.putChild(b"health", _Health(state))
     return reactor.listenTCP(port, Site(root, timeout=10), interface="127.0.0.1")

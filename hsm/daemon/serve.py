@@ -125,7 +125,7 @@ def serve(options: Options, reactor: Any) -> None:
         annex.open()
         side = None
         if options.metrics_port is not None:
-            side = metrics.listen(reactor, options.metrics_port)
+            side = metrics.listen(reactor, options.metrics_port, house.state)
     except CannotListenError as error:
         where = error.interface if error.port is None else f"{error.interface}:{error.port}"
         raise CannotServeError(say("cannot_listen", f"{where} ({error.socketError})")) from None

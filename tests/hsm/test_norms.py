@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from configparser import RawConfigParser
@@ -121,6 +122,15 @@ class Production:
                 value = component.hex().upper()
                 facts = admin.ask(ask.Component(custodian=who, value=value, again=value))
             return str(admin.ask(ask.Confirm(check_value=facts["whole"]))["check_value"])
+
+    def health(self) -> tuple[int, Any]:
+        """Status and body of ``/health``."""
+        page = self.ready["metrics_address"].replace("/metrics", "/health")
+        try:
+            with urllib.request.urlopen(page, timeout=WAIT_S) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
 
     def host(self, code: str, **values: Any) -> dict[str, Any]:
         """A host's command. CommandError."""
@@ -238,7 +248,9 @@ def test_N1_N10_an_lmk_and_its_components_are_seen_nowhere(production: Productio
     zmk, zpk = production.new_key("000"), production.new_key("001")
     wrong = {"key_type": "001", "zmk": zpk, "key_zmk": zmk, "scheme_lmk": "U"}
     assert production.code("A6", **wrong) == "10"
+    assert production.health() == (200, {"hsm": "up"})
     production.officers(ask.Lock(officer=LI))
+    assert production.health() == (503, {"hsm": "locked"})
     production.officers(ask.Unlock(**BOTH))
     pid, home = production.ready["pid"], production.folder.parent
     page = urllib.request.urlopen(production.ready["metrics_address"], timeout=WAIT_S).read()
