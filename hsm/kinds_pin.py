@@ -113,7 +113,10 @@ class Account:
         end = _end_of_fields(data, at)
         pan = any(seen[name] == _ISO_4 for name in self.formats)
         if pan and end - at in _PAN_WIDTHS and data[end : end + 1] == b";":
-            return end - at, 1
+            # A ``;`` may also end the whole request: then what comes after the account is before.
+            rest = _end_of_fields(data, end + 1) - (end + 1)
+            if rest >= (self.after or 0):
+                return end - at, 1
         width = ACCOUNT_WIDTH if self.after is None else end - at - self.after
         if (pan and width in _PAN_WIDTHS) or (not pan and width == PLUS_WIDTH):
             return width, 0

@@ -2,6 +2,10 @@
 
 import pytest
 from _pytest.nodeid import NodeId
+from hypothesis import settings
+
+settings.register_profile("house", deadline=None)  # a busy machine must not decide a test
+settings.load_profile("house")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
