@@ -63,9 +63,12 @@ class HostConnection(Protocol):
         self.transport.registerProducer(self, True)
 
     def _turn_away(self) -> None:
-        # At once: a stranger who does not hang up himself would keep his place.
         self._turned_away = True
-        self.transport.abortConnection()
+        if self._door.after_handshake:
+            # TLS would wait for the stranger's goodbye, and who gives none would keep his place.
+            self.transport.abortConnection()
+        else:
+            self.transport.loseConnection()
 
     def dataReceived(self, data: bytes) -> None:
         if self._turned_away:
