@@ -100,3 +100,9 @@ BLOCK_OF_TYPE: Final = {
     "302": ("B1", "X"), "402": ("C0", "C"), "70D": ("P0", "B"), "80D": ("K0", "B"),
 }  # fmt: skip
 """Key type → usage and mode of use of the block it goes out in when nobody says otherwise."""
+
+APART: Final = {"00A": "22", "30B": "23"}
+"""Data keys that travel: usages that stay apart from those that decrypt (D0, 21)."""
+
+AT_HOME: Final = frozenset({"000", "00B", "80D"})
+"""Master and vault keys: a block made of one is not exportable unless somebody asks for it."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from hsm import codec, layouts
+from hsm import codec, layouts, uses
 from hsm.block_header import Attributes
 from hsm.codec import Command, Tail
 from hsm.errors import TEXTS, CommandError
@@ -315,29 +315,14 @@ _WRONG_SCHEME: Final = "26"
 _WANTS_BLOCK: Final = ("26", "A1", "A6")
 """Scheme, LMK style, or usage: what a device that keeps blocks may miss in a variant key."""
 
-_ATTRIBUTES: Final = {
-    "000": ("K0", "N"),
-    "001": ("P0", "E"),
-    "002": ("P0", "E"),
-    "003": ("M3", "E"),
-    "008": ("M3", "E"),
-    "009": ("B0", "E"),
-    "00A": ("D0", "E"),
-    "00B": ("D0", "N"),
-    "402": ("C0", "E"),
-    "70D": ("P0", "E"),
-    "80D": ("K0", "N"),
-}
-"""What a key block says of a key of this type: usage and exportability; any mode of use. Master
-and vault keys stay at home."""
-
 
 def _attributes(command: str, key_type: str, algorithm: str) -> Attributes:
-    """Of a new key block. KeyServiceError 28: no usage is known for this type."""
-    usage, export = _ATTRIBUTES.get(key_type, ("", ""))
+    """Of a new key block: what its type means, in any mode of use. KeyServiceError 28: no usage is
+    known for this type."""
+    usage = uses.APART.get(key_type) or uses.BLOCK_OF_TYPE.get(key_type, ("", ""))[0]
     if not usage:
         raise KeyServiceError(command, "28", f"no key block is known for type {key_type}")
-    return Attributes(usage, algorithm, "N", "00", export)
+    return Attributes(usage, algorithm, "N", "00", "N" if key_type in uses.AT_HOME else "E")
 
 
 def _typed(key: Cryptogram, key_type: str) -> Values:

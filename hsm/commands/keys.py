@@ -218,17 +218,14 @@ def move(values: Values, bench: Bench) -> Values:
     return {"key": kept, "check_value": found}
 
 
-_APART: Final = {"00A": "22", "30B": "23"}
-"""Usages of data keys that stay apart from those that decrypt (D0, 21)."""
-
-
 def _bound(key: HeldKey, key_type: str, bench: Bench) -> BlockHeader:
     """The header of a key that had none: what its type means. CommandError A6: ``#`` asks for
     another use; 29: a key that may travel would become one that decrypts; AA: the other way."""
     header, home = header_for(key, key_type, bench), bench.policy.kept_home
     if not (bench.attributes and bench.attributes.usage):
-        usage = _APART.get(key_type, header.usage) if home else header.usage
-        header = replace(header, usage=usage, export="N" if key_type in home else header.export)
+        usage = uses.APART.get(key_type, header.usage) if home else header.usage
+        stays = key_type in uses.AT_HOME or key_type in home
+        header = replace(header, usage=usage, export="N" if stays else header.export)
     if key_type not in home:
         require_free(header.usage, bench)
     elif header.export != "N":

@@ -11,7 +11,7 @@ from hsm.client.service import HostCommandService
 from hsm.codec import Command
 from hsm.commands import Service
 from hsm.lmk import NewKey, published_test_lmks
-from hsm.policy import open_policy
+from hsm.policy import Policy, open_policy
 from hsm.processor import Processor
 from hsm.slots import Slots
 from switch.model.secret import Secret
@@ -38,9 +38,10 @@ from tests.hsm.live_service import (
 from tests.hsm.test_daemon_process import daemon, service
 
 
-def client(lmk_id: str) -> HostCommandService:
+def client(lmk_id: str, policy: Policy | None = None) -> HostCommandService:
     """At a processor with the three published test LMKs."""
-    processor = Processor(Service(Slots(published_test_lmks()), open_policy(), os.urandom))
+    slots = Slots(published_test_lmks())
+    processor = Processor(Service(slots, policy or open_policy(), os.urandom))
 
     async def exchange(_command: Command, body: bytes) -> bytes:
         return processor.answer(b"0000" + body).frame[4:]
@@ -77,6 +78,13 @@ def test_a_banks_keys_become_blocks_and_work(lmk_id: str) -> None:
     for name in ("mak", "zak"):
         mac = done(service.make_mac(keys[name], TEXT))
         assert done(service.check_mac(keys[name], TEXT, mac))
+
+
+@pytest.mark.parametrize("lmk_id", ["01", "02"])
+def test_a_data_key_that_travels_is_a_block_that_does_not_decrypt(lmk_id: str) -> None:
+    """A ZEK comes in at a strict key service: its usage is not one of those that M2 takes."""
+    key, _ = done(client(lmk_id, Policy()).import_key("00A", zmk_block(lmk_id), sent(LONG_MAK)))
+    assert key[6:8] == "22"
 
 
 def test_a_mac_is_the_same_under_every_lmk() -> None:

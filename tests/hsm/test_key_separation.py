@@ -80,6 +80,7 @@ def test_N6_a_change_of_lmk_changes_no_use(make_host: MakeHost, lmk_id: str) -> 
     assert moved("00B", told(lmk_id, "D0", export="S"))[0] == "AA"
     assert moved("00B", Tail(lmk_id))[1]["key"].body[5:12] == "D0TB00N"
     assert moved("00A", Tail(lmk_id))[1]["key"].body[5:7] == "22"
+    assert moved("000", Tail(lmk_id))[1]["key"].body[5:12] == "K0TB00N"
 
 
 def test_N14_no_decrypting_key_is_made_for_export(make_host: MakeHost) -> None:
