@@ -7,13 +7,16 @@ from msgspec import Meta, Struct
 
 from terminal_agent.protocol.secrets import Chip, Pan, PinBlock, Track2
 
-VERSION = 1
-"""The version this module speaks."""
+VERSION = 2
+"""The version this module speaks. 2 added: cards finished on demand, device status, choices,
+settings pushed, commands, certificates renewed."""
 OLDEST_VERSION = 1
 """The oldest version the switch still answers (yesterday's kiosk)."""
 
 MESSAGE_BYTES_MAX = 65_536
 """Default bound of one message; a payment with chip data is below 2 KiB."""
+LOG_CHARS_MAX = 49_152
+"""What one ``logs`` command brings; the message stays below MESSAGE_BYTES_MAX in any language."""
 AMOUNT_FEN_MAX = 999_999_999_999
 """What field 4 of ISO 8583 (n12) can carry."""
 
@@ -25,8 +28,20 @@ BILL_QUERY = "Bill.Query"
 BALANCE_QUERY = "Balance.Query"
 PAYMENT_START = "Payment.Start"
 PAYMENT_QUERY = "Payment.Query"
+CARD_FINISHED = "Card.Finished"
+DEVICE_STATUS = "Device.Status"
+CHOICE_QUERY = "Choice.Query"
+SETTINGS_APPLIED = "Settings.Applied"
+COMMAND_DONE = "Command.Done"
+CERTIFICATE_RENEW = "Certificate.Renew"
 PAYMENT_ANSWER = "Payment.Answer"
 """Event: the answer of a payment changed; it supersedes an older one by its version."""
+CARD_FINISH = "Card.Finish"
+"""Event: the bank approved a chip card's payment; complete the card and say what it says."""
+SETTINGS_PUSH = "Settings.Push"
+"""Event: settings that an operator wants at the terminal."""
+COMMAND = "Command"
+"""Event: something that an operator wants done at the terminal."""
 ERROR = "Error"
 """Name of a ``res`` whose body is a :class:`Fault`."""
 
@@ -89,9 +104,13 @@ class Boot(Struct, frozen=True, kw_only=True):
     """Who I am, after every connect. Unknown fields are tolerated."""
 
     software: ShortText
+    release: ShortText = ""
+    """Version of the terminal's program."""
     versions: tuple[int, int] = (VERSION, VERSION)
     """Oldest and newest protocol version the terminal speaks."""
     devices: dict[ShortText, ShortText] = {}
+    settings: int = 0
+    """Version of the pushed settings in force; 0: none."""
 
 
 class Heartbeat(Struct, frozen=True, kw_only=True):
@@ -140,6 +159,56 @@ class PaymentStart(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 class PaymentQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What became of ``idem``? An unknown key is refused for ever afterwards."""
+
+
+class CardFinished(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the card of ``idem`` ended; said once, and again whenever the switch asks (Card.Finish
+    with ``ask``). The terminal has it in its journal before it says so."""
+
+    result: Literal["confirmed", "declined"]
+    """``declined``: the card said no, was pulled, or will never be asked any more. Either is for
+    ever."""
+    chip: Chip | None = None
+    """Field 55 of a reversal, in the bank's order, script results (DF31) included."""
+
+
+class DeviceStatus(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The state of every device, whenever one changed: role → state."""
+
+    devices: dict[ShortText, ShortText]
+
+
+class ChoiceQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What may be chosen at a step of a business (departments, doctors, slots, appointments)."""
+
+    business: Name
+    step: Name
+    patient_id: ShortText = ""
+    chosen: Annotated[dict[ShortText, ShortText], Meta(max_length=8)] = {}
+    """Step → the id chosen there."""
+
+
+class SettingsApplied(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What became of pushed settings; ``text`` names the first mistake."""
+
+    version: Annotated[int, Meta(ge=1)]
+    ok: bool
+    text: LongText = ""
+
+
+class CommandDone(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What became of a command. ``log`` answers ``logs``: JSON lines without personal data."""
+
+    command: Name
+    ok: bool
+    text: LongText = ""
+    log: Annotated[str, Meta(max_length=LOG_CHARS_MAX)] = ""
+
+
+class CertificateRenew(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A new certificate before the old one ends: PEM request for a key made at the terminal."""
+
+    csr: Annotated[str, Meta(max_length=4_096)]
 
 
 REQUESTS: dict[str, type[Struct]] = {
@@ -217,6 +286,32 @@ class BillReply(Struct, frozen=True, kw_only=True):
     bills: tuple[Bill, ...] = ()
 
 
+class Choice(Struct, frozen=True, kw_only=True):
+    """One thing to choose; ``amount_fen`` is what it costs, 0 when it does not say."""
+
+    id: str
+    title: str
+    detail: str = ""
+    amount_fen: int = 0
+    left: int = -1
+    """How many are left; 0 cannot be chosen, -1: not counted."""
+
+
+class ChoiceReply(Struct, frozen=True, kw_only=True):
+    """The choices of a step."""
+
+    ok: bool
+    code: str = ""
+    text: str = ""
+    choices: tuple[Choice, ...] = ()
+
+
+class Renewed(Struct, frozen=True, kw_only=True):
+    """The new certificate, PEM."""
+
+    certificate: str
+
+
 class BalanceReply(Struct, frozen=True, kw_only=True):
     """Balance in 分."""
 
@@ -237,6 +332,35 @@ class Told(Struct, frozen=True, kw_only=True):
     code: str = ""
     text: str = ""
     receipt: dict[str, str] = {}
+
+
+class CardFinish(Struct, frozen=True, kw_only=True):
+    """Complete the card of ``idem``. ``ask``: only say how it ended; a card that was not finished
+    by then never will be (Card.Finished ``declined``)."""
+
+    code: str = ""
+    """Field 39 of the bank's answer."""
+    chip: str = ""
+    """Its field 55 in hex: issuer authentication data and scripts."""
+    ask: bool = False
+
+
+class SettingsPush(Struct, frozen=True, kw_only=True):
+    """Settings that an operator may change from afar, by dotted path of the terminal's file; all
+    or nothing. Answered by Settings.Applied."""
+
+    version: int
+    settings: dict[str, str]
+
+
+class Command(Struct, frozen=True, kw_only=True):
+    """Answered by Command.Done. ``do``: lock, unlock, restart, logs."""
+
+    command: str
+    """Its id; a command is done once."""
+    do: str
+    text: str = ""
+    """What a locked terminal shows."""
 
 
 FINAL = frozenset({"approved", "declined", "returned", "exception", "unknown_key", "refused"})
