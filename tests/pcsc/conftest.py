@@ -12,8 +12,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "pcsc: needs pcscd and vpcd, one of each on a machine")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The socket of pcscd has a fixed name: whoever uses it stays on one worker."""
+    """The socket of pcscd has a fixed name: whoever uses it stays on one worker. First of all:
+    xdist reads the groups in this same hook."""
     for item in items:
         if item.get_closest_marker("pcsc"):
             item.add_marker(pytest.mark.xdist_group("pcsc"))
