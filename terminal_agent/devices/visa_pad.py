@@ -13,7 +13,7 @@ from msgspec import Meta
 from terminal_agent.devices.interfaces import Completion, DeviceError, KeyUse
 from terminal_agent.devices.serial_device import Count, SerialDevice, SerialOptions
 from terminal_agent.devices.visa_frames import ACK, EOT, FS, NAK, Decoder, Frame, Kind, encode
-from terminal_agent.devices.zt598 import is_hex
+from terminal_agent.devices.zt598 import is_hex, must_be_check_value
 from terminal_agent.protocol import Opaque, Pan, PinBlock
 
 TRIES_MAX = 3
@@ -124,8 +124,7 @@ class VisaPad(SerialDevice):
         """See KeyedPinPad; a master key comes by :meth:`load_master`."""
         if use is KeyUse.MASTER or len(cryptogram) not in (16, 32, 48) or not is_hex(cryptogram):
             raise DeviceError(Completion.INVALID_DATA, "a session key has 16, 32 or 48 hex digits")
-        if not is_hex(check_value) or not 6 <= len(check_value) <= 2 * BLOCK:
-            raise DeviceError(Completion.INVALID_DATA, "a check value has 6 to 16 hex digits")
+        must_be_check_value(check_value)
         async with self._turn_of_mine():
             self._keys.pop(use, None)
             key = Opaque(cryptogram.upper())

@@ -85,6 +85,12 @@ def is_hex(text: str) -> bool:
     return bool(text) and not set(text) - set("0123456789ABCDEFabcdef")
 
 
+def must_be_check_value(text: str) -> None:
+    """Raises DeviceError (invalidData)."""
+    if not is_hex(text) or not CHECK_DIGITS_MIN <= len(text) <= 2 * BLOCK:
+        raise DeviceError(Completion.INVALID_DATA, "a check value has 6 to 16 hex digits")
+
+
 class Zt598(SerialDevice):
     """One pad."""
 
@@ -188,8 +194,7 @@ class Zt598(SerialDevice):
         """See KeyedPinPad. A MASTER key replaces the master slot's own."""
         if len(cryptogram) not in LENGTHS or not is_hex(cryptogram):
             raise DeviceError(Completion.INVALID_DATA, "a key has 16, 32 or 48 hex digits")
-        if not is_hex(check_value) or not CHECK_DIGITS_MIN <= len(check_value) <= 2 * BLOCK:
-            raise DeviceError(Completion.INVALID_DATA, "a check value has 6 to 16 hex digits")
+        must_be_check_value(check_value)
         slot = {
             KeyUse.MASTER: self._pad.master_slot,
             KeyUse.PIN: self._pad.pin_slot,
