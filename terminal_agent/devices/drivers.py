@@ -135,6 +135,18 @@ def _visa_emulator(device: Device, reactor: Any) -> Any:
     return _started(EmulatedVisaPad(options_of(device, EmulatedVisaOptions), reactor), reactor)
 
 
+def _nlpp60(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.nlpp60 import NlPp60, NlPp60Options
+
+    return _started(NlPp60(options_of(device, NlPp60Options), reactor), reactor)
+
+
+def _nlpp60_emulator(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.nlpp60_emulator import EmulatedNlPp60, EmulatedNlPp60Options
+
+    return _started(EmulatedNlPp60(options_of(device, EmulatedNlPp60Options), reactor), reactor)
+
+
 def _escpos(device: Device, reactor: Any) -> Any:
     from terminal_agent.devices.escpos_printer import EscPosOptions, EscPosPrinter
 
@@ -194,6 +206,8 @@ DRIVERS: dict[str, dict[str, Factory]] = {
         "zt598-emulator": _zt598_emulator,
         "visa": _visa,
         "visa-emulator": _visa_emulator,
+        "nlpp60": _nlpp60,
+        "nlpp60-emulator": _nlpp60_emulator,
     },
     "printer": {
         "simulator": _simulated_printer,

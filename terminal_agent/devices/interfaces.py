@@ -121,8 +121,9 @@ class PinPad(Device, Protocol):
     async def pin_entry(
         self, minimum: int, maximum: int, timeout_ms: int, pan: Pan | None = None
     ) -> int:
-        """Let the patient type: the number of digits. ``pan`` is for pads that encrypt as soon as
-        the PIN is confirmed; they take no other afterwards. Raises DeviceError."""
+        """Let the patient type: the number of digits, 0 when the pad does not tell. ``pan`` is for
+        pads that encrypt as soon as the PIN is confirmed; they take no other afterwards. Raises
+        DeviceError."""
         ...
 
     async def get_pin_block(self, pan: Pan) -> PinBlock:
@@ -146,8 +147,8 @@ class KeyedPinPad(PinPad, Protocol):
 
     async def import_key(self, use: KeyUse, cryptogram: str, check_value: str) -> None:
         """Load a working key: hex under the pad's master key, and its check value (6 to 16 hex),
-        which the pad's own must equal. Raises DeviceError (invalidData: it does not; the key is
-        then not used)."""
+        which the pad's own must equal where it tells one. Raises DeviceError (invalidData: it does
+        not; the key is then not used)."""
         ...
 
     async def generate_authentication(self, data: bytes) -> bytes:

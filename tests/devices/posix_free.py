@@ -41,6 +41,9 @@ from terminal_agent.devices.escpos_printer import EscPosOptions, EscPosPrinter
 from terminal_agent.devices.id_reader import IdReaderOptions, SamIdReader
 from terminal_agent.devices.id_reader_emulator import IdReaderEmulator
 from terminal_agent.devices.interfaces import KeyUse
+from terminal_agent.devices.nlpp60 import NlPp60, NlPp60Options
+from terminal_agent.devices.nlpp60_emulator import NlPp60Emulator
+from terminal_agent.devices.nlpp60_pairing import read_pairing
 from terminal_agent.devices.scanner import ScannerOptions, SerialScanner
 from terminal_agent.devices.scanner_emulator import ScannerEmulator
 from terminal_agent.devices.visa_pad import VisaPad, VisaPadOptions
@@ -93,6 +96,16 @@ def parts(clock: Clock) -> Iterator[tuple[Any, Any]]:
     visa_options = VisaPadOptions(**LINE, master_key="0", entry_timeout_ms=500)
     other = VisaPad(visa_options, clock, open_port=Wire(visa, clock))
     yield other, lambda: other.import_key(KeyUse.MAC, SEALED, CHECK)
+    pairing = Path(sys.argv[1]) / "pairing"
+    pairing.write_text(f"{MASTER.hex()}\n" * 3)
+    newland = NlPp60Emulator(read_pairing(pairing))
+    newland.load_master(KeyUse.MAC, 0, MASTER)
+    numbers = {"pin_master": "00", "mac_master": "00", "pin_key": "01", "mac_key": "01"}
+    nl_options = NlPp60Options(
+        **LINE, **numbers, directory=1, key_uses=9, pairing_file=str(pairing)
+    )
+    third = NlPp60(nl_options, clock, open_port=Wire(newland, clock))
+    yield third, lambda: third.import_key(KeyUse.MAC, SEALED, CHECK)
     printer = EscPosPrinter(
         EscPosOptions(**LINE, print_timeout_ms=500), clock, open_port=Wire(EscPosEmulator(), clock)
     )

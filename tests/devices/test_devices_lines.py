@@ -48,6 +48,7 @@ def test_nothing_is_posix_only(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1].split() == [
         "Zt598",
         "VisaPad",
+        "NlPp60",
         "EscPosPrinter",
         "SamIdReader",
         "SerialScanner",

@@ -24,14 +24,28 @@ ZT598 = {
     "clear_key": "clear",
 }
 VISA = {"master_key": "0", "entry_timeout_ms": "1000"}
+NLPP60 = {
+    "directory": "1",
+    "pin_master": "00",
+    "mac_master": "00",
+    "pin_key": "01",
+    "mac_key": "01",
+    "key_uses": "1000",
+    "pairing_file": "{folder}/pad.pairing",
+}
 
 
-@pytest.mark.parametrize(("driver", "own"), [("zt598-emulator", ZT598), ("visa-emulator", VISA)])
+@pytest.mark.parametrize(
+    ("driver", "own"),
+    [("zt598-emulator", ZT598), ("visa-emulator", VISA), ("nlpp60-emulator", NLPP60)],
+)
 def test_a_patient_pays_with_a_serial_pad(
     kiosk: Kiosk, switch: Switch, driver: str, own: dict[str, str]
 ) -> None:
     """The block holds the PIN, the slip comes out of the printer, and no log holds a digit."""
     config: dict[str, Any] = json.loads(kiosk.config.read_text())
+    (kiosk.folder / "pad.pairing").write_text(f"{'00' * 16}\n" * 3)
+    own = {name: value.format(folder=kiosk.folder) for name, value in own.items()}
     pad = {**LINE, **own, "port": str(kiosk.folder / "pad"), "key_file": f"{kiosk.folder}/pad.key"}
     printer = {**LINE, "port": str(kiosk.folder / "printer"), "print_timeout_ms": "5000"}
     config["devices"]["pin_pad"] = {"driver": driver, "options": pad}
