@@ -1,6 +1,7 @@
-"""``yyt terminal``: the authority, invitations, enrolment, the list, revocation."""
+"""``yyt terminal``: the authority, invitations, enrolment, the list, revocation, orders."""
 
 import argparse
+import datetime
 import getpass
 import json
 import os
@@ -8,10 +9,11 @@ from pathlib import Path
 
 import msgspec
 
-from channels.kiosk import pki
+from channels.kiosk import orders_cli, pki
 from channels.kiosk.enrol_client import EnrolFailed, enrol
 from channels.kiosk.enrolment import CodeFile, Enrolments
 from channels.kiosk.registry import Registry, RegistryError, Terminal
+from channels.kiosk.states import State, States
 
 _TEXT = {
     "zh": {
@@ -22,6 +24,10 @@ _TEXT = {
         "revoked": "终端 {0} 的 {1} 张证书已吊销",
         "code": "登记码：",
         "ca": "证书机构指纹：",
+        "here": "在线",
+        "away": "离线 最后联系 {0}",
+        "never": "从未连接",
+        "ends": "证书到期 {0}",
     },
     "en": {
         "made": "authority made, fingerprint {0}",
@@ -31,6 +37,10 @@ _TEXT = {
         "revoked": "terminal {0}: {1} certificates revoked",
         "code": "code: ",
         "ca": "authority's fingerprint: ",
+        "here": "connected",
+        "away": "away since {0}",
+        "never": "never connected",
+        "ends": "certificate ends {0}",
     },
 }
 
@@ -41,6 +51,9 @@ yyt terminal invite KIOSK001 --hospital H001 --tpk key:kiosk001-tpk --dir var/pk
 yyt terminal enrol --url https://switch.hospital.cn:8444 --code-file k1.json --dir kiosk
 yyt terminal list --dir var/pki --json
 yyt terminal revoke KIOSK001 --dir var/pki
+yyt terminal push KIOSK001 --file settings.yaml --dir var/pki
+yyt terminal command KIOSK001 lock --text "设备维护，请到窗口" --dir var/pki
+yyt terminal orders KIOSK001 --dir var/pki
 """
 
 
@@ -78,6 +91,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     revoke.add_argument("terminal")
     _dir(revoke)
     revoke.set_defaults(run=_revoke)
+    orders_cli.register(verbs)
 
 
 def _dir(parser: argparse.ArgumentParser) -> None:
@@ -145,27 +159,60 @@ def _enrol(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace) -> int:
     terminals = list(Registry(args.dir).all())
+    states = {state.terminal: state for state in States(args.dir).read_all()}
     if args.json:
-        print(json.dumps(msgspec.to_builtins(terminals), ensure_ascii=False))
+        lines = [
+            {
+                **msgspec.to_builtins(terminal),
+                "state": msgspec.to_builtins(states.get(terminal.terminal)),
+            }
+            for terminal in terminals
+        ]
+        print(json.dumps(lines, ensure_ascii=False))
         return 0
     for terminal in terminals:
-        state = "enabled" if terminal.enabled else "disabled"
+        enabled = "enabled" if terminal.enabled else "disabled"
         pin = "PIN" if terminal.tpk else "no PIN key"
         serials = ", ".join(terminal.certificates) or "not enrolled"
-        print(f"{terminal.terminal:<16} {terminal.hospital:<10} {state}, {pin}, {serials}")
+        print(f"{terminal.terminal:<16} {terminal.hospital:<10} {enabled}, {pin}, {serials}")
+        print(f"  {_state(states.get(terminal.terminal))}")
     return 0
 
 
+def _state(state: State | None) -> str:
+    """What the terminal last said, on one line; what it wrote itself is not trusted to be plain."""
+    if state is None or not state.heard_at:
+        return _say("never")
+    contact = _say("here") if state.connected else _say("away", _time(state.heard_at))
+    devices = ", ".join(f"{role} {said}" for role, said in sorted(state.devices.items()))
+    release = "".join(letter for letter in state.release if letter.isprintable())
+    parts = (
+        contact,
+        f"{release} v{state.version}".strip(),
+        f"settings {state.settings}",
+        devices,
+        _say("ends", _time(state.certificate_ends_at)),
+    )
+    return "; ".join(part for part in parts if part)
+
+
+def _time(at_ms: int) -> str:
+    moment = datetime.datetime.fromtimestamp(at_ms // 1000).astimezone()
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
 def _revoke(args: argparse.Namespace) -> int:
-    registry = Registry(args.dir)
+    ended: list[str] = []
+
+    def revoked(record: Terminal) -> Terminal:
+        ended.extend(record.certificates)
+        return msgspec.structs.replace(
+            record, certificates=(), renewals={}, revoked=(*record.revoked, *ended)
+        )
+
     try:
-        record = registry.get(args.terminal)
+        Registry(args.dir).change(args.terminal, revoked)
     except RegistryError as error:
         raise SystemExit(str(error)) from None
-    registry.put(
-        msgspec.structs.replace(
-            record, certificates=(), revoked=(*record.revoked, *record.certificates)
-        )
-    )
-    print(_say("revoked", args.terminal, len(record.certificates)))
+    print(_say("revoked", args.terminal, len(ended)))
     return 0

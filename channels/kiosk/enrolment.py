@@ -60,8 +60,18 @@ class Enrolments:
         self._registry = Registry(folder)
 
     def invite(self, record: Terminal, valid_s: int) -> CodeFile:
-        """A code for this terminal, registering it; a former invitation of it ends."""
-        self._registry.put(record)
+        """A code for this terminal, registering it; a former invitation of it ends. What the
+        registry says of its certificates stays."""
+
+        def registered(kept: Terminal) -> Terminal:
+            return msgspec.structs.replace(
+                record,
+                certificates=kept.certificates,
+                revoked=kept.revoked,
+                renewals=kept.renewals,
+            )
+
+        self._registry.change(record.terminal, registered, new=record)
         code = "".join(secrets.choice(CODE_CHARACTERS) for _ in range(CODE_LENGTH))
         salt = secrets.token_hex(16)
         expires_at = int(self._now_s()) + valid_s
@@ -97,10 +107,11 @@ class Enrolments:
             path.rename(path.with_suffix(".used"))
         except FileNotFoundError:
             raise refused from None
-        record = self._registry.get(terminal)
-        self._registry.put(
-            msgspec.structs.replace(record, certificates=(*record.certificates, serial))
-        )
+
+        def enrolled(record: Terminal) -> Terminal:
+            return msgspec.structs.replace(record, certificates=(*record.certificates, serial))
+
+        self._registry.change(terminal, enrolled)
         return certificate
 
     def _path(self, terminal: str) -> Path:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
+from cryptography import x509
 from msgspec import Struct
 from twisted.internet import ssl
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -19,6 +20,7 @@ from channels.kiosk import pki
 from channels.kiosk.config import KioskConfig
 from channels.kiosk.enrolment import EnrolmentError, Enrolments
 from channels.kiosk.guard import Guard, GuardFactory
+from channels.kiosk.management import Management
 from channels.kiosk.registry import Registry, RegistryError, Terminal
 from channels.kiosk.session import CLOSE_POLICY, CLOSE_REPLACED, Session
 from switch.model.outcome import Millis
@@ -43,6 +45,7 @@ class KioskFront:
         self._context = context
         self._folder = Path(config.pki)
         self._registry = Registry(self._folder)
+        self._management = Management(config, self._registry, context)
         self._sessions: dict[str, Session] = {}
         self._ports: dict[str, IListeningPort] = {}
         self._check: Cancellable | None = None
@@ -63,6 +66,7 @@ class KioskFront:
         enrol.putChild(b"ca", _Authority((self._folder / "ca.crt").read_bytes()))
         enrol.putChild(b"enrol", _EnrolResource(self._folder, config, self._context))
         self._listen("enrol", config.enrol_port, enrol, certificate.options())
+        self._management.begin()
         self._schedule_check()
 
     async def stop(self) -> None:
@@ -90,15 +94,19 @@ class KioskFront:
         """The record of a terminal that may connect. Raises RegistryError."""
         return self._registry.admits(terminal, serial)
 
-    def open_session(self, record: Terminal, serial: str, guard: Guard) -> Session:
+    def open_session(
+        self, record: Terminal, certificate: x509.Certificate, guard: Guard
+    ) -> Session:
         """The newest link of a terminal is the live one: an older is mostly half open."""
         older = self._sessions.get(record.terminal)
         session = Session(
             record,
-            serial,
+            pki.serial_of(certificate),
             guard,
+            certificate_ends_at=int(certificate.not_valid_after_utc.timestamp()) * 1000,
             config=self._config,
             front=self._front,
+            management=self._management,
             timeline=self._context.timeline,
             gone=self._session_gone,
         )
@@ -129,6 +137,7 @@ class KioskFront:
                 session.close(CLOSE_POLICY)
             else:
                 session.record = current
+        self._management.check()
         self._schedule_check()
 
     def _listen(
@@ -166,7 +175,7 @@ class _Entrance(WebSocketResource):
         certificate = _guard_of(request).getPeerCertificate().to_cryptography()
         terminal, serial = pki.common_name(certificate), pki.serial_of(certificate)
         try:
-            self._admitted = (self._house.admit(terminal, serial), serial)
+            self._admitted = (self._house.admit(terminal, serial), certificate)
         except RegistryError as error:
             metrics.TERMINALS_REFUSED.labels("not_admitted").inc()
             _log.warning("terminal_refused", reason=str(error))
@@ -176,8 +185,8 @@ class _Entrance(WebSocketResource):
 
     def buildProtocol(self, request: Request) -> Session:
         """Called by render_GET above, in the same turn."""
-        record, serial = self._admitted
-        return self._house.open_session(record, serial, _guard_of(request))
+        record, certificate = self._admitted
+        return self._house.open_session(record, certificate, _guard_of(request))
 
 
 def _guard_of(request: Request) -> Guard:

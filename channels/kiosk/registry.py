@@ -6,7 +6,9 @@ needs no database to refuse a stranger. Written whole and renamed, so a reader n
 
 import os
 import re
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -33,6 +35,8 @@ class Terminal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     certificates: tuple[str, ...] = ()
     """Serial numbers (hex) of its valid certificates."""
     revoked: tuple[str, ...] = ()
+    renewals: dict[str, str] = {}
+    """A renewed certificate not used yet → the one it replaces, which stays valid until then."""
 
 
 class Registry:
@@ -52,13 +56,9 @@ class Registry:
             known = self._known.get(terminal)
             if known is not None and known[0] == changed_at:
                 return known[1]
-            record = msgspec.json.decode(path.read_bytes(), type=Terminal)
+            record = _read(path, terminal)
         except FileNotFoundError:
             raise RegistryError(f"{terminal}: no such terminal") from None
-        except msgspec.DecodeError as error:
-            raise RegistryError(f"{path.name}: {error}") from None
-        if record.terminal != terminal:
-            raise RegistryError(f"{path.name}: is the record of {record.terminal}")
         self._known[terminal] = (changed_at, record)
         return record
 
@@ -69,6 +69,26 @@ class Registry:
         self._folder.mkdir(parents=True, exist_ok=True)
         write_durably(self._folder / f"{record.terminal}.json", msgspec.json.encode(record))
         self._known.pop(record.terminal, None)
+
+    def change(
+        self, terminal: str, update: Callable[[Terminal], Terminal], new: Terminal | None = None
+    ) -> Terminal:
+        """Change a record while nobody else does, in whatever process, so that no revocation is
+        overwritten. ``new`` is what an unknown terminal begins with. Returns what was written;
+        raises RegistryError, and what ``update`` raises (nothing is written then)."""
+        if TERMINAL_ID.fullmatch(terminal) is None:
+            raise RegistryError("terminal: 1 to 16 letters, digits and dots")
+        with alone(self._folder):
+            try:
+                record = _read(self._folder / f"{terminal}.json", terminal)
+            except FileNotFoundError:
+                if new is None:
+                    raise RegistryError(f"{terminal}: no such terminal") from None
+                record = new
+            changed = update(record)
+            if changed != record or record is new:
+                self.put(changed)
+        return changed
 
     def all(self) -> Iterator[Terminal]:
         """Every terminal, by id. Raises RegistryError at a file that is none."""
@@ -85,9 +105,33 @@ class Registry:
         return record
 
 
+def _read(path: Path, terminal: str) -> Terminal:
+    try:
+        record = msgspec.json.decode(path.read_bytes(), type=Terminal)
+    except msgspec.DecodeError as error:
+        raise RegistryError(f"{path.name}: {error}") from None
+    if record.terminal != terminal:
+        raise RegistryError(f"{path.name}: is the record of {record.terminal}")
+    return record
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes and threads out of a folder's files, as far as they ask too."""
+    import fcntl  # the switch and its operators are on Linux; a kiosk may import this module too
+
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY)  # the folder itself: whoever may read it may wait for it
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
+
+
 def write_durably(path: Path, content: bytes) -> None:
     """Replace a file so that a power cut leaves the old or the new one."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     with fresh.open("wb") as file:
         file.write(content)
         file.flush()

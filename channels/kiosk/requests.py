@@ -1,7 +1,7 @@
 """From a terminal's request to the switch's own values. Every refusal names field and rule."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
 
 from channels.kiosk.config import Offer
 from channels.kiosk.registry import Terminal
@@ -16,6 +16,10 @@ class Heading(NamedTuple):
     id: str
     name: str
     idem: str
+
+
+Handler = Callable[[Heading, Any], Awaitable[object]]
+"""Serves one request: heading and body to the body of its answer. Raises ProtocolError."""
 
 
 def offers(businesses: Mapping[str, Offer], record: Terminal) -> dict[str, str]:

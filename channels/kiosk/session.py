@@ -9,10 +9,10 @@ Rules
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
@@ -22,8 +22,16 @@ from zope.interface import implementer
 
 from channels.kiosk.config import KioskConfig
 from channels.kiosk.guard import Guard
+from channels.kiosk.management import Management
 from channels.kiosk.registry import Terminal
-from channels.kiosk.requests import Heading, card_secrets, check_business, offers, payment_request
+from channels.kiosk.requests import (
+    Handler,
+    Heading,
+    card_secrets,
+    check_business,
+    offers,
+    payment_request,
+)
 from switch.model.answer import Answer
 from switch.model.outcome import Millis
 from switch.observe import metrics
@@ -39,8 +47,6 @@ CLOSE_TOO_BIG = 1009
 CLOSE_REPLACED = 4001
 """The same terminal connected anew; the newer link is the live one."""
 
-Handler = Callable[[Heading, Any], Awaitable[object]]
-
 
 @implementer(IPushProducer)
 class Session:
@@ -54,13 +60,16 @@ class Session:
         serial: str,
         guard: Guard,
         *,
+        certificate_ends_at: int,
         config: KioskConfig,
         front: Front,
+        management: Management,
         timeline: Timeline,
         gone: Callable[["Session"], None],
     ) -> None:
         self.record = record
         self.serial = serial
+        self.certificate_ends_at = certificate_ends_at
         self._guard = guard
         self._config = config
         self._front = front
@@ -76,12 +85,13 @@ class Session:
         self._heard_at = timeline.now_ms()
         self._silence: Cancellable | None = None
         self._unwatch: Callable[[], None] | None = None
+        self._attended = management.attend(self)
         self._handlers: Mapping[str, Handler] = {
-            protocol.BOOT: self._boot,
-            protocol.HEARTBEAT: self._heartbeat,
+            **self._attended.handlers,
             protocol.SERVICES: self._services,
             protocol.PATIENT_QUERY: self._patient_query,
             protocol.BILL_QUERY: self._bill_query,
+            protocol.CHOICE_QUERY: self._choice_query,
             protocol.BALANCE_QUERY: self._balance_query,
             protocol.PAYMENT_START: self._payment_start,
             protocol.PAYMENT_QUERY: self._payment_query,
@@ -141,6 +151,7 @@ class Session:
         if self._unwatch is not None:
             self._unwatch()
         self._waiting.clear()
+        self._attended.gone()
         self._gone(self)
 
     # ---- the guard and the front -----------------------------------------------------------------
@@ -199,18 +210,6 @@ class Session:
             self._open -= 1
         self._send("res", heading.name, heading.id, heading.idem, reply)
 
-    async def _boot(self, _heading: Heading, body: protocol.Boot) -> object:
-        _log.info("terminal_boot", terminal=self.record.terminal, software=body.software)
-        return protocol.BootReply(
-            heartbeat_ms=self._config.heartbeat_ms,
-            terminal_timeout_ms=self._config.terminal_timeout_ms,
-            server_ms=self._timeline.now_ms(),
-            versions=(protocol.OLDEST_VERSION, protocol.VERSION),
-        )
-
-    async def _heartbeat(self, _heading: Heading, _body: Struct) -> object:
-        return protocol.HeartbeatReply(server_ms=self._timeline.now_ms())
-
     async def _services(self, _heading: Heading, _body: Struct) -> object:
         return protocol.ServicesReply(hospital=self.record.hospital, businesses=self._offered)
 
@@ -223,6 +222,11 @@ class Session:
         asked = {"patient_id": body.patient_id}
         reply = await self._front.inquire(self.record.hospital, "bill_query", asked)
         return _inquired(reply, "bills")
+
+    async def _choice_query(self, _heading: Heading, body: protocol.ChoiceQuery) -> object:
+        asked = to_builtins(body)
+        reply = await self._front.inquire(self.record.hospital, "choices", asked)
+        return _inquired(reply, "choices")
 
     async def _balance_query(self, heading: Heading, body: protocol.BalanceQuery) -> object:
         check_business(body.business, self._offered, heading.id)
@@ -253,6 +257,10 @@ class Session:
         return await self._front.query(record.hospital, record.terminal, heading.idem)
 
     # ---- answers ---------------------------------------------------------------------------------
+
+    def push(self, name: str, body: object) -> None:
+        """An event that is about no payment."""
+        self._send("event", name, "", "", body)
 
     def _tell(self, answer: Answer) -> None:
         """A new answer of a payment of this terminal: pushed unless its ``res`` will say it."""

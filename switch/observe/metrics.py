@@ -115,6 +115,18 @@ TERMINALS_CONNECTED = _gauge("yyt_terminals_connected", "在线终端 terminals 
 TERMINALS_REFUSED = _counter(
     "yyt_terminals_refused_total", "拒绝的终端连接或请求 links and requests refused", "reason"
 )
+TERMINAL_UP = _gauge("yyt_terminal_up", "终端在线 1 = connected", "terminal")
+TERMINAL_DEVICE_UP = _gauge(
+    "yyt_terminal_device_up",
+    "终端设备可用 1 = a device of a connected terminal works",
+    "terminal",
+    "role",
+)
+TERMINAL_CERTIFICATE_END_SECONDS = _gauge(
+    "yyt_terminal_certificate_end_seconds",
+    "终端证书到期时刻 when the certificate in use ends, seconds since 1970",
+    "terminal",
+)
 
 _CODE = re.compile(r"[0-9A-Z]{2}")
 

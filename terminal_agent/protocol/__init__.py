@@ -69,6 +69,7 @@ from terminal_agent.protocol.messages import (
     ChoiceReply,
     Command,
     CommandDone,
+    DeviceStates,
     DeviceStatus,
     Envelope,
     Fault,
@@ -98,6 +99,7 @@ from terminal_agent.protocol.secrets import (
     PinBlock,
     Track2,
 )
+from terminal_agent.protocol.settings import PUSHABLE, first_mistake
 
 __all__ = [
     "AGAIN",
@@ -123,6 +125,7 @@ __all__ = [
     "PAYMENT_ANSWER",
     "PAYMENT_QUERY",
     "PAYMENT_START",
+    "PUSHABLE",
     "REQUESTS",
     "SERVICES",
     "SETTINGS_APPLIED",
@@ -146,6 +149,7 @@ __all__ = [
     "ChoiceReply",
     "Command",
     "CommandDone",
+    "DeviceStates",
     "DeviceStatus",
     "Envelope",
     "Fault",
@@ -177,5 +181,6 @@ __all__ = [
     "decode_request",
     "encode",
     "fault_of",
+    "first_mistake",
     "payment_key",
 ]

@@ -50,6 +50,9 @@ LongText = Annotated[str, Meta(max_length=256)]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Key = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$")]
 """A terminal id or a payment key."""
+Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,32}$")]
+DeviceStates = Annotated[dict[Word, Word], Meta(max_length=16)]
+"""Role → state (``online``, ``paperOut``, ``noDevice`` …)."""
 AmountFen = Annotated[int, Meta(ge=1, le=AMOUNT_FEN_MAX)]
 
 
@@ -108,7 +111,7 @@ class Boot(Struct, frozen=True, kw_only=True):
     """Version of the terminal's program."""
     versions: tuple[int, int] = (VERSION, VERSION)
     """Oldest and newest protocol version the terminal speaks."""
-    devices: dict[ShortText, ShortText] = {}
+    devices: DeviceStates = {}
     settings: int = 0
     """Version of the pushed settings in force; 0: none."""
 
@@ -116,7 +119,7 @@ class Boot(Struct, frozen=True, kw_only=True):
 class Heartbeat(Struct, frozen=True, kw_only=True):
     """I am here. Unknown fields are tolerated."""
 
-    devices: dict[ShortText, ShortText] = {}
+    devices: DeviceStates = {}
 
 
 class Services(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -173,9 +176,9 @@ class CardFinished(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class DeviceStatus(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The state of every device, whenever one changed: role → state."""
+    """The state of every device, whenever one changed."""
 
-    devices: dict[ShortText, ShortText]
+    devices: DeviceStates
 
 
 class ChoiceQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -220,6 +223,11 @@ REQUESTS: dict[str, type[Struct]] = {
     BALANCE_QUERY: BalanceQuery,
     PAYMENT_START: PaymentStart,
     PAYMENT_QUERY: PaymentQuery,
+    CHOICE_QUERY: ChoiceQuery,
+    DEVICE_STATUS: DeviceStatus,
+    SETTINGS_APPLIED: SettingsApplied,
+    COMMAND_DONE: CommandDone,
+    CERTIFICATE_RENEW: CertificateRenew,
 }
 KEYED = frozenset({PAYMENT_START, PAYMENT_QUERY})
 """Requests whose envelope must carry ``idem``."""
@@ -371,8 +379,8 @@ class Fault(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why a request was not taken. ``busy`` and ``unavailable`` may be sent again as they are."""
 
     code: str
-    """bad_message, version, terminal, unknown_name, bad_field, unknown_business, idem, busy,
-    unavailable, disabled."""
+    """bad_message, version, terminal, unknown_name, bad_field, unknown_business, idem, too_soon,
+    busy, unavailable."""
     text: str
     field: str = ""
 

@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 
 from channels.kiosk import plugin
 from switch.model.answer import Answer, AnswerState
-from switch.observe import http, logs
+from switch.observe import http, logs, metrics
 from switch.ports import InquiryReply, JournalDown
 
 reactor: Any = _reactor
@@ -112,6 +112,8 @@ class FakeFront:
                 return InquiryReply(ok=False, code="404", text="未找到患者")
             patient = {"patient_id": "P1", "name": "王小明", "card_no": body["card_no"]}
             return InquiryReply(ok=True, body={**patient, "gender": "M"})
+        if function == "choices":
+            return InquiryReply(ok=False, code="unknown_function", text="不支持的查询")
         bills = [{"bill_id": "B1", "title": "血常规", "amount_fen": 1234, "department": "检验科"}]
         return InquiryReply(ok=True, body=bills)
 
@@ -207,6 +209,7 @@ def main() -> None:
             ("POST", "/do"): do,
             ("GET", "/seen"): lambda _body: front.seen,
             ("GET", "/usage"): usage,
+            ("GET", "/metrics"): lambda _body: metrics.exposition().decode(),
             ("GET", "/answers"): lambda _body: msgspec.to_builtins(front.answers),
         },
     )

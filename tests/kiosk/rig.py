@@ -131,6 +131,11 @@ class Switch:
         """What it holds of each key."""
         return dict(http("GET", f"http://127.0.0.1:{self.ports['control']}/answers")[1])
 
+    def metrics(self) -> list[str]:
+        """The page for Prometheus, line by line."""
+        page = http("GET", f"http://127.0.0.1:{self.ports['control']}/metrics")[1]
+        return str(page).splitlines()
+
     def do(self, **order: object) -> None:
         """Drop links, release an outcome."""
         assert http("POST", f"http://127.0.0.1:{self.ports['control']}/do", order)[0] == 200

@@ -59,6 +59,23 @@ def test_every_fault_code_in_the_source_is_documented() -> None:
     assert made == set(rows("### Errors"))
 
 
+def test_events_and_settings_are_documented() -> None:
+    """Every event with its fields, every setting that may be pushed with its limits."""
+    events = rows("### Events")
+    settings = rows("**Settings.**")
+
+    assert set(events) == {protocol.PAYMENT_ANSWER, protocol.SETTINGS_PUSH, protocol.COMMAND}
+    for name, kind in (
+        (protocol.SETTINGS_PUSH, protocol.SettingsPush),
+        (protocol.COMMAND, protocol.Command),
+    ):
+        assert set(re.findall(r"`([^`]+)`", events[name].split("|")[2])) == fields(kind)
+    assert set(settings) == set(protocol.PUSHABLE)
+    for path, limits in protocol.PUSHABLE.items():
+        numbers = {str(value) for value in msgspec.structs.astuple(limits)}
+        assert numbers <= set(re.findall(r"\d+", settings[path])), path
+
+
 def test_versions_and_limits_are_the_codes() -> None:
     """Numbers on the page are the numbers in force."""
     served = f"now {protocol.VERSION}; the switch serves {protocol.OLDEST_VERSION} to"
