@@ -7,15 +7,26 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from terminal_agent import protocol
-from terminal_agent.config import AgentConfig
+from terminal_agent.attendant_code import AttendantCode
+from terminal_agent.card_payment import CardPayments
+from terminal_agent.config import AgentConfig, Device, Devices, Flows
 from terminal_agent.control import Control
+from terminal_agent.desk import Desk, FlowError
 from terminal_agent.devices import drivers
-from terminal_agent.flow import Kiosk
+from terminal_agent.finisher import Finisher
+from terminal_agent.flow import ScriptedHands, Wish
+from terminal_agent.flows.view import DeviceLine
+from terminal_agent.identification import Identification
 from terminal_agent.journal import Journal
 from terminal_agent.link import Link
 from terminal_agent.logs import get_logger
+from terminal_agent.page import PageSite
 from terminal_agent.payments import Payments
+from terminal_agent.slips import Slips
+from terminal_agent.visits import Visits
 
 _log = get_logger("agent")
 
@@ -37,6 +48,12 @@ def today() -> str:
     return datetime.datetime.now().astimezone().strftime("%Y%m%d")
 
 
+def date_time() -> tuple[str, str]:
+    """YYMMDD and HHMMSS by the kiosk's calendar, as a chip card hears them."""
+    now = datetime.datetime.now().astimezone()
+    return now.strftime("%y%m%d"), now.strftime("%H%M%S")
+
+
 class Agent:
     """One kiosk's process. Raises ConfigError, OSError when it cannot be built."""
 
@@ -54,66 +71,195 @@ class Agent:
         self._reactor = reactor
         self._on_news = on_news
         self._on_up = on_up
-        clock = SteadyClock()
-        self.now_ms = clock.now_ms
+        self.now_ms = SteadyClock().now_ms
         self.journal = Journal(Path(config.journal), config.terminal, power_safe=not batch_ms)
-        self.pad = drivers.pin_pad(config.devices.pin_pad, reactor)
-        self.kiosk = Kiosk(
-            config,
-            self.journal,
-            reader=drivers.card_reader(config.devices.card_reader, reactor),
-            pad=self.pad,
-            printer=drivers.printer(config.devices.printer, reactor),
-            now_ms=clock.now_ms,
-            today=today,
-        )
+        self.devices = _built(config.devices, reactor)
+        self.slips = Slips(config.receipt, config.terminal, self.journal, self.devices["printer"])
+        self.desk = Desk(self.journal, now_ms=self.now_ms, today=today)
         self.payments = Payments(
             reactor,
             self.journal,
             config.payment,
-            now_ms=clock.now_ms,
+            now_ms=self.now_ms,
             on_news=self._news,
             batch_ms=batch_ms,
         )
+        self.finisher = Finisher(self.journal, self._card_must_stay)
+        self.visits = self._visits(config.flows) if config.flows is not None else None
+        self.page = self._page()
         self.link = Link(
             reactor,
             config.switch,
             config.terminal,
-            now_ms=clock.now_ms,
+            now_ms=self.now_ms,
             random=random.random,
             on_up=self._up,
-            on_event=self.payments.received,
+            on_down=self._down,
+            on_event=self._event,
         )
-        self.payments.link = self.kiosk.link = self.link
-        self.kiosk.payments = self.payments
+        self.desk.link = self.payments.link = self.finisher.link = self.link
+        self.desk.payments = self.payments
         self._control: Any = None
 
     def start(self) -> None:
-        """Listen, recover, dial. The ``agent_ready`` line names the control port."""
+        """Listen, recover, dial. The ``agent_ready`` line names the ports."""
         control = self._config.control
-        site = Control(self._config, self.kiosk, self.journal).site(self._reactor)
-        self._control = self._reactor.listenTCP(control.port, site, interface=control.bind)
+        self._control = self._reactor.listenTCP(
+            control.port, self._control_site(), interface=control.bind
+        )
+        if self.page is not None:
+            self.page.start()
         _log.info(
             "agent_ready",
             terminal=self._config.terminal,
             control_port=self._control.getHost().port,
             open=self.payments.open_count,
+            **({"page": self.page.url} if self.page is not None else {}),
         )
-        self.kiosk.recover()
+        self.slips.recover()
+        if self.visits is not None:
+            self.visits.start()
         self.payments.start()
         self.link.start()
         self._reactor.addSystemEventTrigger("before", "shutdown", self.stop)
 
     def stop(self) -> None:
         """Before the reactor ends: nothing is lost, the journal has it all."""
+        if self.visits is not None:
+            self.visits.stop()
         self.payments.stop()
         self.link.stop()
         self.journal.close()
 
+    def device_states(self) -> dict[str, str]:
+        """Role → state."""
+        return {role: driver.status() for role, driver in self.devices.items()}
+
+    # ---- building --------------------------------------------------------------------------------
+
+    def _control_site(self) -> Any:
+        hands = ScriptedHands(
+            self._config, self.desk, self.devices["card_reader"], self.devices["pin_pad"]
+        )
+        control = Control(
+            self._config,
+            self.journal,
+            self.desk,
+            self.slips,
+            pay=hands.pay if self.visits is None else _paid_at_the_page,
+            devices=self.device_states,
+        )
+        return control.site(self._reactor)
+
+    def _visits(self, flows: Flows) -> Visits:
+        reader, pad = self.devices["card_reader"], self.devices["pin_pad"]
+        visits = Visits(
+            self._reactor,
+            flows,
+            self._config.terminal,
+            journal=self.journal,
+            desk=self.desk,
+            slips=self.slips,
+            cards=CardPayments(
+                self._config,
+                self.journal,
+                self.desk,
+                self.finisher,
+                reader=reader,
+                pad=pad,
+                date_time=date_time,
+            ),
+            identification=Identification(
+                visit_card=self.devices.get("visit_card"),
+                id_reader=self.devices.get("id_reader"),
+                scanner=self.devices.get("scanner"),
+            ),
+            reader=reader,
+            pad=pad,
+            devices=self._device_lines,
+            code=_code(flows, self.now_ms),
+            set_lock=self._set_lock,
+            restart=self._reactor.stop,
+            now_ms=self.now_ms,
+        )
+        for driver in self.devices.values():
+            driver.watch(lambda _event: visits.devices_changed())
+        return visits
+
+    def _page(self) -> PageSite | None:
+        if self._config.page is None or self.visits is None:
+            return None
+        hands = None
+        if self._config.page.panel:
+            from terminal_agent.panel_hands import PanelHands
+
+            hands = PanelHands(self.devices, self._config.receipt)
+        return PageSite(self._config.page, self.visits, hands, self._reactor)
+
+    def _device_lines(self) -> tuple[DeviceLine, ...]:
+        return tuple(
+            DeviceLine(
+                role=role,
+                driver=getattr(self._config.devices, role).driver,
+                state=driver.status(),
+            )
+            for role, driver in self.devices.items()
+        )
+
+    # ---- events ----------------------------------------------------------------------------------
+
     def _up(self) -> None:
+        """What is owed first: how cards ended, then what is unanswered, then what waits (I3)."""
+        self.finisher.link_came_up()
         self.payments.link_came_up()
+        if self.visits is not None:
+            self.visits.link_changed(True)
         self._on_up()
 
+    def _down(self) -> None:
+        if self.visits is not None:
+            self.visits.link_changed(False)
+
+    def _event(self, envelope: protocol.Envelope) -> None:
+        if envelope.name == protocol.CARD_FINISH:
+            self.finisher.received(envelope)
+        else:
+            self.payments.received(envelope)
+
     def _news(self, told: protocol.Told) -> None:
-        if not self._on_news(told):
-            self.kiosk.answered(told)
+        if self._on_news(told):
+            return
+        _log.info(
+            "payment_told", key=told.key, state=told.state, version=told.version, code=told.code
+        )
+        self.slips.answered(told)
+        if self.visits is not None:
+            self.visits.answered(told)
+
+    def _card_must_stay(self, key: str) -> None:
+        if self.visits is not None:
+            self.visits.card_must_stay(key)
+
+    def _set_lock(self, text: str | None) -> None:
+        if self.visits is not None:
+            self.visits.locked(text)
+
+
+def _built(devices: Devices, reactor: Any) -> dict[str, Any]:
+    """Role → driver. Raises ConfigError."""
+    found = {role.name: getattr(devices, role.name) for role in msgspec.structs.fields(Devices)}
+    return {
+        role: drivers.build(role, device, reactor)
+        for role, device in found.items()
+        if isinstance(device, Device)
+    }
+
+
+def _code(flows: Flows, now_ms: Callable[[], int]) -> AttendantCode | None:
+    file = flows.attendant_code_file
+    return AttendantCode(Path(file), now_ms) if file else None
+
+
+async def _paid_at_the_page(_wish: Wish) -> protocol.Told:
+    """The reader and the pad are the page's."""
+    raise FlowError("page", "本机请在屏幕上操作")

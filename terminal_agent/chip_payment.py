@@ -29,6 +29,7 @@ from terminal_agent.emv.actions import (
     PinNeeded,
     PinOutcome,
     Send,
+    Verdict,
 )
 from terminal_agent.emv.apdu import Style
 from terminal_agent.emv.kernel import Kernel
@@ -71,6 +72,12 @@ class Question(Struct, frozen=True, kw_only=True):
 
 Choose = Callable[[tuple[str, ...]], Awaitable[int | None]]
 """Let the holder choose among these labels; None: cancelled."""
+Noticed = Callable[[str], None]
+"""What is being done: ``reading`` the card, or waiting for the ``pin``."""
+
+
+def _unheard(_what: str) -> None:
+    """Nobody shows it."""
 
 
 async def first(_labels: tuple[str, ...]) -> int | None:
@@ -87,6 +94,8 @@ class ChipTerminal:
         self._action: Action | None = None
         self._typing = False
         self._removed = False
+        self._cancelled = False
+        self._stage: Noticed = _unheard
         reader.watch(self._noticed)
 
     async def ask(
@@ -97,12 +106,17 @@ class ChipTerminal:
         *,
         card_timeout_ms: int,
         choose: Choose = first,
+        stage: Noticed = _unheard,
     ) -> Question | End:
         """Wait for a card and play it up to the question; an End when it does not come so far, and
-        then nothing has happened. Raises DeviceError while there is no powered card."""
+        then nothing has happened. Raises DeviceError while there is no powered card, and when it
+        was cancelled."""
         self._kernel = None
+        self._cancelled = False
+        self._stage = stage
         await self._reader.media_inserted(card_timeout_ms)
         self._removed = False
+        stage("reading")
         await self._reader.chip_power()
         self._kernel = Kernel(profile, terminal, payment, self._reader.style)
         blocks: list[PinBlock] = []
@@ -110,7 +124,18 @@ class ChipTerminal:
         if isinstance(self._action, End):
             return self._action
         assert isinstance(self._action, OnlineNeeded)
-        return Question(card=_data(self._action), pin_block=blocks[0] if blocks else None)
+        question = Question(card=_data(self._action), pin_block=blocks[0] if blocks else None)
+        if self._cancelled:
+            # Between the last key and the question: the host is not asked, the card is told so.
+            await self.finish(HostAnswer(verdict=Verdict.UNREACHABLE))
+            raise DeviceError(Completion.CANCELED, "canceled")
+        return question
+
+    def cancel(self) -> None:
+        """The patient leaves before the question: end at the next place where that can be done."""
+        self._cancelled = True
+        self._reader.cancel()
+        self._pad.cancel()
 
     async def finish(self, answer: HostAnswer) -> End:
         """Tell the card. A card that has gone meanwhile ends the payment all the same: ``End``
@@ -149,10 +174,15 @@ class ChipTerminal:
         return action
 
     async def _pin(self, wanted: PinNeeded, blocks: list[PinBlock]) -> PinOutcome:
+        if self._cancelled:
+            return PinOutcome.CANCELLED
         rules = self._rules
         self._typing = True
+        self._stage("pin")
         try:
-            await self._pad.pin_entry(rules.digits_min, rules.digits_max, rules.timeout_ms)
+            await self._pad.pin_entry(
+                rules.digits_min, rules.digits_max, rules.timeout_ms, wanted.pan
+            )
             blocks.append(await self._pad.get_pin_block(wanted.pan))
         except DeviceError as error:
             return _OUTCOMES.get(error.completion, PinOutcome.BROKEN)

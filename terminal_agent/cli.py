@@ -134,10 +134,10 @@ def _devices(args: argparse.Namespace) -> int:
 
 def _prepared_cards(config: AgentConfig, chosen: str) -> list[Any]:
     """The test cards with their PIN blocks, made once by the simulated pad. Raises ConfigError."""
+    from terminal_agent.desk import card_with
     from terminal_agent.devices.card_simulator import load_cards
     from terminal_agent.devices.pad_simulator import SimulatedPinPad
     from terminal_agent.devices.waiting import Waiting
-    from terminal_agent.flow import card_with
     from terminal_agent.protocol import Opaque
 
     reader, pad = config.devices.card_reader, config.devices.pin_pad

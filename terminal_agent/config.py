@@ -3,12 +3,15 @@
 Every timeout and limit is stated; unknown and duplicate keys are errors. The file holds no secret.
 """
 
+import ipaddress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import yaml
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+Milliseconds = Annotated[int, Meta(ge=1)]
 
 
 class ConfigError(ValueError):
@@ -82,6 +85,67 @@ class Receipt(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A font file with Chinese glyphs for the preview; empty: look for one."""
 
 
+class Merchant(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is paid, as a chip card hears it."""
+
+    merchant_number: str
+    """9F16, 15 characters."""
+    terminal_number: str
+    """9F1C, 8 characters."""
+    merchant_name: str
+    """9F4E."""
+
+
+class Emv(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What chip cards are told. Fixed by the business before the card is asked for anything:
+    outpatient and inpatient money clear under numbers of their own."""
+
+    profile: str
+    """A shipped EMV profile, or a file ``….yaml``."""
+    interface_serial: str
+    """9F1E, 8 characters."""
+    merchants: dict[str, Merchant]
+    """By clearing: outpatient, inpatient."""
+
+
+class Flows(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the patient does at the page."""
+
+    amounts_fen: tuple[Annotated[int, Meta(ge=1)], ...]
+    """Sums offered for a top-up or a deposit."""
+    choose_ms: Milliseconds
+    """Without a tap the kiosk goes home after this; on every screen before the card."""
+    card_ms: Milliseconds
+    """Putting the card in, and between two keys of the PIN."""
+    result_ms: Milliseconds
+    retries_max: Annotated[int, Meta(ge=0, le=3)]
+    """Further tries at the card after a wrong PIN, without being identified again."""
+    unfinished_ms: Milliseconds
+    """After a restart a payment not older than this is shown until its outcome is known."""
+    attendant_code_file: str = ""
+    """Made by ``yyt agent attendant-code``; empty: there is no attendant's screen."""
+
+
+class PageConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the kiosk's own browser finds the page. Raises ValueError for an address that others
+    could reach."""
+
+    bind: str
+    """A loopback address; the page is for the browser of this machine alone."""
+    port: Annotated[int, Meta(ge=0, le=65535)]
+    """0: any free port."""
+    panel: bool
+    """The demonstration's side panel at ``/demo``; only with emulated devices."""
+
+    def __post_init__(self) -> None:
+        try:
+            loopback = ipaddress.ip_address(self.bind).is_loopback
+        except ValueError:
+            loopback = False
+        if not loopback:
+            raise ValueError("bind must be a loopback address, as 127.0.0.1")
+
+
 class AgentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One kiosk."""
 
@@ -93,6 +157,11 @@ class AgentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     control: Control
     devices: Devices
     receipt: Receipt
+    emv: Emv | None = None
+    """Needed by a kiosk whose reader has chip contacts."""
+    flows: Flows | None = None
+    page: PageConfig | None = None
+    """The page, with ``flows``; without it the kiosk is played through the control port alone."""
 
 
 class _TextLoader(yaml.BaseLoader):
@@ -124,4 +193,6 @@ def load(path: Path) -> AgentConfig:
         raise ConfigError(f"{path}: must be 32 or 48 - at `$.receipt.columns`")
     if not config.switch.url.startswith("wss://"):
         raise ConfigError(f"{path}: must begin with wss:// - at `$.switch.url`")
+    if (config.page is None) != (config.flows is None):
+        raise ConfigError(f"{path}: page and flows stand together - at `$`")
     return config

@@ -1,7 +1,7 @@
-"""The loopback door of a kiosk: what the page, the demo and the attendant ask of the agent.
+"""The loopback door of a kiosk: what the demo and the operator ask of the agent.
 
-Only loopback, and never a browser's page of somewhere else: a request with an ``Origin`` is
-refused until the kiosk page comes with its token.
+Only loopback, and never a browser's page: a request with an ``Origin`` is refused. The kiosk's own
+page has a site of its own (:mod:`terminal_agent.page`).
 """
 
 from collections.abc import Awaitable, Callable
@@ -15,11 +15,13 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from terminal_agent import preview
 from terminal_agent.config import AgentConfig
+from terminal_agent.desk import Desk, FlowError
 from terminal_agent.devices.interfaces import DeviceError
-from terminal_agent.flow import FlowError, Kiosk, Wish
+from terminal_agent.flow import Wish
 from terminal_agent.journal import Journal
 from terminal_agent.logs import get_logger
-from terminal_agent.protocol import Opaque, fault_of
+from terminal_agent.protocol import Opaque, Told, fault_of
+from terminal_agent.slips import Slips
 
 _log = get_logger("control")
 
@@ -27,16 +29,30 @@ BODY_BYTES_MAX = 16_384
 
 JSON = "application/json; charset=utf-8"
 Reply = tuple[int, str, bytes]
+Pay = Callable[[Wish], Awaitable[Told]]
 
 
 class Control:
     """The routes. ``GET`` /health /ledger /receipts/KEY /receipts/KEY.png; ``POST`` /pay
     /reprint/KEY."""
 
-    def __init__(self, config: AgentConfig, kiosk: Kiosk, journal: Journal) -> None:
+    def __init__(
+        self,
+        config: AgentConfig,
+        journal: Journal,
+        desk: Desk,
+        slips: Slips,
+        *,
+        pay: Pay,
+        devices: Callable[[], dict[str, str]],
+    ) -> None:
+        """``pay``: see :meth:`ScriptedHands.pay`. ``devices``: role → state."""
         self._config = config
-        self._kiosk = kiosk
         self._journal = journal
+        self._desk = desk
+        self._slips = slips
+        self._pay = pay
+        self._devices = devices
 
     def site(self, reactor: Any) -> Site:
         """Ready to listen on the loopback address."""
@@ -55,11 +71,11 @@ class Control:
                 return self._ledger()
             if (method, path) == ("POST", "/pay"):
                 wish = msgspec.json.decode(body, type=Wish, dec_hook=_dec_hook)
-                return _json(200, await self._kiosk.pay(wish))
+                return _json(200, await self._pay(wish))
             if (method, head) == ("GET", "receipts"):
                 return self._receipt(rest)
             if (method, head) == ("POST", "reprint"):
-                await self._kiosk.print_slip(rest)
+                await self._slips.print(rest)
                 return _json(200, {"printed": rest})
         except msgspec.DecodeError as error:
             rule, path = fault_of(error, "body")
@@ -73,13 +89,13 @@ class Control:
         return _json(404, {"error": "no such page"})
 
     def _health(self) -> Reply:
-        up = self._kiosk.link.up
-        parts = {"link": "up" if up else "down", **self._kiosk.devices()}
+        up = self._desk.link.up
+        parts = {"link": "up" if up else "down", **self._devices()}
         body = {
             "status": "up" if up else "degraded",
             "terminal": self._config.terminal,
             "parts": parts,
-            "open": self._kiosk.payments.open_count,
+            "open": self._desk.payments.open_count,
         }
         return _json(200 if up else 503, body)
 
@@ -90,7 +106,7 @@ class Control:
 
     def _receipt(self, name: str) -> Reply:
         key = name.removesuffix(".png")
-        text = self._kiosk.slip_text(key, copy=False)
+        text = self._slips.text(key, copy=False)
         if key == name:
             return 200, "text/plain; charset=utf-8", text.encode()
         font = preview.find_font(self._config.receipt.font)

@@ -1,11 +1,10 @@
-"""A patient at the kiosk: identify → choose → card → PIN → pay → slip.
+"""A patient without a page: one order with everything in it, as the demo and the tests give it.
 
-One patient at a time. The same tap twice while the first is being served is one payment and gets
-the same answer; another wish meanwhile is refused as busy. The flow holds no money: what was sent
-is :mod:`terminal_agent.payments`' matter, and survives this flow.
+Identify → choose → card → PIN → pay → slip, one patient at a time. The same tap twice while the
+first is being served is one payment and gets the same answer; another wish meanwhile is refused as
+busy. What was sent is :mod:`terminal_agent.payments`' matter, and survives this flow.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -15,29 +14,15 @@ from twisted.python.failure import Failure
 
 from terminal_agent import protocol
 from terminal_agent.config import AgentConfig
-from terminal_agent.crash import crash_point
-from terminal_agent.devices.interfaces import CardData, CardReader, DeviceError, PinPad, Printer
-from terminal_agent.journal import Journal, PaymentOrder
-from terminal_agent.link import Late, Link, Lost, Refused
+from terminal_agent.desk import Desk, FlowError, card_with
+from terminal_agent.devices.interfaces import CardReader, DeviceError, PinPad
+from terminal_agent.journal import PaymentOrder
 from terminal_agent.logs import get_logger
-from terminal_agent.payments import Payments
-from terminal_agent.receipt import slip
 
 _log = get_logger("flow")
 
 PIN_DIGITS_MIN = 4
 PIN_DIGITS_MAX = 12
-SLIP_STATES = frozenset({"approved", "returned", "exception"})
-"""Answers that the patient takes home on paper."""
-
-
-class FlowError(Exception):
-    """The patient cannot go on; ``text`` is for the screen. No money has moved."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(f"{code}: {text}")
-        self.code = code
-        self.text = text
 
 
 class Wish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,31 +43,15 @@ class Wish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Digits to type instead of the test card's own."""
 
 
-class Kiosk:
-    """Devices, journal and payments, played together."""
+class ScriptedHands:
+    """One patient's wish, played with the kiosk's reader and pad."""
 
-    def __init__(
-        self,
-        config: AgentConfig,
-        journal: Journal,
-        *,
-        reader: CardReader,
-        pad: PinPad,
-        printer: Printer,
-        now_ms: Callable[[], int],
-        today: Callable[[], str],
-    ) -> None:
+    def __init__(self, config: AgentConfig, desk: Desk, reader: CardReader, pad: PinPad) -> None:
         self._config = config
-        self._journal = journal
+        self._desk = desk
         self._reader = reader
         self._pad = pad
-        self._printer = printer
-        self._now_ms = now_ms
-        self._today = today
-        self._reprint: set[str] = set()
         self._serving: tuple[Wish, list[Deferred[protocol.Told]]] | None = None
-        self.link: Link
-        self.payments: Payments
 
     async def pay(self, wish: Wish) -> protocol.Told:
         """Serve one patient. Raises FlowError; every other end is an answer (PENDING included)."""
@@ -108,53 +77,6 @@ class Kiosk:
             tap.callback(told)
         return told
 
-    def answered(self, told: protocol.Told) -> None:
-        """News of a payment, journaled: the slip follows, whoever waits or not."""
-        _log.info(
-            "payment_told", key=told.key, state=told.state, version=told.version, code=told.code
-        )
-        entry = self._journal.get(told.key)
-        if told.state in SLIP_STATES and entry is not None and entry.slip:
-            crash_point("K10 told, not printed")
-            Deferred.fromCoroutine(self.print_slip(told.key)).addErrback(self._unprinted)
-
-    async def print_slip(self, key: str) -> None:
-        """Print; a second time, or after a restart, with 重打印 on it. Raises DeviceError,
-        KeyError."""
-        await self._printer.print_raw(key, self.slip_text(key))
-        self._journal.printed(key)
-
-    def slip_text(self, key: str, *, copy: bool | None = None) -> str:
-        """The slip as it would print now. Raises KeyError."""
-        entry = self._journal.get(key)
-        if entry is None:
-            raise KeyError(key)
-        receipt = self._config.receipt
-        return slip(
-            entry,
-            hospital_name=receipt.hospital_name,
-            terminal=self._config.terminal,
-            columns=receipt.columns,
-            copy=entry.copies > 0 or key in self._reprint if copy is None else copy,
-        )
-
-    def devices(self) -> dict[str, str]:
-        """Role → status, for ``/health``."""
-        return {
-            "card_reader": self._reader.status(),
-            "pin_pad": self._pad.status(),
-            "printer": self._printer.status(),
-        }
-
-    def recover(self) -> None:
-        """After a restart: slips that may not have come out are printed again, marked, since
-        nobody knows whether they did (K10). Open outcomes are asked for by Payments."""
-        self._reprint.update(self._journal.unprinted_keys())
-        for key in sorted(self._reprint):
-            Deferred.fromCoroutine(self.print_slip(key)).addErrback(self._unprinted)
-
-    # ---- the steps -------------------------------------------------------------------------------
-
     async def _serve(self, wish: Wish) -> protocol.Told:
         order = await self._order(wish)
         try:
@@ -162,22 +84,11 @@ class Kiosk:
         except DeviceError as error:
             _log.warning("device", reason=str(error))
             raise FlowError(str(error.completion), "未能读卡或输入密码，请重试") from None
-        (key,) = self._journal.create([order], self._today(), self._now_ms())
-        crash_point("T1 key assigned, not sent")
-        details = {"patient_name": order.patient_name, "title": order.title}
-        body = protocol.PaymentStart(
-            business=order.business,
-            amount_fen=order.amount_fen,
-            patient=order.patient,
-            bill=order.bill,
-            retry_of=order.retry_of,
-            details={name: value for name, value in details.items() if value},
-            card=card,
-        )
-        Deferred.fromCoroutine(self.payments.pay(key, body)).addErrback(self._broken, key)
-        told = await self.payments.outcome(key, self._config.payment.patient_wait_ms)
+        key = self._desk.open(order)
+        self._desk.send(key, order, card)
+        told = await self._desk.outcome(key, self._config.payment.patient_wait_ms)
         await self._reader.move()
-        return told or protocol.Told(key=key, state="pending", amount_fen=order.amount_fen)
+        return told
 
     async def _order(self, wish: Wish) -> PaymentOrder:
         if wish.patient and wish.amount_fen is not None:
@@ -188,22 +99,11 @@ class Kiosk:
                 bill=wish.bill,
                 retry_of=wish.retry_of,
             )
-        found = protocol.decode_reply(
-            await self._ask(
-                protocol.PATIENT_QUERY, protocol.PatientQuery(card_no=wish.patient_card)
-            ),
-            protocol.PatientReply,
-        )
-        if not found.ok or found.patient is None:
-            raise FlowError(found.code or "no_patient", found.text or "未找到患者")
-        patient = found.patient
-        bills = protocol.decode_reply(
-            await self._ask(protocol.BILL_QUERY, protocol.BillQuery(patient_id=patient.patient_id)),
-            protocol.BillReply,
-        )
-        chosen = [bill for bill in bills.bills if wish.bill in ("", bill.bill_id)]
-        if not bills.ok or not chosen:
-            raise FlowError(bills.code or "no_bill", bills.text or "没有待缴费账单")
+        patient = await self._desk.patient(wish.patient_card)
+        bills = await self._desk.bills(patient.patient_id)
+        chosen = [bill for bill in bills if wish.bill in ("", bill.bill_id)]
+        if not chosen:
+            raise FlowError("no_bill", "没有待缴费账单")
         bill = chosen[0]
         return PaymentOrder(
             business=wish.business,
@@ -214,14 +114,6 @@ class Kiosk:
             title=bill.title,
             retry_of=wish.retry_of,
         )
-
-    async def _ask(self, name: str, body: Struct) -> protocol.Envelope:
-        try:
-            return await self.link.request(name, body)
-        except (Lost, Late):
-            raise FlowError("offline", "暂停服务，请稍候") from None
-        except Refused as refused:
-            raise FlowError(refused.fault.code, refused.fault.text) from None
 
     async def _card(self, wish: Wish) -> protocol.Card:
         """Card and PIN from the devices. Raises DeviceError."""
@@ -235,28 +127,6 @@ class Kiosk:
         await self._pad.pin_entry(PIN_DIGITS_MIN, PIN_DIGITS_MAX, timeout_ms, data.pan)
         block = await self._pad.get_pin_block(data.pan)
         return card_with(data, block)
-
-    def _unprinted(self, failure: Failure) -> None:
-        """The printer is out: the journal knows, and the attendant reprints by key."""
-        failure.trap(DeviceError)
-        _log.warning("slip_not_printed", reason=str(failure.value))
-
-    def _broken(self, failure: Failure, key: str) -> None:
-        """Named boundary: whatever failed here, the payment is asked for by its key."""
-        _log.error("payment_flow_failed", key=key, exc_info=failure.value)
-
-
-def card_with(data: CardData, block: protocol.PinBlock) -> protocol.Card:
-    """What is sent of a card: as it was read, plus the pad's cryptogram."""
-    return protocol.Card(
-        pan=data.pan,
-        track2=data.track2,
-        expiry=data.expiry,
-        entry_mode=data.entry_mode,
-        card_sequence=data.card_sequence,
-        pin_block=block,
-        chip=data.chip,
-    )
 
 
 def _tap(wish: Wish) -> bytes:

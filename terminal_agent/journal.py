@@ -2,8 +2,8 @@
 
 States: ``created`` → ``sent`` → ``answered`` → ``printed``. A key is durable before its request
 leaves, an answer before the patient sees it (synchronous=FULL); ``sent`` and ``printed`` are
-notes that may be lost, since after a restart every open key is asked for anyway (I7). No card data
-stands here (I12).
+notes that may be lost, since after a restart every open key is asked for anyway (I7). Of a card
+nothing stands here (I12), but for what a reversal of a chip's payment needs of the chip (rule 18).
 """
 
 import sqlite3
@@ -34,6 +34,14 @@ CREATE TABLE IF NOT EXISTS payments (
 );
 CREATE INDEX IF NOT EXISTS open_payments ON payments (told_state)
     WHERE told_state IN ('', 'pending');
+CREATE TABLE IF NOT EXISTS card_ends (
+    key TEXT PRIMARY KEY,
+    result TEXT NOT NULL,
+    chip TEXT NOT NULL,
+    told INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS card_ends_open ON card_ends (key) WHERE told = 0;
+CREATE INDEX IF NOT EXISTS latest ON payments (created_at);
 CREATE INDEX IF NOT EXISTS unprinted ON payments (state) WHERE slip = 1 AND state = 'answered';
 """
 
@@ -62,6 +70,16 @@ class Entry(Struct, frozen=True, kw_only=True):
     copies: int
     slip: bool
     """False for payments that no patient waits for (load)."""
+
+
+class CardEnd(Struct, frozen=True, kw_only=True):
+    """How the card of a payment ended, for ever."""
+
+    key: str
+    result: str
+    """confirmed or declined."""
+    chip: str = ""
+    """Field 55 of a reversal, hex."""
 
 
 class LedgerLine(Struct, frozen=True, kw_only=True):
@@ -195,6 +213,55 @@ class Journal:
             " AND told_state IN ('approved', 'returned', 'exception') ORDER BY key"
         )
         return [key for (key,) in rows]
+
+    def latest(self, limit: int, patient: str = "") -> list[Entry]:
+        """The payments of a patient, or of everybody, that somebody waited for; newest first."""
+        rows = self._db.execute(
+            "SELECT key FROM payments WHERE slip = 1"
+            " AND (? = '' OR json_extract(CAST(order_json AS TEXT), '$.patient') = ?)"
+            " ORDER BY created_at DESC, key DESC LIMIT ?",
+            (patient, patient, limit),
+        ).fetchall()
+        found = (self.get(key) for (key,) in rows)
+        return [entry for entry in found if entry is not None]
+
+    # ---- cards -----------------------------------------------------------------------------------
+
+    def count_chip(self) -> int:
+        """The terminal's own counter of chip payments (9F41), 1 to 99999999."""
+        with _Durable(self._db, "NORMAL"):
+            (last,) = self._db.execute(
+                "INSERT INTO counters VALUES ('chip', 1) ON CONFLICT (business_date)"
+                " DO UPDATE SET last = last % 99999999 + 1 RETURNING last"
+            ).fetchone()
+        return int(last)
+
+    def card_ended(self, end: CardEnd) -> CardEnd:
+        """Keep how a card ended, durably, before anybody hears of it. What is kept already stands;
+        it is returned."""
+        with _Durable(self._db, self._durable):
+            self._db.execute(
+                "INSERT INTO card_ends (key, result, chip) VALUES (?, ?, ?)"
+                " ON CONFLICT (key) DO NOTHING",
+                (end.key, end.result, end.chip),
+            )
+        kept = self.card_end(end.key)
+        assert kept is not None
+        return kept
+
+    def card_end(self, key: str) -> CardEnd | None:
+        """How the card of a payment ended; None: it did not yet."""
+        row = self._db.execute("SELECT key, result, chip FROM card_ends WHERE key = ?", (key,))
+        found = row.fetchone()
+        return None if found is None else CardEnd(key=found[0], result=found[1], chip=found[2])
+
+    def card_end_told(self, key: str) -> None:
+        """The switch has it; may be lost, it is then told again."""
+        self._note("UPDATE card_ends SET told = 1 WHERE key = ?", (key,))
+
+    def card_ends_open(self) -> list[str]:
+        """Keys whose card's end the switch has not confirmed to have."""
+        return [key for (key,) in self._db.execute("SELECT key FROM card_ends WHERE told = 0")]
 
     def ledger(self) -> list[LedgerLine]:
         """Everything this terminal was ever told."""

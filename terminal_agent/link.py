@@ -60,7 +60,7 @@ class Refused(Exception):  # noqa: N818
 
 
 class Link:
-    """One terminal's link; ``on_up`` and ``on_event`` are called on the reactor's thread."""
+    """One terminal's link. What is handed in (``on_up`` …) is called on the reactor's thread."""
 
     def __init__(
         self,
@@ -71,6 +71,7 @@ class Link:
         now_ms: Callable[[], int],
         random: Callable[[], float],
         on_up: Callable[[], None],
+        on_down: Callable[[], None],
         on_event: Callable[[protocol.Envelope], None],
     ) -> None:
         self._reactor = reactor
@@ -79,6 +80,7 @@ class Link:
         self._now_ms = now_ms
         self._random = random
         self._on_up = on_up
+        self._on_down = on_down
         self._on_event = on_event
         self._endpoint = WebSocketClientEndpoint(_Endpoints(reactor, config), config.url)
         self._open: dict[str, Deferred[protocol.Envelope]] = {}
@@ -182,12 +184,14 @@ class Link:
         talk.hang_up()
         if self.up or not self._failures:
             _log.warning("link_down", reason=failure.getErrorMessage())
-        self.up = False
+        was_up, self.up = self.up, False
         if self._beat is not None and self._beat.active():
             self._beat.cancel()
         waiting, self._open = self._open, {}
         for answer in waiting.values():
             answer.errback(Lost(sent=True))
+        if was_up:
+            self._on_down()
         if self._stopped:
             return
         ceiling = self._config.reconnect_max_ms

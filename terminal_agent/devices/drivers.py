@@ -12,7 +12,14 @@ import msgspec
 from msgspec import Struct
 
 from terminal_agent.config import ConfigError, Device
-from terminal_agent.devices.interfaces import CardReader, IdReader, PinPad, Printer, Scanner
+from terminal_agent.devices.interfaces import (
+    CardReader,
+    IdReader,
+    PinPad,
+    Printer,
+    Scanner,
+    VisitCardReading,
+)
 from terminal_agent.devices.waiting import Waiting
 
 Options = TypeVar("Options", bound=Struct)
@@ -44,6 +51,11 @@ def pin_pad(device: Device, reactor: Any) -> PinPad:
 def printer(device: Device, reactor: Any) -> Printer:
     """The receipt printer. Raises ConfigError."""
     return cast(Printer, build("printer", device, reactor))
+
+
+def visit_card(device: Device, reactor: Any) -> VisitCardReading:
+    """The visit card reader. Raises ConfigError."""
+    return cast(VisitCardReading, build("visit_card", device, reactor))
 
 
 def id_reader(device: Device, reactor: Any) -> IdReader:
@@ -106,6 +118,12 @@ def _zt598_emulator(device: Device, reactor: Any) -> Any:
     return _started(EmulatedZt598(options_of(device, EmulatedOptions), reactor), reactor)
 
 
+def _reader_emulator(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.virtual_reader import EmulatedReader
+
+    return EmulatedReader(_path(device, "cards"), Waiting(reactor))
+
+
 def _pcsc(device: Device, reactor: Any) -> Any:
     from terminal_agent.devices.pcsc_reader import PcscReader, read_options
     from terminal_agent.devices.pcsc_service import PcscService
@@ -121,6 +139,13 @@ def _visit_card(device: Device, reactor: Any) -> Any:
     card, rest = split_options(device.options)
     reader = PcscReader(read_options(rest), reactor, PcscService())
     return _started(VisitCardReader(reader, card), reactor)
+
+
+def _visit_card_emulator(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.virtual_reader import EmulatedVisitCards, VisitCardNumbers
+
+    numbers = options_of(device, VisitCardNumbers).numbers
+    return EmulatedVisitCards(tuple(numbers.split()), Waiting(reactor))
 
 
 def _visa(device: Device, reactor: Any) -> Any:
@@ -199,7 +224,11 @@ def _ccnet_emulator(device: Device, reactor: Any) -> Any:
 
 
 DRIVERS: dict[str, dict[str, Factory]] = {
-    "card_reader": {"simulator": _simulated_reader, "pcsc": _pcsc},
+    "card_reader": {
+        "simulator": _simulated_reader,
+        "pcsc": _pcsc,
+        "emulator": _reader_emulator,
+    },
     "pin_pad": {
         "simulator": _simulated_pad,
         "zt598": _zt598,
@@ -214,7 +243,7 @@ DRIVERS: dict[str, dict[str, Factory]] = {
         "escpos": _escpos,
         "escpos-emulator": _escpos_emulator,
     },
-    "visit_card": {"pcsc": _visit_card},
+    "visit_card": {"pcsc": _visit_card, "emulator": _visit_card_emulator},
     "id_reader": {"sam": _id_reader, "sam-emulator": _id_reader_emulator},
     "scanner": {"serial": _scanner, "serial-emulator": _scanner_emulator},
     "cash_acceptor": {"ccnet": _ccnet, "ccnet-emulator": _ccnet_emulator},

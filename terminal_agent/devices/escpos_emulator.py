@@ -26,6 +26,8 @@ class EscPosEmulator(Emulator):
         self._waiting = bytearray()
         self.slips: list[tuple[str, bytes]] = []
         """(text, bytes) of each slip that was cut."""
+        self.cuts = 0
+        """How many were, ever."""
         self.lines_left: int | None = None
         """How much paper there is; None: plenty."""
         self.cover_open = False
@@ -77,6 +79,7 @@ class EscPosEmulator(Emulator):
         elif isinstance(mark, Cut):
             self.slips = [*self.slips[1 - SLIPS_MAX :], (text_of(self._marks), bytes(self._raw))]
             self._marks, self._raw = [], bytearray()
+            self.cuts += 1
         else:
             self._marks.append(mark)
 

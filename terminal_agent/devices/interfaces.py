@@ -185,6 +185,14 @@ class IdReader(Device, Protocol):
         ...
 
 
+class VisitCardReading(Device, Protocol):
+    """CardReader for the hospital's visit cards (就诊卡)."""
+
+    async def read_number(self, timeout_ms: int) -> str:
+        """Wait for a card and read its number. Raises DeviceError."""
+        ...
+
+
 class Scanner(Device, Protocol):
     """BarcodeReader."""
 

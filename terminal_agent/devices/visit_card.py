@@ -16,14 +16,13 @@ import re
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec import Struct
 
 from terminal_agent.config import ConfigError
-from terminal_agent.devices.interfaces import Completion, DeviceError, Watcher
-from terminal_agent.devices.pcsc_reader import PcscReader
+from terminal_agent.devices.interfaces import CardReader, Completion, DeviceError, Watcher
 from terminal_agent.protocol import Opaque
 
 BLOCK_BYTES: Final = 16
@@ -162,10 +161,26 @@ class VisitCard:
         return answer[:-2]
 
 
-class VisitCardReader:
-    """The role ``visit_card``: a PC/SC reader and what is known of the hospital's cards."""
+class Contactless(CardReader, Protocol):
+    """A reader that cards are laid on: over PC/SC, or an emulated one."""
 
-    def __init__(self, reader: PcscReader, options: VisitCardOptions) -> None:
+    def start(self) -> None:
+        """Begin to watch."""
+        ...
+
+    def stop(self) -> None:
+        """Let go."""
+        ...
+
+    async def media_inserted(self, timeout_ms: int) -> bytes:
+        """The ATR of the card that lies there, or of the next one. Raises DeviceError."""
+        ...
+
+
+class VisitCardReader:
+    """The role ``visit_card``: a reader and what is known of the hospital's cards."""
+
+    def __init__(self, reader: Contactless, options: VisitCardOptions) -> None:
         self._reader, self._options = reader, check_options(options)
         self._key = _key_of(Path(options.key_file)) if options.kind is CardKind.M1 else None
 

@@ -1,1 +1,1 @@
-"""What a patient does at the kiosk: flows as data, a pure machine, and what the page shows of it."""
+"""What a patient does at the kiosk: flows as data, a pure machine, and what the page shows."""

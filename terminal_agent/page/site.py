@@ -21,9 +21,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 from twisted.web.websocket import WebSocketResource
 
+from terminal_agent.config import PageConfig
 from terminal_agent.flows.view import Tap
 from terminal_agent.logs import get_logger
-from terminal_agent.page.config import PageConfig
 from terminal_agent.page.door import Door
 from terminal_agent.page.guard import PageGuard, PageGuards
 from terminal_agent.page.hands import Hands, PanelAction

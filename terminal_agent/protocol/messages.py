@@ -164,11 +164,14 @@ class PaymentQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What became of ``idem``? An unknown key is refused for ever afterwards."""
 
 
+CardResult = Literal["confirmed", "declined"]
+
+
 class CardFinished(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the card of ``idem`` ended; said once, and again whenever the switch asks (Card.Finish
     with ``ask``). The terminal has it in its journal before it says so."""
 
-    result: Literal["confirmed", "declined"]
+    result: CardResult
     """``declined``: the card said no, was pulled, or will never be asked any more. Either is for
     ever."""
     chip: Chip | None = None

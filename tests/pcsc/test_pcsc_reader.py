@@ -45,7 +45,9 @@ class Pad:
         self._wanted: Deferred[int] = Deferred()
         self.asked: Deferred[None] = Deferred()
 
-    async def pin_entry(self, minimum: int, maximum: int, timeout_ms: int) -> int:
+    async def pin_entry(
+        self, minimum: int, maximum: int, timeout_ms: int, pan: Pan | None = None
+    ) -> int:
         """Six digits."""
         self.asked.callback(None)
         return 6 if self._types else await self._wanted

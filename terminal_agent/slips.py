@@ -1,0 +1,90 @@
+"""Slips: printed by themselves when an answer calls for one, and again whenever somebody asks."""
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from terminal_agent import protocol
+from terminal_agent.config import Receipt
+from terminal_agent.crash import crash_point
+from terminal_agent.devices.interfaces import DeviceError, Printer
+from terminal_agent.journal import Journal
+from terminal_agent.logs import get_logger
+from terminal_agent.receipt import slip
+
+_log = get_logger("slips")
+
+SLIP_STATES = frozenset({"approved", "returned", "exception"})
+"""Answers that the patient takes home on paper."""
+
+Told = Callable[[str, str], None]
+"""(payment key, ``waiting``, ``printed`` or ``failed``)."""
+
+
+class Slips:
+    """One printer."""
+
+    def __init__(self, receipt: Receipt, terminal: str, journal: Journal, printer: Printer) -> None:
+        self._receipt = receipt
+        self._terminal = terminal
+        self._journal = journal
+        self._printer = printer
+        self._reprint: set[str] = set()
+        self._watchers: list[Told] = []
+
+    def watch(self, watcher: Told) -> None:
+        """Call ``watcher`` on what becomes of every slip."""
+        self._watchers.append(watcher)
+
+    def answered(self, told: protocol.Told) -> None:
+        """News of a payment, journaled: the slip follows, whoever waits or not."""
+        entry = self._journal.get(told.key)
+        if told.state in SLIP_STATES and entry is not None and entry.slip:
+            crash_point("K10 told, not printed")
+            self.begin(told.key)
+
+    def recover(self) -> None:
+        """After a restart: slips that may not have come out are printed again, marked, since
+        nobody knows whether they did (K10)."""
+        self._reprint.update(self._journal.unprinted_keys())
+        for key in sorted(self._reprint):
+            self.begin(key)
+
+    def begin(self, key: str) -> None:
+        """Print without waiting; watchers hear of it."""
+        Deferred.fromCoroutine(self.print(key)).addErrback(self._unprinted)
+
+    async def print(self, key: str) -> None:
+        """Print; a second time, or after a restart, with 重打印 on it. Raises DeviceError,
+        KeyError."""
+        self._tell(key, "waiting")
+        try:
+            await self._printer.print_raw(key, self.text(key))
+        except DeviceError:
+            self._tell(key, "failed")
+            raise
+        self._journal.printed(key)
+        self._tell(key, "printed")
+
+    def text(self, key: str, *, copy: bool | None = None) -> str:
+        """The slip as it would print now. Raises KeyError."""
+        entry = self._journal.get(key)
+        if entry is None:
+            raise KeyError(key)
+        return slip(
+            entry,
+            hospital_name=self._receipt.hospital_name,
+            terminal=self._terminal,
+            columns=self._receipt.columns,
+            copy=entry.copies > 0 or key in self._reprint if copy is None else copy,
+        )
+
+    def _tell(self, key: str, what: str) -> None:
+        for watcher in self._watchers:
+            watcher(key, what)
+
+    def _unprinted(self, failure: Failure) -> None:
+        """The printer is out: the journal knows, and the attendant reprints by key."""
+        failure.trap(DeviceError)
+        _log.warning("slip_not_printed", reason=str(failure.value))
