@@ -28,7 +28,7 @@ from switch.keys.ring import StoredKeyRing
 from switch.model.outcome import Millis, Reply
 from switch.observe import logs, metrics
 from switch.observe.http import serve_operator
-from switch.ports import JournalDown, LateReplies, Service, Timeline
+from switch.ports import FrontService, JournalDown, LateReplies, Service, Timeline
 from switch.settings import Settings, SettingsError, load, version_of
 from switch.store import PostgresJournal, open_journal
 from switch.store.errors import StartRefused
@@ -84,7 +84,7 @@ class Switch:
         self._timeline = ReactorTimeline(reactor)
         self._random = random.Random().random  # noqa: S311 - jitter, not a secret
         self._services: dict[str, Service] = {}
-        self._fronts: list[Any] = []
+        self._fronts: list[FrontService] = []
         self._operator: IListeningPort | None = None
         self._stopping = False
 
@@ -122,12 +122,13 @@ class Switch:
         self._build_services(parts)
         self.engine = self._build_engine()
         late.target = self.engine
+        self._build_fronts(parts)
         for service in self._services.values():
             service.start()
         await self._recover()
         self._gauges = Gauges(self.engine, self._timeline)
         self._gauges.start()
-        self._open_doors(parts)
+        self._open_doors()
         _keep_what_stays()
         log.info("switch_up", node=settings.node.name, config=self._version, **self.addresses())
 
@@ -199,12 +200,18 @@ class Switch:
                 at, lambda: Deferred.fromCoroutine(self._recover()).addErrback(_recovery_failed)
             )
 
-    def _open_doors(self, parts: Parts) -> None:
+    def _build_fronts(self, parts: Parts) -> None:
+        """Before recovery: a payment whose card is still to be finished names its front."""
         for entry in self._settings.fronts:
             plugin: Any = plugins.find(plugins.Group.FRONTS, entry.plugin)
-            front = plugin.build(entry.name, entry.settings, self.engine, parts)
-            front.start()
+            front: FrontService = plugin.build(entry.name, entry.settings, self.engine, parts)
             self._fronts.append(front)
+            if front.finisher is not None:
+                self.engine.finish_by(front.name, front.finisher)
+
+    def _open_doors(self) -> None:
+        for front in self._fronts:
+            front.start()
         where = self._settings.metrics
         self._operator = serve_operator(
             self._reactor,

@@ -30,14 +30,14 @@ BUSINESSES = {
             code="1403",
             title="门诊缴费",
             clearing="outpatient",
-            legs=(LegKind.HOLD, LegKind.DEBIT, LegKind.BOOK),
+            legs=(LegKind.HOLD, LegKind.DEBIT, LegKind.FINISH, LegKind.BOOK),
             media=("bank_card",),
         ),
     )
 }
 
 CHANNEL_KINDS = frozenset({LegKind.DEBIT, LegKind.CREDIT})
-"""Legs that a payment channel does; the hospital does the others."""
+"""Legs that a payment channel does; a front's terminals do FINISH, the hospital the others."""
 
 
 class Birth(Struct, frozen=True, kw_only=True):
@@ -48,6 +48,8 @@ class Birth(Struct, frozen=True, kw_only=True):
     deadline_ms: int
     request_hash: str
     profile_version: str = ""
+    finishes: bool = False
+    """Somebody can finish the card; else the plan has no such leg."""
 
 
 def new_payment(
@@ -60,6 +62,8 @@ def new_payment(
     of leg and by which policy. Version 0: not begun."""
     legs = []
     for kind in business.legs:
+        if kind is LegKind.FINISH and not birth.finishes:
+            continue
         counterparty, policy = assign(kind)
         legs.append(
             Leg(kind=kind, counterparty=counterparty, amount_fen=request.amount_fen, policy=policy)

@@ -11,6 +11,9 @@ from msgspec import Struct
 
 from switch.model.answer import Answer
 from switch.model.card import CardSecrets as CardSecrets  # noqa: PLC0414 - part of this page
+from switch.model.logical_terminal import LogicalTerminal as LogicalTerminal  # noqa: PLC0414
+from switch.model.logical_terminal import StanBlock as StanBlock  # noqa: PLC0414
+from switch.model.logical_terminal import WorkingKeys as WorkingKeys  # noqa: PLC0414
 from switch.model.outcome import Millis, Reply, Verb
 from switch.model.payment import Leg, LegKind, LegPolicy, Payment, RungKind
 from switch.model.request import PaymentRequest as PaymentRequest  # noqa: PLC0414 - part of this page
@@ -63,6 +66,9 @@ class Order(Struct, frozen=True, kw_only=True):
     """Asked just before the first byte is written, after everything that had to be waited for
     (HSM, connection): False = this node drives the payment no longer (I13), or it comes too late
     for the reversal's time to be known (rule 9); so it ends NotSent."""
+    issuer: Secret[bytes] | None = None
+    """The issuer's data of the approval before, for the ``do`` that finishes a card. None: lost
+    with the process that had it, so the card can only be asked how it ended."""
 
     @property
     def leg(self) -> Leg:
@@ -77,15 +83,6 @@ class Counterparty(Protocol):
 
     def policy(self, kind: LegKind, clearing: str) -> LegPolicy:
         """How a leg of this kind behaves here, from the channel's or profile's data."""
-        ...
-
-    def ready(self, clearing: str) -> bool:
-        """False while new money legs must not start (link down, breaker open, keys too old)."""
-        ...
-
-    def business_date(self) -> str:
-        """YYYYMMDD of a payment born now: the configured calendar (cutover time), later the
-        bank's cutover message; never plain *today* (I14)."""
         ...
 
     async def prepare(self, order: Order, secrets: CardSecrets | None) -> "Prepared | None":
@@ -219,22 +216,6 @@ class Journal(Protocol):
 # ---- numbers and keys of logical terminals ------------------------------------------------------
 
 
-class LogicalTerminal(Struct, frozen=True, kw_only=True):
-    """(bank, F42, F41): the owner of a key set, a batch and a STAN counter (rule 15)."""
-
-    bank: str
-    merchant: str
-    terminal: str
-
-
-class StanBlock(Struct, frozen=True, kw_only=True):
-    """STANs ``first … last`` of ``batch``, reserved in the database for this process alone."""
-
-    batch: str
-    first: int
-    last: int
-
-
 class Numbers(Protocol):
     """STAN and batch per logical terminal, from the database; a number once given never returns."""
 
@@ -243,17 +224,6 @@ class Numbers(Protocol):
     async def adopt_batch(self, terminal: LogicalTerminal, batch: str) -> None:
         """The bank named a new batch at sign-on: STANs start again at 1 under it."""
         ...
-
-
-class WorkingKeys(Struct, frozen=True, kw_only=True):
-    """A key set under the LMK. ``generation`` 0 = none yet."""
-
-    generation: int
-    pik: str
-    mak: str
-    pik_kcv: str
-    mak_kcv: str
-    installed_at: int
 
 
 class Keys(Protocol):
@@ -362,12 +332,41 @@ class Plugin(Protocol):
 class Service(Counterparty, Inquirer, Protocol):
     """A built plugin: does legs, answers inquiries, is started and stopped."""
 
+    def ready(self, clearing: str) -> bool:
+        """False while new money legs must not start (link down, breaker open, keys too old)."""
+        ...
+
+    def business_date(self) -> str:
+        """YYYYMMDD of a payment born now: the configured calendar (cutover time), later the
+        bank's cutover message; never plain *today* (I14)."""
+        ...
+
     def start(self) -> None: ...
 
     async def stop(self) -> None: ...
 
     def health(self) -> Mapping[str, str]:
         """For ``/health``: name → ``up`` or a reason."""
+        ...
+
+
+class FrontService(Protocol):
+    """A built front: serves terminals. Built before recovery, started after it."""
+
+    name: str
+    finisher: Counterparty | None
+    """Does the legs that finish chip cards at its terminals, under its name; None: it cannot."""
+
+    def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def health(self) -> Mapping[str, str]:
+        """For ``/health``: name → ``up`` or a reason."""
+        ...
+
+    def addresses(self) -> Mapping[str, int]:
+        """Name of a door → the port listened on."""
         ...
 
 

@@ -5,7 +5,12 @@ from collections.abc import Mapping
 
 from channels.iso8583.dialect import Action, Dialect
 from channels.iso8583.message import Message
+from switch.model.chip import ChipError, for_chip
 from switch.model.outcome import Outcome, Reply
+from switch.model.secret import Secret
+from switch.observe.logs import get_logger
+
+_log = get_logger("iso8583")
 
 ANSWER_FIELDS = ("12", "13", "15", "37", "38", "39")
 """What an answer adds to the leg's facts: times, settlement date, RRN, authorisation, code."""
@@ -71,6 +76,7 @@ def reply_to_sale(dialect: Dialect, message: Message, link: str = "") -> Reply:
         text=text,
         facts=_facts(message) | {"link": link},
         again=action is Action.AGAIN,
+        issuer=_issuer(message) if action is Action.APPROVE else None,
     )
 
 
@@ -107,6 +113,16 @@ def reversal_reason(dialect: Dialect, facts: Mapping[str, str]) -> str:
 def _facts(message: Message) -> dict[str, str]:
     fields = message.fields
     return {f"F{number}": fields[number] for number in ANSWER_FIELDS if number in fields}
+
+
+def _issuer(message: Message) -> Secret[bytes]:
+    """What of field 55 is for the chip. What cannot be read is nothing: the approval stands, and
+    the card decides without its issuer."""
+    try:
+        return Secret(for_chip(bytes.fromhex(message.fields.get("55", ""))))
+    except ChipError as error:
+        _log.warning("issuer_data_unreadable", why=str(error))
+        return Secret(b"")
 
 
 _BALANCE = re.compile(r"\d\d(\d\d)(\w{3})([CD])(\d{12})")

@@ -1,10 +1,14 @@
 """The kiosk front's section of the configuration. Every limit is stated, none has a default."""
 
 from pathlib import Path
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from channels.kiosk.registry import Registry
+
+Milliseconds = Annotated[int, Meta(ge=1, le=86_400_000)]
+Limit = Annotated[int, Meta(ge=1, le=1_000)]
 
 
 class Offer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,6 +41,14 @@ class KioskConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     exchanges of one payment may take together (rule 12 of docs/payment-law.md)."""
     heartbeat_ms: int
     """Told to the terminal at boot."""
+    finish_timeout_ms: Milliseconds
+    """How long a terminal may take to finish a chip card (second GENERATE AC, scripts), and to say
+    how one ended."""
+    finish_ask_times: Limit
+    """Without an answer the terminal is asked so often how the card ended; then the debit goes
+    back."""
+    finish_ask_wait_ms: Milliseconds
+    """Before each of these, and between tries while the terminal is away."""
     message_bytes_max: int
     """A larger message closes the link (1009)."""
     in_flight_max: int
@@ -50,6 +62,10 @@ class KioskConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """A whole enrolment exchange."""
     enrol_tries_per_minute: int
     """Codes tried, over all terminals; more are answered 429."""
+
+    def longest_ms(self) -> int:
+        """What its terminals may add to a payment: finishing the card."""
+        return self.finish_timeout_ms
 
     def held_keys(self) -> tuple[tuple[str, str, str], ...]:
         """(file, key type, text) of every pad key in the registry. RegistryError."""

@@ -19,6 +19,7 @@ from twisted.web.websocket import WebSocketResource
 from channels.kiosk import pki
 from channels.kiosk.config import KioskConfig
 from channels.kiosk.enrolment import EnrolmentError, Enrolments
+from channels.kiosk.finisher import Finisher
 from channels.kiosk.guard import Guard, GuardFactory
 from channels.kiosk.management import Management
 from channels.kiosk.registry import Registry, RegistryError, Terminal
@@ -26,7 +27,7 @@ from channels.kiosk.session import CLOSE_POLICY, CLOSE_REPLACED, Session
 from switch.model.outcome import Millis
 from switch.observe import metrics
 from switch.observe.logs import get_logger
-from switch.ports import Cancellable, Context, Front
+from switch.ports import Cancellable, Context, Counterparty, Front
 
 _log = get_logger("kiosk")
 
@@ -49,6 +50,10 @@ class KioskFront:
         self._sessions: dict[str, Session] = {}
         self._ports: dict[str, IListeningPort] = {}
         self._check: Cancellable | None = None
+        self.finisher: Counterparty | None
+        self.finisher = self._finisher = Finisher(
+            name, config, context.timeline, context.late, self._sessions.get
+        )
 
     def start(self) -> None:
         """Listen. Raises OSError, CannotListenError or OpenSSL's Error: the switch then says so
@@ -107,6 +112,7 @@ class KioskFront:
             config=self._config,
             front=self._front,
             management=self._management,
+            finisher=self._finisher,
             timeline=self._context.timeline,
             gone=self._session_gone,
         )
@@ -118,6 +124,7 @@ class KioskFront:
         return session
 
     def _session_gone(self, session: Session) -> None:
+        self._finisher.link_lost(session)
         if self._sessions.get(session.record.terminal) is session:
             del self._sessions[session.record.terminal]
             metrics.TERMINALS_CONNECTED.labels(self.name).set(len(self._sessions))

@@ -50,7 +50,7 @@ class Link(Protocol):
     serial: str
     certificate_ends_at: int
 
-    def push(self, name: str, body: object) -> None:
+    def push(self, name: str, body: object) -> object:
         """An event to the terminal."""
         ...
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from channels.kiosk.config import Offer
 from channels.kiosk.registry import Terminal
+from switch.model.chip import ChipError, parse
 from switch.model.secret import Secret
 from switch.ports import CardSecrets, PaymentRequest
 from terminal_agent import protocol
@@ -16,6 +17,7 @@ class Heading(NamedTuple):
     id: str
     name: str
     idem: str
+    version: int
 
 
 Handler = Callable[[Heading, Any], Awaitable[object]]
@@ -72,6 +74,11 @@ def card_secrets(card: protocol.Card | None, record: Terminal, request_id: str) 
     if card.pin_block is not None and not record.tpk:
         rule = "this terminal has no PIN key"
         raise protocol.ProtocolError("bad_field", rule, "card.pin_block", request_id)
+    chip = bytes.fromhex(card.chip.reveal()) if card.chip else None
+    try:
+        parse(chip or b"")
+    except ChipError as error:
+        raise protocol.ProtocolError("bad_field", str(error), "card.chip", request_id) from None
     return CardSecrets(
         pan=Secret(card.pan.reveal()),
         track2=Secret(card.track2.reveal()) if card.track2 else None,
@@ -80,5 +87,5 @@ def card_secrets(card: protocol.Card | None, record: Terminal, request_id: str) 
         expiry=card.expiry,
         card_sequence=card.card_sequence,
         entry_mode=card.entry_mode,
-        chip=Secret(bytes.fromhex(card.chip.reveal())) if card.chip else None,
+        chip=Secret(chip) if chip else None,
     )

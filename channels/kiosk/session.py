@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from twisted.python.failure import Failure
@@ -21,6 +22,7 @@ from wsproto.utilities import LocalProtocolError
 from zope.interface import implementer
 
 from channels.kiosk.config import KioskConfig
+from channels.kiosk.finisher import SINCE_VERSION, Finisher
 from channels.kiosk.guard import Guard
 from channels.kiosk.management import Management
 from channels.kiosk.registry import Terminal
@@ -64,6 +66,7 @@ class Session:
         config: KioskConfig,
         front: Front,
         management: Management,
+        finisher: Finisher,
         timeline: Timeline,
         gone: Callable[["Session"], None],
     ) -> None:
@@ -73,6 +76,9 @@ class Session:
         self._guard = guard
         self._config = config
         self._front = front
+        self._finisher = finisher
+        self.version = 0
+        """Protocol version that the kiosk booted with; 0: not booted on this link yet."""
         self._timeline = timeline
         self._gone = gone
         self._offered = offers(config.businesses, record)
@@ -88,6 +94,7 @@ class Session:
         self._attended = management.attend(self)
         self._handlers: Mapping[str, Handler] = {
             **self._attended.handlers,
+            protocol.BOOT: self._boot,
             protocol.SERVICES: self._services,
             protocol.PATIENT_QUERY: self._patient_query,
             protocol.BILL_QUERY: self._bill_query,
@@ -95,6 +102,7 @@ class Session:
             protocol.BALANCE_QUERY: self._balance_query,
             protocol.PAYMENT_START: self._payment_start,
             protocol.PAYMENT_QUERY: self._payment_query,
+            protocol.CARD_FINISHED: self._card_finished,
         }
 
     # ---- Twisted's WebSocketProtocol -------------------------------------------------------------
@@ -128,12 +136,14 @@ class Session:
             if error.fault.code == "terminal":
                 self.close(CLOSE_POLICY)
             return
-        if self._open >= self._config.in_flight_max:
+        # A finished card is what open payments wait for, so it is never one too many.
+        finished = envelope.name == protocol.CARD_FINISHED
+        if self._open >= self._config.in_flight_max and not finished:
             text = f"more than {self._config.in_flight_max} requests open"
             self._fault(envelope.id, protocol.Fault(code="busy", text=text))
             return
         self._open += 1
-        heading = Heading(envelope.id, envelope.name, envelope.idem)
+        heading = Heading(envelope.id, envelope.name, envelope.idem, envelope.v)
         Deferred.fromCoroutine(self._serve(heading, body)).addErrback(self._broken, heading)
 
     def bytesMessageReceived(self, data: bytes | bytearray) -> None:
@@ -210,6 +220,10 @@ class Session:
             self._open -= 1
         self._send("res", heading.name, heading.id, heading.idem, reply)
 
+    async def _boot(self, heading: Heading, body: protocol.Boot) -> object:
+        self.version = min(heading.version, body.versions[1])
+        return await self._attended.handlers[protocol.BOOT](heading, body)
+
     async def _services(self, _heading: Heading, _body: Struct) -> object:
         return protocol.ServicesReply(hospital=self.record.hospital, businesses=self._offered)
 
@@ -239,6 +253,8 @@ class Session:
 
     async def _payment_start(self, heading: Heading, body: protocol.PaymentStart) -> Answer:
         request = payment_request(heading, body, self.record, self._offered)
+        if self.version >= SINCE_VERSION and body.card is not None and body.card.chip is not None:
+            request = replace(request, finisher=self._finisher.name)
         secrets = None
         if body.medium == "bank_card" or body.card is not None:
             secrets = card_secrets(body.card, self.record, heading.id)
@@ -256,11 +272,23 @@ class Session:
         record = self.record
         return await self._front.query(record.hospital, record.terminal, heading.idem)
 
+    async def _card_finished(self, heading: Heading, body: protocol.CardFinished) -> object:
+        try:
+            self._finisher.finished(self.record.terminal, heading.idem, body)
+        except protocol.ProtocolError as error:
+            error.request_id = heading.id
+            raise
+        return {}
+
     # ---- answers ---------------------------------------------------------------------------------
 
-    def push(self, name: str, body: object) -> None:
-        """An event that is about no payment."""
-        self._send("event", name, "", "", body)
+    def push(self, name: str, body: object, key: str = "") -> bool:
+        """An event, about the payment ``key`` or about none. False: the link is closing and
+        nothing was sent."""
+        if self._closed:
+            return False
+        self._send("event", name, "", key, body)
+        return True
 
     def _tell(self, answer: Answer) -> None:
         """A new answer of a payment of this terminal: pushed unless its ``res`` will say it."""

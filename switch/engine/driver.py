@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from switch import payment as machine
+from switch.engine.card_memory import CardMemory
 from switch.engine.events import event_of
 from switch.model.outcome import Millis, Outcome, Reply, Verb
 from switch.model.payment import (
@@ -90,7 +91,7 @@ class Driver:
         self.moved = False
         """Something was committed here: a driver of a payment at rest may find nothing to do."""
         self._house = house
-        self._secrets = secrets
+        self._card = CardMemory(secrets)
         self._queue: deque[tuple[Event, Callable[[], None] | None]] = deque()
         self._running = False
         self._alive = True
@@ -128,7 +129,7 @@ class Driver:
         for event, decided in waiting:
             if decided is None:  # a late answer stands in the journal's log already
                 self._hand_on(event)
-        self._secrets = None
+        self._card.drop()
         for call in (*self._wakes.values(), *((self._deadline,) if self._deadline else ())):
             call.cancel()
         self._wakes.clear()
@@ -220,7 +221,7 @@ class Driver:
             leg = after.legs[effect.leg]
             order = Order(payment=after, leg_index=effect.leg, verb=Verb.DO)
             prepared = await self._house.counterparty(leg.counterparty).prepare(
-                order, self._secrets
+                order, self._card.secrets
             )
             if prepared is None:
                 after, more = self._unprepared(after, effect)
@@ -265,12 +266,7 @@ class Driver:
                 self._house.counterparty(now.counterparty).release(
                     Order(payment=after, leg_index=i, verb=Verb.DO)
                 )
-        needed = (LegState.IDLE, LegState.DOING)
-        if self._secrets is not None and not any(
-            leg.kind is LegKind.DEBIT and leg.state in needed for leg in after.legs
-        ):
-            self._secrets.forget()
-            self._secrets = None
+        self._card.settle(after.legs)
 
     def _crash_before_commit(self, event: Event) -> None:
         kind = self.payment.legs[event.leg].kind
@@ -343,13 +339,15 @@ class Driver:
             rung=leg.policy.ladder[leg.rung].kind if effect.verb is Verb.UNDO else None,
             unvoiding=leg.unvoiding,
             may_send=may_send,
+            issuer=self._card.issuer(leg.kind, effect.verb),
         )
         if self._too_late(effect):
             reply = _overdue
         else:
             reply = await self._house.counterparty(leg.counterparty).exchange(
-                order, self._secrets if effect.verb is Verb.DO else None
+                order, self._card.secrets if effect.verb is Verb.DO else None
             )
+            self._card.learn(reply)
         self._exchanges -= 1
         if not self._alive and effect.verb is Verb.DO and reply.outcome is Outcome.DONE:
             self._house.late(payment.key, i, effect.attempt, reply)
@@ -366,7 +364,7 @@ class Driver:
                 i,
                 effect.attempt,
                 at,
-                fresh_attempt=self._secrets is not None,
+                fresh_attempt=self._card.secrets is not None,
             )
         )
 

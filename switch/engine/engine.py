@@ -3,7 +3,6 @@
 It holds the payments that are on their way on this node, and nothing that the journal does not.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from switch.catalogue import BUSINESSES, CHANNEL_KINDS, Birth, Business, new_payment
+from switch.engine.asked import asked_for, request_digest
 from switch.engine.bounds import Limits, Route
 from switch.engine.driver import Driver
 from switch.engine.finish import finish_line, observe_end
@@ -76,6 +76,7 @@ class Engine:
         self._routes = {(r.hospital, r.business, r.medium): r.channel for r in routes}
         self._limits = limits
         self._profile_version = profile_version
+        self._finishers: dict[str, Counterparty] = {}
         self._live: dict[str, Driver] = {}
         self._watchers: dict[str, list[Callable[[Answer], None]]] = {}
         self._taking = True
@@ -138,6 +139,10 @@ class Engine:
             "balance", BalanceQuery(clearing=BUSINESSES[business].clearing, secrets=secrets)
         )
 
+    def finish_by(self, name: str, finisher: Counterparty) -> None:
+        """Cards are finished at the terminals of this front; said before anything is recovered."""
+        self._finishers[name] = finisher
+
     def watch(self, terminal: str, tell: Callable[[Answer], None]) -> Callable[[], None]:
         """New answers for this terminal's payments go to ``tell`` until the returned call."""
         self._watchers.setdefault(terminal, []).append(tell)
@@ -176,8 +181,8 @@ class Engine:
     # ---- House (for drivers) ---------------------------------------------------------------------
 
     def counterparty(self, name: str) -> Counterparty:
-        """The service that does a leg."""
-        return self._services[name]
+        """Who does a leg: a service, or the front that finishes cards."""
+        return self._finishers[name] if name in self._finishers else self._services[name]
 
     def told(self, driver: Driver) -> None:
         """Tell whoever waits or watches; the end is told to the caller that waits."""
@@ -275,7 +280,9 @@ class Engine:
     ) -> Payment:
         def assign(kind: LegKind) -> tuple[str, LegPolicy]:
             name = channel if kind in CHANNEL_KINDS else hospital
-            return name, self._services[name].policy(kind, business.clearing)
+            if kind is LegKind.FINISH:
+                name = request.finisher
+            return name, self.counterparty(name).policy(kind, business.clearing)
 
         birth = Birth(
             at=self.timeline.now_ms(),
@@ -283,8 +290,9 @@ class Engine:
             deadline_ms=self._limits.payment_deadline_ms,
             request_hash=digest,
             profile_version=self._profile_version,
+            finishes=bool(request.finisher),
         )
-        return new_payment(business, _asked(request), birth, assign)
+        return new_payment(business, asked_for(request), birth, assign)
 
     async def _refuse_unless_known(
         self, request: PaymentRequest, digest: str, refusal: Refusal
@@ -357,28 +365,6 @@ class Engine:
         waiters, driver.waiters = driver.waiters, []
         for waiter in waiters:
             waiter.callback(driver.payment)
-
-
-def request_digest(request: PaymentRequest) -> str:
-    """SHA-256 over what was asked, without card data (I8: tells a repeat from a conflict)."""
-    return hashlib.sha256(msgspec.json.encode(request)).hexdigest()
-
-
-def _asked(request: PaymentRequest) -> Payment:
-    return Payment(
-        key=request.key,
-        hospital=request.hospital,
-        business=request.business,
-        terminal=request.terminal,
-        amount_fen=request.amount_fen,
-        request_hash="",
-        born_at=0,
-        business_date="",
-        bill=request.bill,
-        patient=request.patient,
-        retry_of=request.retry_of,
-        details=request.details,
-    )
 
 
 def _refused(key: str, reason: str, text: str) -> Answer:

@@ -9,6 +9,7 @@ from functools import partial
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -23,7 +24,8 @@ log = get_logger("engine")
 
 
 class Late(Struct, frozen=True, kw_only=True):
-    """A late answer as the journal's exchange log keeps it."""
+    """A late answer as the journal's exchange log keeps it; never with the issuer's data, which
+    would be of no use: the card it was for is gone (I12)."""
 
     leg: int
     attempt: int
@@ -49,7 +51,7 @@ class LateAnswers:
     def found(self, key: str, leg: int, attempt: int, reply: Reply) -> None:
         """A counterparty found one: record it, then feed what is ours."""
         log.warning("late_reply", key=key, leg=leg, code=reply.code, invariant="I5")
-        late = Late(leg=leg, attempt=attempt, reply=reply)
+        late = Late(leg=leg, attempt=attempt, reply=replace(reply, issuer=None))
         Deferred.fromCoroutine(self._record(key, late)).addErrback(_later)
 
     async def _record(self, key: str, late: Late) -> None:

@@ -5,6 +5,8 @@ from typing import NewType
 
 from msgspec import Struct
 
+from switch.model.secret import Secret
+
 Millis = NewType("Millis", int)
 """Milliseconds on the house's time line (see ports.Timeline): epoch based, never jumping back."""
 
@@ -30,7 +32,8 @@ class Verb(StrEnum):
 
 
 class Reply(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The end of one exchange, safe to journal and to log: no PAN, track, PIN block or key.
+    """The end of one exchange, safe to log: no PAN, track, PIN block or key. ``issuer`` lives in
+    memory only and is no part of what is journaled.
 
     For ASK: DONE = it took effect; REFUSED = it definitely did not and cannot any more
     (tombstoned); UNKNOWN with ``not_found`` = the counterparty does not know it *yet*.
@@ -48,3 +51,6 @@ class Reply(Struct, frozen=True, kw_only=True, omit_defaults=True):
     not_found: bool = False
     again: bool = False
     """Refused, but a fresh attempt (new STAN, new MAC) is allowed: A0, 77 (rule 17)."""
+    issuer: Secret[bytes] | None = None
+    """What an approving issuer says to the chip (TLV: 91, 71, 72, 8A; may be empty), for the leg
+    that finishes the card. None: not an approval of a card."""

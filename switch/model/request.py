@@ -16,3 +16,6 @@ class PaymentRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     medium: str = "bank_card"
     retry_of: str = ""
     details: dict[str, str] = {}
+    finisher: str = ""
+    """The front that can finish the card after the bank's approval; empty: nobody can, or there is
+    no chip. How the terminal is connected now, not what it asks for: no part of the hash."""

@@ -335,6 +335,9 @@ def origin_reverses_done(payment: Payment, i: int, event: Event) -> Step:
 
 
 def contradiction(payment: Payment, i: int, event: Event) -> Step:
-    """The counterparty contradicts what it said definitely before: recorded and alarmed."""
+    """The counterparty contradicts what it said definitely before: recorded and alarmed. What was
+    given up without an answer was never said: its late answer changes nothing (I5)."""
     leg = payment.legs[i]
+    if leg.unknown_seen and event.kind is not EventKind.STANDS:
+        return payment, ()
     return payment, (alarm("I9", f"{leg.kind}: {event.kind} after {leg.state}", i),)

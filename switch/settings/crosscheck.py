@@ -1,7 +1,8 @@
 """What must fit together between sections: names, capabilities, and who waits for whom.
 
 A plugin's settings may offer ``longest_ms() -> int``, the sum of the timeouts of the exchanges it
-makes for one payment; a front's may offer ``terminal_timeout_ms``, how long its terminals wait.
+makes for one payment (a front: those with its terminals, that finish a card); a front's may offer
+``terminal_timeout_ms``, how long its terminals wait.
 """
 
 from collections.abc import Iterable, Iterator
@@ -52,7 +53,8 @@ def _journal(settings: Settings, root: Mapping) -> Iterator[Problem]:
 
 
 def names_taken(settings: Settings) -> frozenset[str]:
-    """Names of counterparties other than channels; a leg names its counterparty by name alone."""
+    """Names of counterparties other than channels and fronts; a leg names its counterparty by name
+    alone."""
     return frozenset({"terminal", *(hospital.id for hospital in settings.hospitals)})
 
 
@@ -106,14 +108,18 @@ def _capabilities(
 
 
 def _fronts(settings: Settings, root: Mapping) -> Iterator[Problem]:
-    yield from _twice(root, "fronts", [entry.name for entry in settings.fronts])
-    longest_ms, route_text = _longest_route(settings)
+    taken = names_taken(settings) | {entry.name for entry in settings.channels}
+    yield from _twice(root, "fronts", [entry.name for entry in settings.fronts], taken)
+    route_ms, route_text = _longest_route(settings)
     for index, front in enumerate(settings.fronts):
         waits_ms = getattr(front.settings, "terminal_timeout_ms", None)
+        own_ms = _longest_ms(front.settings)
+        longest_ms = route_ms + own_ms
+        sum_text = f"{route_text} + {front.name} {own_ms}" if own_ms else route_text
         if waits_ms is not None and waits_ms < longest_ms:
             text = (
                 f"{waits_ms} is shorter than the exchanges of one payment may take together: "
-                f"{longest_ms} ({route_text})"
+                f"{longest_ms} ({sum_text})"
             )
             yield _problem(root, "fronts", index, text, "settings", "terminal_timeout_ms")
 

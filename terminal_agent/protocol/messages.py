@@ -231,8 +231,9 @@ REQUESTS: dict[str, type[Struct]] = {
     SETTINGS_APPLIED: SettingsApplied,
     COMMAND_DONE: CommandDone,
     CERTIFICATE_RENEW: CertificateRenew,
+    CARD_FINISHED: CardFinished,
 }
-KEYED = frozenset({PAYMENT_START, PAYMENT_QUERY})
+KEYED = frozenset({PAYMENT_START, PAYMENT_QUERY, CARD_FINISHED})
 """Requests whose envelope must carry ``idem``."""
 
 

@@ -30,6 +30,15 @@ DEBIT = LegPolicy(
     ladder=(Rung(RungKind.REVERSAL),),
     attempts=2,
 )
+FINISH = LegPolicy(
+    timeout_ms=15_000,
+    on_unknown=OnUnknown.ASK,
+    give_up=GiveUp.ABANDON,
+    lapses=True,
+    ask_times=3,
+    ask_wait_ms=2_000,
+    resend_waits_ms=(2_000,),
+)
 BOOK = LegPolicy(
     timeout_ms=5_000,
     on_unknown=OnUnknown.RESEND,
@@ -181,6 +190,8 @@ class House:
             ],
             limits=policies.get("limits", LIMITS),
         )
+        self.kiosks = Scripted("kiosks", self.timeline, {LegKind.FINISH: FINISH})
+        self.engine.finish_by("kiosks", self.kiosks)
 
     def pay(self, key: str = "k1", **changes: Any) -> "Outcoming":
         """Ask for a payment; the result appears when the engine answers."""

@@ -157,7 +157,7 @@ def test_I12_secrets_are_dropped_once_the_debit_is_settled() -> None:
     house.run(house.engine.start(request(), card))
     driver = house.engine.live()[0]
     assert house.bank.sent[0].secrets is card
-    assert driver._secrets is None
+    assert driver._card.secrets is None
     house.his.sent[-1].reply.callback(REFUSED)
     house.settle()
     assert house.bank.verbs() == ["do", "reversal"]

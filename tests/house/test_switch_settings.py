@@ -182,9 +182,10 @@ def test_first_mistake_of_every_section_in_one_run(fake: FakePlugin) -> None:
         ("outpatient_bill", "tea", "routes[0].business: no business 'tea' (outpatient_bill"),
         ("bank_card", "shells", "routes[0].medium: outpatient_bill is not paid by 'shells'"),
         ("- name: bank-a", "- name: h1", "channels[h1]: the name 'h1' is taken already"),
-        ("terminal_timeout_ms: 90000", "terminal_timeout_ms: 79999",
-         "fronts[kiosks].settings.terminal_timeout_ms: 79999 is shorter than the exchanges of one "
-         "payment may take together: 80000 (bank-a 60000 + h1 20000)"),
+        ("- name: kiosks", "- name: bank-a", "fronts[bank-a]: the name 'bank-a' is taken already"),
+        ("terminal_timeout_ms: 90000", "terminal_timeout_ms: 80000",
+         "fronts[kiosks].settings.terminal_timeout_ms: 80000 is shorter than the exchanges of one "
+         "payment may take together: 80001 (bank-a 60000 + h1 20000 + kiosks 1)"),
         ("dsn: env:HOUSE_DSN", "dsn: host=db password=hunter2",
          "journal.dsn: journal dsn: a password must not stand in the configuration (I12)"),
         ("lease_renew_ms: 5000", "lease_renew_ms: 5001",

@@ -16,8 +16,12 @@ from twisted.internet.defer import Deferred
 
 from channels.kiosk import plugin
 from switch.model.answer import Answer, AnswerState
+from switch.model.outcome import Reply, Verb
+from switch.model.payment import Leg, LegKind, Payment
+from switch.model.secret import Secret
 from switch.observe import http, logs, metrics
-from switch.ports import InquiryReply, JournalDown
+from switch.ports import InquiryReply, JournalDown, Order
+from switch.timeline import ReactorTimeline
 
 reactor: Any = _reactor
 
@@ -29,6 +33,9 @@ LIMITS: dict[str, Any] = {
     "handshake_timeout_ms": 1500,
     "silence_timeout_ms": 60_000,
     "heartbeat_ms": 20_000,
+    "finish_timeout_ms": 400,
+    "finish_ask_times": 3,
+    "finish_ask_wait_ms": 100,
     "terminal_timeout_ms": 100,
     "message_bytes_max": 65_536,
     "in_flight_max": 64,
@@ -44,25 +51,65 @@ BUSINESSES = {
 }
 
 
-class Timeline:
-    """Real time."""
-
-    def now_ms(self) -> int:
-        return int(reactor.seconds() * 1000)
-
-    def call_at(self, at: int, what: Any) -> Any:
-        return reactor.callLater(max(0, at - self.now_ms()) / 1000, what)
+class Timeline(ReactorTimeline):
+    """Real time, on a fixed day."""
 
     def wall_clock(self) -> tuple[str, str]:
         return "20260301", "120000"
+
+
+class Cards:
+    """Has cards finished at terminals, and hears what comes late (LateReplies)."""
+
+    def __init__(self) -> None:
+        self.heard: list[dict[str, Any]] = []
+
+    def late(self, payment_key: str, leg_index: int, attempt: int, reply: Reply) -> None:
+        self._hear("late", payment_key, reply)
+
+    def order(self, finisher: Any, wish: dict[str, Any]) -> None:
+        """Begin the exchange that ``wish`` describes; its reply is heard when it ends."""
+        policy = finisher.policy(LegKind.FINISH, "outpatient")
+        debit = Leg(
+            kind=LegKind.DEBIT, counterparty="b", amount_fen=1, policy=policy, code=wish["code"]
+        )
+        finish = Leg(
+            kind=LegKind.FINISH, counterparty="kiosks", amount_fen=1, policy=policy, attempt=1
+        )
+        payment = Payment(
+            key=wish["finish"],
+            hospital="H1",
+            business="outpatient_bill",
+            terminal=wish["finish"].split("-")[0],
+            amount_fen=1,
+            request_hash="",
+            born_at=0,
+            business_date="20260301",
+            legs=(debit, finish),
+        )
+        issuer = None if wish["issuer"] is None else Secret(bytes.fromhex(wish["issuer"]))
+        order = Order(
+            payment=payment,
+            leg_index=1,
+            verb=Verb(wish["verb"]),
+            issuer=issuer,
+            may_send=lambda: bool(wish["may_send"]),
+        )
+        exchange = Deferred.fromCoroutine(finisher.exchange(order, None))
+        exchange.addCallback(lambda reply: self._hear("reply", payment.key, reply))
+
+    def _hear(self, how: str, key: str, reply: Reply) -> None:
+        facts = {"outcome": str(reply.outcome), "code": reply.code, "facts": reply.facts}
+        self.heard.append({"how": how, "key": key, **facts})
 
 
 class FakeContext:
     """What a front's ``build`` needs of the composition root."""
 
     def __init__(self) -> None:
-        self.timeline = Timeline()
+        self.timeline = Timeline(reactor)
         self.reactor = reactor
+        self.late = Cards()
 
 
 class FakeFront:
@@ -77,7 +124,8 @@ class FakeFront:
 
     async def start(self, request: Any, secrets: Any) -> Answer:
         pin_block = secrets.pin_block.reveal() if secrets and secrets.pin_block else ""
-        self.seen.append({"start": request.key, "pin_block": pin_block})
+        seen = {"start": request.key, "pin_block": pin_block, "finisher": request.finisher}
+        self.seen.append(seen)
         if request.bill.startswith("BOOM"):
             raise RuntimeError(f"a fault with {secrets.pan!r}")
         if request.bill.startswith("DOWN"):
@@ -177,9 +225,9 @@ def main() -> None:
     for argument in sys.argv[2:]:
         name, _, value = argument.partition("=")
         limits[name] = int(value)
-    front = FakeFront()
+    front, context = FakeFront(), FakeContext()
     config = msgspec.convert(limits, plugin.config_schema)
-    service = plugin.build("kiosks", config, front, FakeContext())  # type: ignore[arg-type]
+    service = plugin.build("kiosks", config, front, context)  # type: ignore[arg-type]
     service.start()
 
     def do(order: dict[str, Any]) -> object:
@@ -192,6 +240,9 @@ def main() -> None:
             front.requests.clear()
             front.answers.clear()
             front.seen.clear()
+            context.late.heard.clear()
+        if "finish" in order:
+            context.late.order(service.finisher, order)
         if "tell" in order:
             for tell in list(front.watchers.get(order["tell"], ())):
                 for _ in range(order["times"]):
@@ -208,6 +259,7 @@ def main() -> None:
         {
             ("POST", "/do"): do,
             ("GET", "/seen"): lambda _body: front.seen,
+            ("GET", "/heard"): lambda _body: context.late.heard,
             ("GET", "/usage"): usage,
             ("GET", "/metrics"): lambda _body: metrics.exposition().decode(),
             ("GET", "/answers"): lambda _body: msgspec.to_builtins(front.answers),

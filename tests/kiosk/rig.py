@@ -127,6 +127,16 @@ class Switch:
         """Starts and queries, in order."""
         return list(http("GET", f"http://127.0.0.1:{self.ports['control']}/seen")[1])
 
+    def finish(self, key: str, **wish: object) -> None:
+        """Have a card finished (or ask about it) at its terminal."""
+        usual = {"verb": "do", "code": "00", "issuer": "910A", "may_send": True}
+        self.do(finish=key, **{**usual, **wish})
+
+    def heard(self, count: int = 1) -> list[dict[str, Any]]:
+        """Replies of finish legs and late words, once there are so many."""
+        where = f"http://127.0.0.1:{self.ports['control']}/heard"
+        return list(until(lambda: len(now := http("GET", where)[1]) >= count and now))
+
     def answers(self) -> dict[str, Any]:
         """What it holds of each key."""
         return dict(http("GET", f"http://127.0.0.1:{self.ports['control']}/answers")[1])

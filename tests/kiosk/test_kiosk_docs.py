@@ -64,11 +64,14 @@ def test_events_and_settings_are_documented() -> None:
     events = rows("### Events")
     settings = rows("**Settings.**")
 
-    assert set(events) == {protocol.PAYMENT_ANSWER, protocol.SETTINGS_PUSH, protocol.COMMAND}
-    for name, kind in (
-        (protocol.SETTINGS_PUSH, protocol.SettingsPush),
-        (protocol.COMMAND, protocol.Command),
-    ):
+    bodies = {
+        protocol.CARD_FINISH: protocol.CardFinish,
+        protocol.SETTINGS_PUSH: protocol.SettingsPush,
+        protocol.COMMAND: protocol.Command,
+    }
+
+    assert set(events) == {protocol.PAYMENT_ANSWER, *bodies}
+    for name, kind in bodies.items():
         assert set(re.findall(r"`([^`]+)`", events[name].split("|")[2])) == fields(kind)
     assert set(settings) == set(protocol.PUSHABLE)
     for path, limits in protocol.PUSHABLE.items():
