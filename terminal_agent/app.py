@@ -23,8 +23,11 @@ from terminal_agent.identification import Identification
 from terminal_agent.journal import Journal
 from terminal_agent.link import Link
 from terminal_agent.logs import get_logger
+from terminal_agent.management import Management, beside
+from terminal_agent.outbox import CARD_RESULTS, OPEN_PAYMENTS, WAITING_STARTS, Outbox
 from terminal_agent.page import PageSite
 from terminal_agent.payments import Payments
+from terminal_agent.settings import Settings
 from terminal_agent.slips import Slips
 from terminal_agent.visits import Visits
 
@@ -67,7 +70,9 @@ class Agent:
         batch_ms: int = 0,
     ) -> None:
         """``on_news`` returning True takes an answer away from the kiosk's flow (load)."""
-        self._config = config
+        settings = Settings(beside(config, "settings"), config)
+        self._config = config = settings.config
+        self._settings_version = settings.version
         self._reactor = reactor
         self._on_news = on_news
         self._on_up = on_up
@@ -85,21 +90,57 @@ class Agent:
             batch_ms=batch_ms,
         )
         self.finisher = Finisher(self.journal, self._card_must_stay)
+        self.management = Management(
+            reactor,
+            config,
+            settings,
+            now_ms=self.now_ms,
+            states=self.device_states,
+            is_idle=self._is_idle,
+        )
+        self.hands = ScriptedHands(
+            config,
+            self.desk,
+            self.devices["card_reader"],
+            self.devices["pin_pad"],
+            locked=lambda: self.management.lock.locked,
+        )
         self.visits = self._visits(config.flows) if config.flows is not None else None
         self.page = self._page()
-        self.link = Link(
-            reactor,
+        self._outbox = self._made_outbox()
+        self._events = {
+            protocol.PAYMENT_ANSWER: self.payments.received,
+            protocol.CARD_FINISH: self.finisher.received,
+            **self.management.events(),
+        }
+        self.link = self._made_link(config)
+        self._control: Any = None
+
+    def _made_link(self, config: AgentConfig) -> Link:
+        link = Link(
+            self._reactor,
             config.switch,
             config.terminal,
+            self.management.identity,
             now_ms=self.now_ms,
             random=random.random,
+            boot=self.management.boot,
+            heartbeat=self.management.heartbeat,
             on_up=self._up,
             on_down=self._down,
             on_event=self._event,
         )
-        self.desk.link = self.payments.link = self.finisher.link = self.link
+        self.desk.link = self.payments.link = self.finisher.link = link
         self.desk.payments = self.payments
-        self._control: Any = None
+        self.management.use(link)
+        return link
+
+    def _made_outbox(self) -> Outbox:
+        outbox = Outbox()
+        outbox.add(CARD_RESULTS, self.finisher.link_came_up)
+        outbox.add(OPEN_PAYMENTS, self.payments.ask_open)
+        outbox.add(WAITING_STARTS, self.payments.send_waiting)
+        return outbox
 
     def start(self) -> None:
         """Listen, recover, dial. The ``agent_ready`` line names the ports."""
@@ -114,12 +155,16 @@ class Agent:
             terminal=self._config.terminal,
             control_port=self._control.getHost().port,
             open=self.payments.open_count,
+            settings=self._settings_version,
             **({"page": self.page.url} if self.page is not None else {}),
         )
         self.slips.recover()
         if self.visits is not None:
             self.visits.start()
+            self._show_lock()
+            self.management.lock.watch(self._show_lock)
         self.payments.start()
+        self.management.start()
         self.link.start()
         self._reactor.addSystemEventTrigger("before", "shutdown", self.stop)
 
@@ -128,6 +173,7 @@ class Agent:
         if self.visits is not None:
             self.visits.stop()
         self.payments.stop()
+        self.management.stop()
         self.link.stop()
         self.journal.close()
 
@@ -138,16 +184,14 @@ class Agent:
     # ---- building --------------------------------------------------------------------------------
 
     def _control_site(self) -> Any:
-        hands = ScriptedHands(
-            self._config, self.desk, self.devices["card_reader"], self.devices["pin_pad"]
-        )
         control = Control(
             self._config,
             self.journal,
             self.desk,
             self.slips,
-            pay=hands.pay if self.visits is None else _paid_at_the_page,
+            pay=self.hands.pay if self.visits is None else _paid_at_the_page,
             devices=self.device_states,
+            locked=lambda: self.management.lock.locked,
         )
         return control.site(self._reactor)
 
@@ -209,9 +253,8 @@ class Agent:
     # ---- events ----------------------------------------------------------------------------------
 
     def _up(self) -> None:
-        """What is owed first: how cards ended, then what is unanswered, then what waits (I3)."""
-        self.finisher.link_came_up()
-        self.payments.link_came_up()
+        self._outbox.link_came_up()
+        self.management.link_came_up()
         if self.visits is not None:
             self.visits.link_changed(True)
         self._on_up()
@@ -221,10 +264,10 @@ class Agent:
             self.visits.link_changed(False)
 
     def _event(self, envelope: protocol.Envelope) -> None:
-        if envelope.name == protocol.CARD_FINISH:
-            self.finisher.received(envelope)
-        else:
-            self.payments.received(envelope)
+        """An event of the switch; names that are not here are for a later kiosk."""
+        take = self._events.get(envelope.name)
+        if take is not None:
+            take(envelope)
 
     def _news(self, told: protocol.Told) -> None:
         if self._on_news(told):
@@ -241,8 +284,24 @@ class Agent:
             self.visits.card_must_stay(key)
 
     def _set_lock(self, text: str | None) -> None:
-        if self.visits is not None:
-            self.visits.locked(text)
+        """By the attendant's hand; kept as if the switch had said so."""
+        lock = self.management.lock
+        try:
+            if text is None:
+                lock.unlock()
+            else:
+                lock.lock(text)
+        except OSError as error:
+            _log.error("lock_not_kept", reason=str(error))
+
+    def _show_lock(self) -> None:
+        assert self.visits is not None
+        self.visits.locked(self.management.lock.locked)
+
+    def _is_idle(self) -> bool:
+        """No patient is here, and no payment is open."""
+        visited = self.visits is not None and self.visits.serving
+        return self.payments.open_count == 0 and not self.hands.serving and not visited
 
 
 def _built(devices: Devices, reactor: Any) -> dict[str, Any]:

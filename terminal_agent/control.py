@@ -45,14 +45,17 @@ class Control:
         *,
         pay: Pay,
         devices: Callable[[], dict[str, str]],
+        locked: Callable[[], str | None],
     ) -> None:
-        """``pay``: see :meth:`ScriptedHands.pay`. ``devices``: role → state."""
+        """``pay``: see :meth:`ScriptedHands.pay`. ``devices``: role → state. ``locked``: what a
+        locked kiosk shows."""
         self._config = config
         self._journal = journal
         self._desk = desk
         self._slips = slips
         self._pay = pay
         self._devices = devices
+        self._locked = locked
 
     def site(self, reactor: Any) -> Site:
         """Ready to listen on the loopback address."""
@@ -96,6 +99,7 @@ class Control:
             "terminal": self._config.terminal,
             "parts": parts,
             "open": self._desk.payments.open_count,
+            "locked": self._locked(),
         }
         return _json(200 if up else 503, body)
 

@@ -5,6 +5,7 @@ first is being served is one payment and gets the same answer; another wish mean
 busy. What was sent is :mod:`terminal_agent.payments`' matter, and survives this flow.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -46,12 +47,27 @@ class Wish(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class ScriptedHands:
     """One patient's wish, played with the kiosk's reader and pad."""
 
-    def __init__(self, config: AgentConfig, desk: Desk, reader: CardReader, pad: PinPad) -> None:
+    def __init__(
+        self,
+        config: AgentConfig,
+        desk: Desk,
+        reader: CardReader,
+        pad: PinPad,
+        *,
+        locked: Callable[[], str | None],
+    ) -> None:
+        """``locked``: what a locked kiosk says to the next patient."""
         self._config = config
+        self._locked = locked
         self._desk = desk
         self._reader = reader
         self._pad = pad
         self._serving: tuple[Wish, list[Deferred[protocol.Told]]] | None = None
+
+    @property
+    def serving(self) -> bool:
+        """Whether a patient is here."""
+        return self._serving is not None
 
     async def pay(self, wish: Wish) -> protocol.Told:
         """Serve one patient. Raises FlowError; every other end is an answer (PENDING included)."""
@@ -62,6 +78,9 @@ class ScriptedHands:
             second: Deferred[protocol.Told] = Deferred()
             others.append(second)
             return await second
+        text = self._locked()
+        if text is not None:
+            raise FlowError("locked", text)
         waiting: list[Deferred[protocol.Told]] = []
         self._serving = (wish, waiting)
         try:

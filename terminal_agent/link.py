@@ -11,7 +11,6 @@ Rules
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -29,12 +28,12 @@ from wsproto.utilities import ProtocolError as WebSocketProtocolError
 from zope.interface import implementer
 
 from terminal_agent import protocol
+from terminal_agent.certificate import Identity
 from terminal_agent.config import SwitchLink
 from terminal_agent.logs import get_logger
 
 _log = get_logger("link")
 
-SOFTWARE = "yinyitong-agent"
 HEARTBEAT_MS = 30_000
 """Until the switch says otherwise at boot."""
 
@@ -67,9 +66,12 @@ class Link:
         reactor: Any,
         config: SwitchLink,
         terminal: str,
+        identity: Identity,
         *,
         now_ms: Callable[[], int],
         random: Callable[[], float],
+        boot: Callable[[], protocol.Boot],
+        heartbeat: Callable[[], protocol.Heartbeat],
         on_up: Callable[[], None],
         on_down: Callable[[], None],
         on_event: Callable[[protocol.Envelope], None],
@@ -77,12 +79,15 @@ class Link:
         self._reactor = reactor
         self._config = config
         self._terminal = terminal
+        self._identity = identity
         self._now_ms = now_ms
         self._random = random
+        self._hello = boot
+        self._sign_of_life = heartbeat
         self._on_up = on_up
         self._on_down = on_down
         self._on_event = on_event
-        self._endpoint = WebSocketClientEndpoint(_Endpoints(reactor, config), config.url)
+        self._endpoint = WebSocketClientEndpoint(_Endpoints(reactor, identity), config.url)
         self._open: dict[str, Deferred[protocol.Envelope]] = {}
         self._counter = 0
         self._failures = 0
@@ -104,6 +109,11 @@ class Link:
         for call in (self._retry, self._beat):
             if call is not None and call.active():
                 call.cancel()
+        if self._talk is not None:
+            self._talk.hang_up()
+
+    def redial(self) -> None:
+        """End this link for a new one; what is open goes on as after any loss of the link."""
         if self._talk is not None:
             self._talk.hang_up()
 
@@ -159,9 +169,9 @@ class Link:
         Deferred.fromCoroutine(self._boot()).addErrback(self._boot_failed)
 
     async def _boot(self) -> None:
-        hello = protocol.Boot(software=SOFTWARE)
-        envelope = await self.request(protocol.BOOT, hello)
+        envelope = await self.request(protocol.BOOT, self._hello())
         reply = protocol.decode_reply(envelope, protocol.BootReply)
+        self._identity.proved()
         self._heartbeat_ms = reply.heartbeat_ms
         self._patience_ms = max(self._config.request_timeout_ms, reply.terminal_timeout_ms)
         self._failures = 0
@@ -171,7 +181,7 @@ class Link:
         self._on_up()
 
     def _boot_failed(self, failure: Failure) -> None:
-        failure.trap(Lost, Late, Refused, protocol.ProtocolError)
+        failure.trap(Lost, Late, Refused, protocol.ProtocolError, OSError)
         _log.warning("boot_failed", reason=str(failure.value))
         if self._talk is not None:
             self._talk.hang_up()
@@ -201,7 +211,8 @@ class Link:
         self._retry = self._reactor.callLater(jittered_ms / 1000, self._dial)
 
     def _heartbeat(self) -> None:
-        beat = self.request(protocol.HEARTBEAT, protocol.Heartbeat(), timeout_ms=self._heartbeat_ms)
+        says = self._sign_of_life()
+        beat = self.request(protocol.HEARTBEAT, says, timeout_ms=self._heartbeat_ms)
         Deferred.fromCoroutine(beat).addCallbacks(self._beaten, self._missed)
 
     def _beaten(self, _answer: object) -> None:
@@ -219,7 +230,7 @@ class Link:
 
     def _received(self, message: str) -> None:
         try:
-            envelope = protocol.decode_envelope(message, self._config.message_bytes_max)
+            envelope = protocol.decode_told(message, self._config.message_bytes_max)
         except protocol.ProtocolError as error:
             _log.warning("bad_message", reason=str(error))
             return
@@ -323,18 +334,17 @@ class _Counter(ProtocolWrapper):
 class _Endpoints:
     """Endpoints with our certificate, trusting the terminals' authority alone."""
 
-    def __init__(self, reactor: Any, config: SwitchLink) -> None:
+    def __init__(self, reactor: Any, identity: Identity) -> None:
         self._reactor = reactor
-        folder = Path(config.pki)
-        pair = (folder / "terminal.key").read_bytes() + (folder / "terminal.crt").read_bytes()
-        self._certificate = ssl.PrivateCertificate.loadPEM(pair)
-        self._authority = ssl.Certificate.loadPEM((folder / "ca.crt").read_bytes())
+        self._identity = identity
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         """One endpoint for each attempt."""
         host = uri.host.decode("ascii")
         options = ssl.optionsForClientTLS(
-            host, trustRoot=self._authority, clientCertificate=self._certificate
+            host,
+            trustRoot=self._identity.authority,
+            clientCertificate=self._identity.choose(),
         )
         plain = HostnameEndpoint(self._reactor, host, uri.port)
         return _CountingEndpoint(wrapClientTLS(options, plain))

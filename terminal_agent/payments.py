@@ -75,9 +75,8 @@ class Payments:
         if self._batch:
             self._flush()
 
-    def link_came_up(self) -> None:
-        """First what was left unanswered, then those who wait to send."""
-        self._ask_open()
+    def send_waiting(self) -> None:
+        """The link is up: let those go on who wait to send."""
         waiting, self._came_up = self._came_up, []
         for waiter in waiting:
             waiter.callback(None)
@@ -171,9 +170,10 @@ class Payments:
     def _again(self) -> None:
         self._round = self._reactor.callLater(self._times.query_interval_ms / 1000, self._again)
         if self.link.up:
-            self._ask_open()
+            self.ask_open()
 
-    def _ask_open(self) -> None:
+    def ask_open(self) -> None:
+        """Ask for what was left unanswered, so much at once as is good for the link."""
         answered = {told.key for told in self._batch}
         for key in list(self._open):
             if len(self._asking) >= ASKING_MAX:
@@ -203,7 +203,7 @@ class Payments:
             del self._open[key]
             self._open[key] = None
         elif self.link.up:
-            self._ask_open()
+            self.ask_open()
 
     def _broken(self, failure: Failure, key: str) -> None:
         """Named boundary: one key's trouble must not end the asking for the others."""

@@ -136,7 +136,7 @@ class Visits:
     @property
     def serving(self) -> bool:
         """Whether somebody stands here."""
-        return self._state.screen is not Screen.HOME
+        return self._state.screen not in (Screen.HOME, Screen.CLOSED)
 
     def link_changed(self, up: bool) -> None:
         """The line to the switch; what it serves is asked for anew each time it comes up."""

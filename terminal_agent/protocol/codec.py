@@ -42,7 +42,12 @@ def _enc_hook(value: object) -> object:
     raise NotImplementedError(type(value).__name__)
 
 
+class _Tomorrows(Envelope, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """An envelope with fields that this version does not know."""
+
+
 _ENVELOPE = msgspec.json.Decoder(Envelope)
+_TOLD = msgspec.json.Decoder(_Tomorrows)
 _ENCODER = msgspec.json.Encoder(enc_hook=_enc_hook)
 _REQUESTS = {
     name: msgspec.json.Decoder(kind, dec_hook=_dec_hook) for name, kind in REQUESTS.items()
@@ -52,6 +57,7 @@ _QUOTED = re.compile(r"Invalid enum value .*|Object contains unknown field .*", 
 _SAFE_PATH = re.compile(r"[a-z0-9_.\[\]]{0,64}")
 
 S = TypeVar("S", bound=Struct)
+E = TypeVar("E", bound=Envelope)
 
 
 def fault_of(error: msgspec.DecodeError, whole: str) -> tuple[str, str]:
@@ -77,10 +83,19 @@ def decode_envelope(message: str | bytes, bytes_max: int = MESSAGE_BYTES_MAX) ->
     Traceback (most recent call last):
     terminal_agent.protocol.ProtocolError: bad_message: envelope: Expected `object`, got `array`
     """
+    return _envelope(_ENVELOPE, message, bytes_max)
+
+
+def decode_told(message: str | bytes, bytes_max: int = MESSAGE_BYTES_MAX) -> Envelope:
+    """The same at the terminal, where fields that a newer switch adds are tolerated."""
+    return _envelope(_TOLD, message, bytes_max)
+
+
+def _envelope(decoder: "msgspec.json.Decoder[E]", message: str | bytes, bytes_max: int) -> E:
     if len(message) > bytes_max:
         raise ProtocolError("bad_message", f"larger than {bytes_max} bytes", "envelope")
     try:
-        return _ENVELOPE.decode(message)
+        return decoder.decode(message)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         if not isinstance(error, msgspec.DecodeError):
             raise ProtocolError("bad_message", "not JSON", "envelope") from None

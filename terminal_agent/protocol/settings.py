@@ -44,6 +44,9 @@ PUSHABLE: dict[str, Words | Number] = {
     "payment.patient_wait_ms": Number(least=5_000, most=600_000),
     "payment.query_interval_ms": Number(least=500, most=600_000),
     "devices.timeout_ms": Number(least=5_000, most=600_000),
+    "flows.choose_ms": Number(least=10_000, most=600_000),
+    "flows.card_ms": Number(least=10_000, most=600_000),
+    "flows.result_ms": Number(least=3_000, most=120_000),
 }
 """Path → what its value may be."""
 

@@ -236,6 +236,8 @@ def main() -> None:
         if "drop" in order:
             for session in list(service._sessions.values()):
                 session._guard.abort()
+        if "push" in order:
+            service._sessions[order["push"]].push(order["name"], order["body"])
         if "reset" in order:
             front.requests.clear()
             front.answers.clear()

@@ -241,8 +241,11 @@ class Client:
 class Kiosk:
     """An agent's process with its files."""
 
-    def __init__(self, folder: Path, authority: Path, port: int) -> None:
+    def __init__(
+        self, folder: Path, authority: Path, port: int, terminal: str = "KIOSK001"
+    ) -> None:
         self.folder = folder
+        self.pki = authority / "k1" if terminal == "KIOSK001" else folder / "pki"
         self.process: Process | None = None
         (folder / "pad.key").write_text(PAD_KEY)
         (folder / "cards.yaml").write_text(
@@ -250,11 +253,11 @@ class Kiosk:
             f' pin: "{PIN}"}}\n'
         )
         config = {
-            "terminal": "KIOSK001",
+            "terminal": terminal,
             "journal": str(folder / "journal.db"),
             "switch": {
                 "url": f"wss://127.0.0.1:{port}/kiosk",
-                "pki": str(authority / "k1"),
+                "pki": str(self.pki),
                 "connect_timeout_ms": 5000,
                 "reconnect_min_ms": 20,
                 "reconnect_max_ms": 200,
