@@ -4,12 +4,14 @@ A scripted habit is used up by the first message it fits; a chance is drawn for 
 most one habit applies to a message, scripted ones first.
 """
 
+import re
 from collections.abc import Callable
 from enum import StrEnum
 
 from msgspec import Struct
 
 PERMILLE = 1000
+_COMMAND = re.compile(r"[0-9A-Fa-f]{8}")
 SCRIPT_MAX = 1000
 """Scripted habits that may wait (I11)."""
 
@@ -41,6 +43,13 @@ class Name(StrEnum):
     """Booked, then the link drops."""
     SLOW_DRIP = "slow_drip"
     """Booked, answered byte by byte, ``delay_ms`` apart."""
+    NO_ISSUER_DATA = "no_issuer_data"
+    """A chip's sale: nothing for the chip in the answer."""
+    WRONG_ARPC = "wrong_arpc"
+    """A chip's sale: what is for the chip does not prove its issuer."""
+    SCRIPT = "script"
+    """A chip's sale: a script command for after the card's last word. ``code``: its CLA INS P1 P2
+    in hexadecimal."""
     WRONG_KCV = "wrong_kcv"
     """Sign-on: a check value that is not the key's."""
 
@@ -64,6 +73,11 @@ class Habit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     code: str = ""
     times: int = 1
     permille: int = 0
+
+    def __post_init__(self) -> None:
+        """A script needs a command to send."""
+        if self.habit is Name.SCRIPT and _COMMAND.fullmatch(self.code) is None:
+            raise ValueError("script: code is not CLA INS P1 P2, 8 hexadecimal digits")
 
 
 class Order(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

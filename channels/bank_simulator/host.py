@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from random import Random
 
+from channels.bank_simulator.chip import ChipIssuer
 from channels.bank_simulator.habits import Habit, Habits, Name, On
 from channels.bank_simulator.ledger import Entry, Key, Ledger, State, WorkingKeys
 from channels.bank_simulator.world import ISSUED, Holder, Issuer, World
@@ -51,6 +52,7 @@ class BankHost:
         self._fold = FOLDS[dialect.mac.rule]
         self._tmks = {(t.merchant, t.terminal): bytes.fromhex(t.tmk) for t in world.terminals}
         self._issuer = Issuer(world)
+        self._chips = ChipIssuer(world)
         self._random = random
         self._now_ms = now_ms
 
@@ -158,9 +160,13 @@ class BankHost:
         if key[2] != keys.batch:
             return {"39": "77"}
         known = self.ledger.find(key)
+        holder = self._issuer.holder(message.fields.get("2", ""))
         if known is not None:
-            return self._again(known)
+            fields = self._again(known)
+            return fields | self._chips.answer(message, holder, fields["39"], habit)
         code = self._judge(message, keys)
+        if code == "00":
+            code = self._chips.judge(message, holder)
         if code == "00" and habit is not None and habit.habit is Name.DECLINE:
             code = habit.code
         state = State.DEBITED if code == "00" else State.DECLINED
@@ -168,6 +174,7 @@ class BankHost:
         if habit is not None and habit.habit is Name.ANSWER_94:
             return {"39": "94"}
         fields = {"39": code, "37": entry.rrn, "15": entry.date[4:]}
+        fields |= self._chips.answer(message, holder, code, habit)
         if code == "00":
             fields["44"] = "01020000   01030000   "
         return fields

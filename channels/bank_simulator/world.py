@@ -30,6 +30,8 @@ class Card(Strict, frozen=True, kw_only=True):
     pan: str
     pin: str
     balance_fen: int
+    chip: bool = False
+    """A chip of this bank's ``issuer``: read (field 22 05x), its sale needs a right cryptogram."""
 
     def __repr__(self) -> str:
         return f"<Card {self.name}>"
@@ -51,12 +53,23 @@ class Issue(Strict, frozen=True, kw_only=True):
         return "<Issue>"
 
 
+class IssuerKeys(Strict, frozen=True, kw_only=True):
+    """The issuer's master keys of chip cards, 16 bytes each in hex: published test keys only."""
+
+    cryptogram_key: str
+    script_key: str
+
+    def __repr__(self) -> str:
+        return "<IssuerKeys>"
+
+
 class World(Strict, frozen=True, kw_only=True):
     """The keys file."""
 
     terminals: tuple[TerminalKey, ...]
     cards: tuple[Card, ...] = ()
     issues: tuple[Issue, ...] = ()
+    issuer: IssuerKeys | None = None
 
 
 class WorldError(Exception):
@@ -73,14 +86,19 @@ def load_world(path: Path) -> World:
     except msgspec.ValidationError as error:
         raise WorldError(f"{path}: {error}") from None
     for terminal in world.terminals:
-        if len(terminal.tmk) != 32 or not _is_hex(terminal.tmk):
+        if not _is_key(terminal.tmk):
             raise WorldError(f"{path}: terminal {terminal.terminal}: tmk is not 32 hex digits")
+    issuer = world.issuer
+    if issuer is not None and not (_is_key(issuer.cryptogram_key) and _is_key(issuer.script_key)):
+        raise WorldError(f"{path}: issuer: its keys are not 32 hex digits each")
+    if issuer is None and any(card.chip for card in world.cards):
+        raise WorldError(f"{path}: cards: a chip without an issuer")
     return world
 
 
-def _is_hex(text: str) -> bool:
+def _is_key(text: str) -> bool:
     try:
-        return bool(bytes.fromhex(text))
+        return len(text) == 32 and len(bytes.fromhex(text)) == 16
     except ValueError:
         return False
 
@@ -91,6 +109,7 @@ class Holder(Struct, frozen=True):
     name: str
     pin: str
     balance_fen: int
+    chip: bool = False
 
     def __repr__(self) -> str:
         return f"<Holder {self.name}>"
@@ -100,7 +119,7 @@ class Issuer:
     """Finds cards."""
 
     def __init__(self, world: World) -> None:
-        self._cards = {c.pan: Holder(c.name, c.pin, c.balance_fen) for c in world.cards}
+        self._cards = {c.pan: Holder(c.name, c.pin, c.balance_fen, c.chip) for c in world.cards}
         self._issues = world.issues
 
     def holder(self, pan: str) -> Holder | None:

@@ -16,9 +16,11 @@ from channels.iso8583.errors import Iso8583Error
 from channels.iso8583.exchange import Origin
 from channels.iso8583.load import load_dialect
 from channels.iso8583.message import Message
+from channels.iso8583.reversal import reversal_values
 from channels.iso8583.template import compiled, filled
 from channels.iso8583.terminal import Terminal
 from channels.iso8583.writes import Write, write_plain, write_reversal, write_sale
+from switch.model.chip import ChipError
 from switch.model.clock_time import ClockTime
 from switch.model.outcome import Outcome, Reply, Verb
 from switch.model.payment import LegKind, LegPolicy, OnUnknown, Rung, RungKind
@@ -110,7 +112,7 @@ class BankChannel:
             if terminal is not None:
                 return await self._prepared(order, secrets, terminal)
             _log.warning("no_terminal", bank=self.name, clearing=order.payment.clearing)
-        except (JournalDown, KeyServiceError) as error:
+        except (JournalDown, KeyServiceError, ChipError) as error:
             _log.warning("not_prepared", bank=self.name, key=order.payment.key, why=str(error))
         except Exception:
             # The port promises that prepare raises nothing: a defect costs one payment, unsent.
@@ -146,7 +148,7 @@ class BankChannel:
         date, time = self._context.timeline.wall_clock()
         values = self._values(terminal, batch, stan) | sale.card_values(card)
         values["amount"] = f"{order.leg.amount_fen:012d}"
-        facts = self._sale.kept(values) | sale.card_facts(card)
+        facts = self._sale.kept(values) | sale.card_facts(card) | sale.chip_facts(card)
         facts |= {
             "F2": await self._context.key_service.protect(card.pan),
             "F12": time,
@@ -232,7 +234,7 @@ class BankChannel:
         self._reversing += 1
         self._bank.remember_sale(facts, terminal, _origin(order))
         try:
-            sent = await self._send_reversal(terminal, facts, order.may_send)
+            sent = await self._send_reversal(terminal, order)
         except (KeyServiceError, Iso8583Error) as error:
             _log.error("reversal_not_sent", bank=self.name, key=order.payment.key, why=str(error))
             return replies.not_sent("冲正未发出")
@@ -244,21 +246,19 @@ class BankChannel:
         self._follow_up(terminal, sent.answer)
         return replies.reply_to_reversal(self._dialect, sent.answer)
 
-    async def _send_reversal(
-        self, terminal: Terminal, facts: Mapping[str, str], may_send: Callable[[], bool]
-    ) -> Sent:
-        pan = ""
+    async def _send_reversal(self, terminal: Terminal, order: Order) -> Sent:
+        facts, pan = order.leg.facts, ""
         if facts.get("F2"):
             pan = (await self._context.key_service.reveal(facts["F2"])).reveal()
-        reason = replies.reversal_reason(self._dialect, facts)
-        fields = filled(self._reversal, {**facts, "pan": pan, "reason": reason})
+        values = reversal_values(self._dialect, order.payment, order.leg, pan)
+        fields = filled(self._reversal, values)
         return await self._bank.send(
             self._dialect.reversal.mti,
             fields,
             terminal,
             write_reversal,
             preferred_link=facts.get("link", ""),
-            may_send=may_send,
+            may_send=order.may_send,
         )
 
     # ---- Inquirer --------------------------------------------------------------------------------

@@ -193,6 +193,9 @@ class ReversalCodes(Strict, frozen=True, kw_only=True):
     reason_timeout: str
     reason_mac: str
     reason_cancel: str
+    """Approved, and the business could not finish."""
+    reason_card: str
+    """Approved, and the chip card did not confirm it."""
 
 
 class Dialect(Strict, frozen=True, kw_only=True):
@@ -218,6 +221,8 @@ class Dialect(Strict, frozen=True, kw_only=True):
     balance: Template
     balance_field: str
     reversal: Template
+    reversal_chip: tuple[str, ...]
+    """Tags of a reversal's field 55, in order; of those that rule 18 lets the journal hold."""
     reversal_codes: ReversalCodes
     codes: dict[str, Code]
     unmapped_text: str

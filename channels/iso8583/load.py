@@ -15,6 +15,7 @@ import yaml
 from channels.iso8583.dialect import Choice, Dialect, Template
 from channels.iso8583.errors import DialectError
 from channels.iso8583.template import names_in
+from switch.model.chip import JOURNALED
 
 
 class _Loader(yaml.BaseLoader):
@@ -84,6 +85,11 @@ def _problems(dialect: Dialect) -> list[tuple[str, str]]:
             found.append((f"mtis.{mti}.answer", f"no message type {rule.answer}"))
     for name, template in _templates(dialect).items():
         found += [(f"{name}.{path}", text) for path, text in _template_problems(template, dialect)]
+    found += [
+        ("reversal_chip", f"{tag} is not in rule 18: the journal does not hold it")
+        for tag in dialect.reversal_chip
+        if tag not in JOURNALED
+    ]
     if dialect.mac.field not in known:
         found.append(("mac.field", "not in fields"))
     for layout in dialect.sign_on.layouts:

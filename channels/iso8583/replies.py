@@ -98,18 +98,6 @@ def reply_to_reversal(dialect: Dialect, message: Message) -> Reply:
     )
 
 
-def reversal_reason(dialect: Dialect, facts: Mapping[str, str]) -> str:
-    """F39 of the reversal, from what the journal knows of the sale: the same at every repeat."""
-    codes = dialect.reversal_codes
-    reason = facts.get("reason", "")
-    if reason:
-        return codes.reason_mac if reason == UNPROVEN else codes.reason_timeout
-    row = dialect.codes.get(facts.get("F39", ""))
-    if row is not None and row.action is Action.APPROVE:
-        return codes.reason_cancel
-    return codes.reason_timeout
-
-
 def _facts(message: Message) -> dict[str, str]:
     fields = message.fields
     return {f"F{number}": fields[number] for number in ANSWER_FIELDS if number in fields}

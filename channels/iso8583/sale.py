@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from channels.iso8583.dialect import Template
 from channels.iso8583.template import compiled, filled
+from switch.model.chip import journaled
 from switch.model.secret import Secret, masked_pan
 from switch.ports import CardSecrets
 
@@ -65,6 +66,13 @@ def secret_values(card: CardSecrets, pin_block: Secret[str] | None) -> dict[str,
 def card_facts(card: CardSecrets) -> dict[str, str]:
     """What a slip may show of the card."""
     return {"masked_pan": masked_pan(card.pan.reveal())}
+
+
+def chip_facts(card: CardSecrets) -> dict[str, str]:
+    """What of the chip a reversal may need (rule 18), and nothing else of field 55. Raises
+    ChipError."""
+    kept = journaled(card.chip.reveal()) if card.chip else ""
+    return {"chip": kept} if kept else {}
 
 
 def account12(card: CardSecrets) -> Secret[str]:

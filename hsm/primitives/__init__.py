@@ -51,6 +51,7 @@ from hsm.primitives.macs import (
     folded,
     retail_mac,
 )
+from hsm.primitives.pboc import AC_INPUT, CardKeys
 from hsm.primitives.pin_account import PinAccount
 from hsm.primitives.pin_blocks import (
     PIN_LENGTH_MAX,
@@ -77,6 +78,7 @@ from hsm.primitives.sm4 import (
 from hsm.primitives.tdes_cmac import tdes_cmac
 
 __all__ = [
+    "AC_INPUT",
     "AES_BLOCK",
     "BLOCK",
     "BLOCK_CIPHERS",
@@ -86,6 +88,7 @@ __all__ = [
     "PIN_LENGTH_MIN",
     "SM4_BLOCK",
     "BlockCipherMode",
+    "CardKeys",
     "PinAccount",
     "PinBlockError",
     "PinForm",

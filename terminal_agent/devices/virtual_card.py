@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from terminal_agent.devices.card_crypto import CardKeys
+from hsm.primitives import CardKeys
 from terminal_agent.emv.actions import CardGone
 from terminal_agent.emv.tlv import encode
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from terminal_agent.devices.card_crypto import AC_INPUT, CardKeys
+from hsm.primitives import CardKeys
 from terminal_agent.devices.virtual_card import TEST_KEYS, Print
 from terminal_agent.emv.actions import HostAnswer, OnlineNeeded, Verdict
 from terminal_agent.emv.tlv import encode, parse
@@ -41,20 +41,13 @@ class VirtualIssuer:
         if self._habits.silent:
             return HostAnswer(verdict=Verdict.UNREACHABLE)
         objects = {item.tag: item.value for item in parse(bytes.fromhex(online.field55.reveal()))}
-        right = self.is_genuine(objects) and not self._habits.declines
+        right = self._keys.is_genuine(objects) and not self._habits.declines
         code = b"00" if right else b"05"
         return HostAnswer.read(
             Verdict.APPROVED if right else Verdict.DECLINED,
             code.decode(),
             self._data(objects, code),
         )
-
-    def is_genuine(self, objects: dict[str, bytes]) -> bool:
-        """Whether the cryptogram is the one that this card makes over this data."""
-        data = b"".join(objects[tag] for tag in AC_INPUT)
-        counter, verification = objects["9F36"], objects["9F10"][3:7]
-        made = self._keys.made(counter, data + objects["82"] + counter + verification)
-        return made == objects["9F26"]
 
     def _data(self, objects: dict[str, bytes], code: bytes) -> bytes:
         """91, 71 and 72, as field 55 of an answer."""

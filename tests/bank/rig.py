@@ -15,7 +15,7 @@ from channels.bank_simulator.habits import Order as HabitOrder
 from channels.bank_simulator.host import BankHost
 from channels.bank_simulator.ledger import Ledger
 from channels.bank_simulator.service import BankListener, BankService
-from channels.bank_simulator.world import Card, TerminalKey, World
+from channels.bank_simulator.world import Card, IssuerKeys, TerminalKey, World
 from channels.iso8583 import plugin
 from channels.iso8583.config import Config
 from channels.iso8583.load import load_dialect
@@ -26,6 +26,7 @@ from switch.model.payment import Leg, LegKind, Payment, RungKind
 from switch.model.secret import Secret
 from switch.ports import CardSecrets, KeyServiceError, Order
 from switch.store.memory_numbers import Counters, MemoryKeys, MemoryNumbers
+from terminal_agent.devices.virtual_card import PRESETS, TEST_KEYS
 
 DIALECT = load_dialect("cup-pos")
 MERCHANT = "103290083980001"
@@ -36,6 +37,7 @@ TPK = "0123456789ABCDEFFEDCBA9876543210"
 PAN = "6225881234567890"
 TRACK2 = "6225881234567890=49121010000012300000"
 PIN = "135790"
+CHIP_PAN = PRESETS["debit"].pan
 
 WORLD = World(
     terminals=tuple(
@@ -44,7 +46,9 @@ WORLD = World(
     cards=(
         Card(name="rich", pan=PAN, pin=PIN, balance_fen=1_000_000),
         Card(name="poor", pan="6225881234560000", pin=PIN, balance_fen=10),
+        Card(name="chip", pan=CHIP_PAN, pin=PIN, balance_fen=1_000_000, chip=True),
     ),
+    issuer=IssuerKeys(cryptogram_key=TEST_KEYS.cryptogram.hex(), script_key=TEST_KEYS.script.hex()),
 )
 
 SETTINGS = {

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 from pyemv import ac, kd
 
-from terminal_agent.devices.card_crypto import AC_INPUT, CardKeys
+from hsm.primitives import AC_INPUT, CardKeys
 from terminal_agent.devices.virtual_card import PRESETS, TEST_KEYS, Habits, VirtualCard
 from terminal_agent.devices.virtual_issuer import IssuerHabits, VirtualIssuer
 from terminal_agent.emv.actions import EndKind, HostAnswer, PinNeeded, PinOutcome, Send, Verdict

@@ -1,23 +1,29 @@
-"""A PBOC card's cryptograms, for the virtual card and its issuer. No real key ever comes here."""
+"""A PBOC card's cryptograms, for emulated cards and for who plays their issuer.
 
-from msgspec import Struct
+No real key ever comes here: an issuer's keys are in the issuer's HSM, a card's in the card.
+"""
 
-from hsm.primitives import arpc_1, card_key_a, common_session_key, ecb_encrypt, pad, retail_mac, xor
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hsm.primitives.des import ecb_encrypt, pad, xor
+from hsm.primitives.emv import arpc_1, card_key_a, common_session_key
+from hsm.primitives.macs import retail_mac
 
 AC_INPUT = ("9F02", "9F03", "9F1A", "95", "5F2A", "9A", "9C", "9F37")
 """What a cryptogram is made over, before AIP, ATC and CVR."""
+_CVR_AT = slice(3, 7)
+"""In 9F10: behind its length, the key index and the cryptogram's version."""
 
 
-class CardKeys(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class CardKeys:
     """16 bytes each: for cryptograms (AC), and for script MACs. ``common``: EMV's common session
     key instead of PBOC's."""
 
-    cryptogram: bytes
-    script: bytes
+    cryptogram: bytes = field(repr=False)
+    script: bytes = field(repr=False)
     common: bool = False
-
-    def __repr__(self) -> str:
-        return "<card keys>"
 
     def derived(self, pan: str, sequence: str) -> "CardKeys":
         """The card's own keys from the issuer's, by PAN and sequence number (option A)."""
@@ -35,6 +41,13 @@ class CardKeys(Struct, frozen=True):
     def made(self, counter: bytes, data: bytes) -> bytes:
         """The application cryptogram over ``data`` (AC input, AIP, ATC, CVR)."""
         return retail_mac(self.session(self.cryptogram, counter), pad(data, 2))
+
+    def is_genuine(self, objects: Mapping[str, bytes]) -> bool:
+        """Whether the cryptogram of a field 55 (tag → value) is the one that this card makes over
+        its data. Raises KeyError for a tag that is missing."""
+        data = b"".join(objects[tag] for tag in AC_INPUT)
+        counter, verification = objects["9F36"], objects["9F10"][_CVR_AT]
+        return self.made(counter, data + objects["82"] + counter + verification) == objects["9F26"]
 
     def issuer_answer(self, counter: bytes, arqc: bytes, code: bytes) -> bytes:
         """ARPC by method 1, from the ARQC and the response code (8A)."""

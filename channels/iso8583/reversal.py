@@ -1,0 +1,51 @@
+"""What a reversal is made of: what the journal holds of its payment, and nothing else (rule 18).
+
+The same at every repeat (I3): only what is settled by then goes in.
+"""
+
+from collections.abc import Mapping
+
+from channels.iso8583.dialect import Action, Dialect
+from channels.iso8583.replies import UNPROVEN
+from switch.model.chip import ChipError, chosen
+from switch.model.payment import Leg, LegKind, LegState, Payment
+from switch.observe.logs import get_logger
+
+_log = get_logger("iso8583")
+
+
+def reversal_values(dialect: Dialect, payment: Payment, leg: Leg, pan: str) -> dict[str, str]:
+    """What the dialect's reversal template may take: the sale's facts, the card number, the reason
+    (F39) and what the chip's journaled data give for field 55."""
+    finish = next((other for other in payment.legs if other.kind is LegKind.FINISH), None)
+    return {
+        **leg.facts,
+        "pan": pan,
+        "reason": reversal_reason(dialect, leg.facts, finish),
+        "chip": _chip(dialect, leg, finish),
+    }
+
+
+def reversal_reason(dialect: Dialect, facts: Mapping[str, str], finish: Leg | None = None) -> str:
+    """F39: why the sale of these facts goes back."""
+    codes = dialect.reversal_codes
+    reason = facts.get("reason", "")
+    if reason:
+        return codes.reason_mac if reason == UNPROVEN else codes.reason_timeout
+    row = dialect.codes.get(facts.get("F39", ""))
+    if row is None or row.action is not Action.APPROVE:
+        return codes.reason_timeout
+    declined = finish is not None and finish.state is LegState.REFUSED and not finish.unknown_seen
+    return codes.reason_card if declined else codes.reason_cancel
+
+
+def _chip(dialect: Dialect, leg: Leg, finish: Leg | None) -> str:
+    """The card's last word where there is one, else what it said before. A reversal leaves without
+    field 55 rather than not at all (I3)."""
+    last = finish.facts.get("chip", "") if finish is not None else ""
+    try:
+        data = bytes.fromhex(last or leg.facts.get("chip", ""))
+        return chosen(data, dialect.reversal_chip).hex().upper()
+    except (ChipError, ValueError) as error:
+        _log.error("chip_facts_unreadable", why=str(error), invariant="I3")
+        return ""
