@@ -103,6 +103,7 @@ class Agent:
             self.desk,
             self.devices["card_reader"],
             self.devices["pin_pad"],
+            self.finisher,
             locked=lambda: self.management.lock.locked,
         )
         self.visits = self._visits(config.flows) if config.flows is not None else None

@@ -17,6 +17,7 @@ from terminal_agent import protocol
 from terminal_agent.config import AgentConfig
 from terminal_agent.desk import Desk, FlowError, card_with
 from terminal_agent.devices.interfaces import CardReader, DeviceError, PinPad
+from terminal_agent.finisher import Finisher
 from terminal_agent.journal import PaymentOrder
 from terminal_agent.logs import get_logger
 
@@ -53,6 +54,7 @@ class ScriptedHands:
         desk: Desk,
         reader: CardReader,
         pad: PinPad,
+        finisher: Finisher,
         *,
         locked: Callable[[], str | None],
     ) -> None:
@@ -62,6 +64,7 @@ class ScriptedHands:
         self._desk = desk
         self._reader = reader
         self._pad = pad
+        self._finisher = finisher
         self._serving: tuple[Wish, list[Deferred[protocol.Told]]] | None = None
 
     @property
@@ -104,6 +107,9 @@ class ScriptedHands:
             _log.warning("device", reason=str(error))
             raise FlowError(str(error.completion), "未能读卡或输入密码，请重试") from None
         key = self._desk.open(order)
+        if card.chip is not None:
+            simulated: Any = self._reader
+            self._finisher.await_answer(key, simulated.finish)
         self._desk.send(key, order, card)
         told = await self._desk.outcome(key, self._config.payment.patient_wait_ms)
         await self._reader.move()

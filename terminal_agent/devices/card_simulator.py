@@ -24,6 +24,7 @@ from terminal_agent.devices.interfaces import (
     Watcher,
 )
 from terminal_agent.devices.waiting import Waiting
+from terminal_agent.emv.actions import End, EndKind, HostAnswer, Verdict
 from terminal_agent.protocol import Chip, Opaque, Pan, Track2
 
 
@@ -111,6 +112,13 @@ class SimulatedCardReader:
     async def chip_io(self, command: bytes) -> bytes:
         """As :meth:`chip_power`."""
         raise DeviceError(Completion.UNSUPPORTED_COMMAND, "the simulated chip has no contacts")
+
+    async def finish(self, answer: HostAnswer) -> End:
+        """The simulated chip's last word: what its bank says. (A chip that decides for itself is
+        the emulated one, with contacts.)"""
+        approved = answer.verdict is Verdict.APPROVED
+        kind = EndKind.APPROVED if approved else EndKind.DECLINED
+        return End(kind=kind, reasons=(), tvr="", tsi="", aid="", label="", pan_masked="")
 
     async def move(self) -> None:
         """The patient takes the card at once."""
