@@ -20,8 +20,8 @@ TOOLS = (Button.LANGUAGE, Button.ELDER, Button.CONTRAST, Button.VOICE)
 PAY_STEPS = ("identify", "bill", "check", "pay", "done")
 REGISTER_STEPS = ("identify", "department", "doctor", "slot", "check", "pay", "done")
 LONG_SENTENCE = (
-    "根据医院财务科规定,2024年1月1日以前开立的门诊处方已经超过三日有效期,不能在自助终端缴费;"
-    "请携带就诊卡、身份证和原处方笺到门诊楼一层东侧3号人工窗口办理重新划价,咨询电话010-12345678转2。"
+    "根据医院财务科规定，2024年1月1日以前开立的门诊处方已经超过三日有效期，不能在自助终端缴费;"
+    "请携带就诊卡、身份证和原处方笺到门诊楼一层东侧3号人工窗口办理重新划价，咨询电话010-12345678转2。"
 )
 
 TILES = (
@@ -45,7 +45,7 @@ BILLS = tuple(
     for number, (title, where, amount_fen) in enumerate(
         [
             ("西药费", "心血管内科一门诊 · 王建国主任医师", 12_345),
-            ("检验费(血常规、肝功能全项、肾功能全项、血脂四项、糖化血红蛋白)", "检验科", 36_800),
+            ("检验费（血常规、肝功能全项、肾功能全项、血脂四项、糖化血红蛋白）", "检验科", 36_800),
             ("CT检查费", "放射科", 58_000),
             ("中成药", "中医科", 9_960),
             ("治疗费", "康复医学科", 15_000),
@@ -181,7 +181,7 @@ VIEWS: dict[str, View] = {
         2,
         facts=(
             *PATIENT_FACTS,
-            Fact(label="bill", value="检验费(血常规、肝功能全项、肾功能全项、血脂四项)"),
+            Fact(label="bill", value="检验费（血常规、肝功能全项、肾功能全项、血脂四项）"),
             Fact(label="department", value="心血管内科一门诊"),
             Fact(label="doctor", value="王建国"),
             Fact(label="insured", value="¥245.30"),
