@@ -18,7 +18,7 @@ from terminal_agent.devices.vpcd_card import PORT
 PROGRAM = "/usr/sbin/pcscd"
 DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
 SOCKET_FOLDER = Path("/run/pcscd")
-LOCK = Path(tempfile.gettempdir()) / "yyt-pcscd.lock"
+LOCK = Path("/tmp/yyt-pcscd.lock")  # one for the machine, whatever TMPDIR says
 WAIT_S = 60
 READERS = ("Virtual PCD 00 00", "Virtual PCD 00 01")
 

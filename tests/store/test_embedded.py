@@ -145,8 +145,8 @@ def test_it_ends_with_the_one_that_started_it(folder: Path) -> None:
 
 
 def test_a_long_path_gets_a_short_socket(folder: Path) -> None:
-    """A unix socket's path has 107 bytes: below a deep folder the socket goes to one of its own in
-    /tmp, private, and the same at the next start."""
+    """A unix socket's path has 107 bytes: below a deep folder the socket goes to one of its own
+    where temporary things are, private, and the same at the next start."""
     data = folder / ("long" * 30) / "db"
     data.parent.mkdir()
     server = TemporaryPostgres(data)
@@ -157,7 +157,7 @@ def test_a_long_path_gets_a_short_socket(folder: Path) -> None:
     server.start()
     server.stop()
 
-    assert (server.dsn, sockets.parent) == (first, Path("/tmp"))
+    assert (server.dsn, sockets.parent) == (first, Path(tempfile.gettempdir()))
     assert stat.S_IMODE(sockets.stat().st_mode) == 0o700
     shutil.rmtree(sockets)
     with pytest.raises(EmbeddedError, match="too long"):
