@@ -26,6 +26,7 @@ from hsm.daemon.keeper import Keeper
 from hsm.daemon.serve import Annex, AuditPlace, CannotServeError, Listener, Options, Parts
 from hsm.officers import People, PeopleError
 from hsm.sealing.credential import CredentialSealer, credential_path
+from hsm.sealing.entries import Cost
 from hsm.sealing.errors import SealingError
 from hsm.sealing.pkcs11 import TokenSealer
 from hsm.sealing.sealer import Sealer
@@ -36,8 +37,9 @@ from hsm.tls import TlsFiles
 from hsm.verifications import Verifications
 
 
-def options(config: Config) -> Options:
-    """The daemon of a configuration: locked, or opened by its unattended sealer.
+def options(config: Config, cost: Cost | None = None) -> Options:
+    """The daemon of a configuration: locked, or opened by its unattended sealer. ``cost``: of new
+    passphrases; None, the usual one, wherever the service is not a test's own.
 
     CannotServeError: that sealer does not open a file that is sealed for it, or an LMK is of the
     wrong mode.
@@ -77,7 +79,7 @@ def options(config: Config) -> Options:
         metrics_port=config.metrics_port,
         audit=AuditPlace(Path(config.audit.folder), Path(config.audit.key), config.name),
         judge=judge,
-        annex=lambda parts: Office(config, keeper, parts),
+        annex=lambda parts: Office(config, keeper, parts, cost),
     )
 
 
@@ -89,7 +91,9 @@ before there was an unattended sealer, and is sealed for it at the next unlock."
 class Office(Annex):
     """The officers' socket of a configured daemon."""
 
-    def __init__(self, config: Config, keeper: Keeper, parts: Parts) -> None:
+    def __init__(
+        self, config: Config, keeper: Keeper, parts: Parts, cost: Cost | None = None
+    ) -> None:
         """CannotServeError: the file of the officers cannot be used."""
         assert parts.audit is not None
         try:
@@ -112,6 +116,7 @@ class Office(Annex):
             unattended=lambda: [_sealer(section) for section in _unattended(config)],
             minutes_max=config.admin.authority_minutes_max,
             backups=config.lmk.backups,
+            cost=cost,
         )
         section = config.admin
         self._factory = AdminFactory(

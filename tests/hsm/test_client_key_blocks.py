@@ -120,6 +120,7 @@ def test_a_type_without_a_block_is_refused_here() -> None:
 def test_sign_on_and_payment_at_a_daemon_with_a_key_block_lmk(tmp_path: Path) -> None:
     """A live AES key-block LMK in slot 00, the bank's ZMK formed by two custodians."""
     folder = tmp_path / "hsm"
-    with daemon(service(folder, production=True)) as (_, ready), admin_of(folder) as admin:
+    config = service(folder, production=True)
+    with daemon(config, quick=True) as (_, ready), admin_of(folder) as admin:
         mixed(admin, "00", "aes-block")
         signs_on_and_pays(Host(ready), formed_zmk(admin, "00", block=True), "002")

@@ -16,11 +16,13 @@ from hsm.admin.client import Admin
 from hsm.admin.protocol import Login
 from hsm.ceremony.founding import found
 from hsm.sealing.entries import Cost
+from hsm.sealing.envelope import load_sealed
 from hsm.sealing.passphrase import Officer
 from tests.hsm.certificates import Authority
 from tests.hsm.test_hsm_process import WAIT_S, command, first_line
 from tests.hsm.typist import Typist
 
+QUICK = Path(__file__).with_name("quick_service.py")
 CHEAP = Cost(memory_kib=64, passes=1, lanes=1)
 LI, WANG = Login("Li", "Canary horse one 7731"), Login("Wang", "Canary horse two 8842")
 ONE = "13C4B9D3E5F28A619B37C8D1E9F46273" * 2
@@ -34,10 +36,14 @@ def service(folder: Path, production: bool) -> Path:
 
 
 @contextmanager
-def daemon(config: Path) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """``yyt hsm serve --config``, gone at the end."""
+def daemon(
+    config: Path, *, quick: bool = False
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """``yyt hsm serve --config``, gone at the end. ``quick``: what it seals costs next to nothing
+    (see quick_service.py)."""
+    program = [sys.executable, str(QUICK), str(config)]
     process = subprocess.Popen(
-        command("serve", "--config", str(config)),
+        program if quick else command("serve", "--config", str(config)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -86,6 +92,8 @@ def test_N4_a_ceremony_at_a_real_terminal_shows_no_secret(tmp_path: Path) -> Non
         process.terminate()
         out, err = process.communicate(timeout=WAIT_S)
     assert status["slots"]["00"]["check_value"] == whole
+    (sealer,) = load_sealed(folder / "lmk" / "lmk.00.sealed").content.sealers
+    assert sealer.cost == Cost(), "what a real service seals costs what it should"
     assert not status["locked"]
     audit = ("--log", str(folder / "audit"), "--key", str(folder / "audit.key"))
     assert "lmk.loaded" in _run("audit", "show", *audit[:2])

@@ -68,14 +68,14 @@ def test_it_opens_what_a_ceremony_sealed_for_it(
     there, and the token's PIN is nowhere but in its file."""
     folder = tmp_path / "hsm"
     config = unattended(service(folder, production=True), kind, places)
-    with daemon(config) as (_, ready), admin_of(folder) as admin:
+    with daemon(config, quick=True) as (_, ready), admin_of(folder) as admin:
         assert ready["locked"]
         made = mixed(admin, "00", "variant")
         zmk = formed_zmk(admin, "00", block=False)
         sealers = admin.ask(ask.Status())["slots"]["00"]["sealers"]
     named = "credential lmk-key" if kind == "credential" else "token lmk key kek"
     assert sealers == ["officers li and wang", named]
-    with daemon(config) as (process, ready):
+    with daemon(config, quick=True) as (process, ready):
         assert ready["lmks"]["00"]["check_value"] == made["check_value"]
         signs_on_and_pays(Host(ready), zmk)
         cmdline = Path(f"/proc/{process.pid}/cmdline").read_text()
@@ -94,12 +94,12 @@ def test_a_sealer_that_is_configured_later_joins_at_the_next_unlock(
     folder = tmp_path / "hsm"
     config = service(folder, production=False)
     unattended(config, kind, places)
-    with daemon(config) as (_, ready), admin_of(folder) as admin:
+    with daemon(config, quick=True) as (_, ready), admin_of(folder) as admin:
         assert ready["locked"]
         named = "credential lmk-key" if kind == "credential" else "token lmk key kek"
         assert admin.ask(ask.Unlock(**BOTH))["sealed_for"] == {"00": named}
         assert admin.ask(ask.Unlock(**BOTH))["sealed_for"] == {}
-    with daemon(config) as (_, ready), admin_of(folder) as admin:
+    with daemon(config, quick=True) as (_, ready), admin_of(folder) as admin:
         assert not ready["locked"]
         admin.ask(ask.Lock(officer=LI))
         assert Host(ready).check_value == LOCKED
@@ -114,7 +114,7 @@ def test_a_foreign_credential_stops_the_start(tmp_path: Path, places: TokenAddre
     exit code 1, and a sentence that names the slot."""
     folder = tmp_path / "hsm"
     config = unattended(service(folder, production=False), "credential", places)
-    with daemon(config), admin_of(folder) as admin:
+    with daemon(config, quick=True), admin_of(folder) as admin:
         admin.ask(ask.Unlock(**BOTH))
     credential = tmp_path / "credentials" / "lmk-key"
     credential.chmod(0o600)

@@ -64,7 +64,7 @@ def live(tmp_path: Path, key_dsn: str) -> Iterator[Live]:
     config = service(folder, production=True)
     slots = '    "00": {}\n    "10":\n      replaces: "00"\n  backups: [safe A]\n'
     config.write_text(config.read_text().replace('    "00": {}\n', slots))
-    with daemon(config) as (_, ready), admin_of(folder) as admin:
+    with daemon(config, quick=True) as (_, ready), admin_of(folder) as admin:
         mixed(admin, "00", "variant")
         yield Live(folder, Office(tmp_path, key_dsn, 0), ready, admin)
 
