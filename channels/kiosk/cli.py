@@ -5,6 +5,8 @@ import datetime
 import getpass
 import json
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -27,6 +29,7 @@ _TEXT = {
         "here": "在线",
         "away": "离线 最后联系 {0}",
         "never": "从未连接",
+        "settings": "下发配置第 {0} 版",
         "ends": "证书到期 {0}",
     },
     "en": {
@@ -40,9 +43,13 @@ _TEXT = {
         "here": "connected",
         "away": "away since {0}",
         "never": "never connected",
+        "settings": "pushed settings {0}",
         "ends": "certificate ends {0}",
     },
 }
+
+STALE_S = 180
+"""A connected terminal's file is renewed every minute or so."""
 
 _EXAMPLE = """\
 yyt terminal ca init --dir var/pki --name switch.hospital.cn
@@ -179,17 +186,19 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
-def _state(state: State | None) -> str:
-    """What the terminal last said, on one line; what it wrote itself is not trusted to be plain."""
+def _state(state: State | None, now_s: Callable[[], float] = time.time) -> str:
+    """What the terminal last said, on one line; what it wrote itself is not trusted to be plain.
+    A file that nobody renewed says nothing of now: the switch may be down."""
     if state is None or not state.heard_at:
         return _say("never")
-    contact = _say("here") if state.connected else _say("away", _time(state.heard_at))
+    fresh = now_s() - state.heard_at // 1000 < STALE_S
+    contact = _say("here") if state.connected and fresh else _say("away", _time(state.heard_at))
     devices = ", ".join(f"{role} {said}" for role, said in sorted(state.devices.items()))
     release = "".join(letter for letter in state.release if letter.isprintable())
     parts = (
         contact,
         f"{release} v{state.version}".strip(),
-        f"settings {state.settings}",
+        _say("settings", state.settings) if state.settings else "",
         devices,
         _say("ends", _time(state.certificate_ends_at)),
     )

@@ -49,6 +49,8 @@ class Link(Protocol):
     record: Terminal
     serial: str
     certificate_ends_at: int
+    version: int
+    """Protocol version its kiosk booted with; 0: not booted yet."""
 
     def push(self, name: str, body: object) -> object:
         """An event to the terminal."""
@@ -140,7 +142,6 @@ class Attended:
         self.terminal = link.record.terminal
         self._house = house
         self._link = link
-        self._version = 0
         self._settings = 0
         self._said: dict[str, tuple[str, int]] = {}
         """Kind of order → (id, when) said on this link."""
@@ -159,7 +160,7 @@ class Attended:
 
     def say_orders(self, now_ms: int) -> None:
         """Push what waits for this terminal."""
-        if self._version < ORDERS_VERSION:
+        if self._link.version < ORDERS_VERSION:
             return
         for placed in self._house.orders.placed(self.terminal):
             order = placed.order
@@ -177,14 +178,13 @@ class Attended:
     # ---- requests --------------------------------------------------------------------------------
 
     async def _boot(self, _heading: Heading, body: protocol.Boot) -> object:
-        self._version = min(protocol.VERSION, body.versions[1])
         self._settings = body.settings
         _log.info(
             "terminal_boot",
             terminal=self.terminal,
             software=body.software,
             release=body.release,
-            version=self._version,
+            version=self._link.version,
         )
         if self._link.serial in self._link.record.renewals:
             await self._certificate_used()
@@ -192,7 +192,7 @@ class Attended:
             connected=self._house.is_live(self),
             software=body.software,
             release=body.release,
-            version=self._version,
+            version=self._link.version,
             settings=body.settings,
             devices=body.devices,
             certificate_ends_at=self._link.certificate_ends_at,

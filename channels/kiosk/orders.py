@@ -8,11 +8,12 @@ One order of a kind at a time: a newer one replaces the older (I11). An order wa
 answered, over restarts of the switch and of the terminal.
 """
 
+import os
 import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -26,6 +27,10 @@ KINDS = ("settings", "lock", "restart", "logs")
 LOGS_MAX = 16
 """Log files kept for each terminal."""
 TEXT_CHARACTERS_MAX = 64
+NANO = 1_000_000_000
+SETTLED_NS = 2 * NANO
+
+F = TypeVar("F", bound=Struct)
 
 
 class OrderError(ValueError):
@@ -75,7 +80,8 @@ class OrderBook:
         self._folder = folder / "orders"
         self._logs = folder / "logs"
         self._now_s = now_s
-        self._read: dict[Path, tuple[tuple[int, int, int], Order | Reply]] = {}
+        self._known: dict[str, tuple[int, list[Placed]]] = {}
+        """Terminal → (when its folder changed, what it held): most checks read nothing."""
 
     def place(
         self,
@@ -113,13 +119,24 @@ class OrderBook:
 
     def placed(self, terminal: str) -> list[Placed]:
         """The newest order of each kind. A file that cannot be read is as if it were not there."""
+        folder = self._of(terminal)
+        try:
+            changed_at = os.stat(folder).st_mtime_ns
+        except FileNotFoundError:
+            return []
+        known = self._known.get(terminal)
+        if known is not None and known[0] == changed_at:
+            return known[1]
         found = []
         for kind in KINDS:
             order = self._order(terminal, kind)
             if order is not None:
-                answer = self._load(self._of(terminal) / f"{kind}.answer.json", Reply)
-                reply = answer if isinstance(answer, Reply) and answer.id == order.id else None
+                answer = _load(folder / f"{kind}.answer.json", Reply)
+                reply = answer if answer is not None and answer.id == order.id else None
                 found.append(Placed(order=order, reply=reply))
+        # A second change in the same tick of the file system's clock would leave no trace.
+        if self._now_s() * NANO - changed_at > SETTLED_NS:
+            self._known[terminal] = (changed_at, found)
         return found
 
     def answer(self, terminal: str, kind: str, reply: Reply, log: str = "") -> None:
@@ -144,23 +161,15 @@ class OrderBook:
         return self._folder / terminal
 
     def _order(self, terminal: str, kind: str) -> Order | None:
-        order = self._load(self._of(terminal) / f"{kind}.json", Order)
-        return order if isinstance(order, Order) and order.kind == kind else None
+        order = _load(self._of(terminal) / f"{kind}.json", Order)
+        return order if order is not None and order.kind == kind else None
 
-    def _load(self, path: Path, kind: type[Order] | type[Reply]) -> Order | Reply | None:
-        """A file, read again when it is another one."""
-        try:
-            found = path.stat()
-            mark = (found.st_ino, found.st_mtime_ns, found.st_size)
-            known = self._read.get(path)
-            if known is not None and known[0] == mark:
-                return known[1]
-            value: Order | Reply = msgspec.json.decode(path.read_bytes(), type=kind)
-        except (OSError, msgspec.DecodeError):
-            self._read.pop(path, None)
-            return None
-        self._read[path] = (mark, value)
-        return value
+
+def _load(path: Path, kind: type[F]) -> F | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def _changed_at(path: Path) -> int:

@@ -17,6 +17,7 @@ MESSAGE_BYTES_MAX = 65_536
 """Default bound of one message; a payment with chip data is below 2 KiB."""
 LOG_CHARS_MAX = 49_152
 """What one ``logs`` command brings; the message stays below MESSAGE_BYTES_MAX in any language."""
+SETTINGS_VERSION_MAX = 999_999_999
 AMOUNT_FEN_MAX = 999_999_999_999
 """What field 4 of ISO 8583 (n12) can carry."""
 
@@ -112,7 +113,7 @@ class Boot(Struct, frozen=True, kw_only=True):
     versions: tuple[int, int] = (VERSION, VERSION)
     """Oldest and newest protocol version the terminal speaks."""
     devices: DeviceStates = {}
-    settings: int = 0
+    settings: Annotated[int, Meta(ge=0, le=SETTINGS_VERSION_MAX)] = 0
     """Version of the pushed settings in force; 0: none."""
 
 
@@ -197,7 +198,7 @@ class ChoiceQuery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class SettingsApplied(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What became of pushed settings; ``text`` names the first mistake."""
 
-    version: Annotated[int, Meta(ge=1)]
+    version: Annotated[int, Meta(ge=1, le=SETTINGS_VERSION_MAX)]
     ok: bool
     text: LongText = ""
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -32,13 +33,13 @@ class Stand:
         self.name = f"KIOSK{next(_NUMBERS)}"
         self.authority = authority
         self.folder = folder
-        self._port = port
+        self.port = port
         self._stack = stack
         enrol_terminal(authority, self.name, folder)
 
     def connect(self) -> Client:
         """Connect with the certificate in the folder."""
-        client = Client(self._port, self.folder, self.authority)
+        client = Client(self.port, self.folder, self.authority)
         self._stack.enter_context(client.stack)
         client.terminal = self.name
         return client
@@ -253,20 +254,25 @@ def test_orders_for_nobody_are_refused(
 
 
 def test_a_terminal_of_protocol_1_is_spared_orders(
-    stand: Stand, capsys: pytest.CaptureFixture[str]
+    stand: Stand, authority: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """They wait for its newer program; nothing else comes over the link either."""
-    assert stand.yyt("command", "restart") == 0
+    """They wait for its newer program. A terminal of protocol 2 gets one of a later moment, so the
+    older terminal had its turn; the next thing it hears is the answer to its own request."""
     old = stand.connect()
     assert old.ask("Boot", {"software": "old", "versions": [1, 1]})["name"] == "Boot"
+    assert stand.yyt("command", "restart") == 0
+    with ExitStack() as stack:
+        other = Stand(authority, stand.port, tmp_path / "other", stack)
+        newer = other.boot()
+        assert other.yyt("command", "logs") == 0
+        assert newer.message()["name"] == "Command"
+    assert old.ask("Heartbeat", {})["type"] == "res"
+    assert [one["state"] for one in stand.orders(capsys)] == ["waiting"]
 
     new = stand.boot()
     pushed = new.message()
 
-    assert pushed["name"] == "Command"
-    closed = old.event()
-    assert closed is not None
-    assert closed.code == 4001  # the first thing that the old one heard after its Boot
+    assert (pushed["name"], pushed["body"]["do"]) == ("Command", "restart")
     new.ask("Command.Done", {"command": pushed["body"]["command"], "ok": False}, v=2)
     assert [one["state"] for one in stand.orders(capsys)] == ["refused"]
 
@@ -421,6 +427,26 @@ def test_an_order_book_takes_no_nonsense(tmp_path: Path) -> None:
     for number in range(20):
         book.answer("K1", "logs", Reply(id=f"{number}", ok=True, at=0), "x\n")
     assert len(list((tmp_path / "logs").iterdir())) == 16
+
+
+def test_an_order_book_reads_again_what_changed(tmp_path: Path) -> None:
+    """A folder at rest is not read twice; a new order, and an answer, are seen at once."""
+    book = OrderBook(tmp_path)
+    folder = tmp_path / "orders" / "K1"
+
+    def at_rest(at_s: int) -> list[str]:
+        os.utime(folder, (at_s, at_s))
+        return [f"{one.order.do} {one.reply and one.reply.ok}" for one in book.placed("K1")]
+
+    assert book.placed("K1") == []
+    order = book.place("K1", "lock")
+    assert at_rest(1_000_000_000) == ["lock None"]
+    assert book.placed("K1") is book.placed("K1")
+    book.answer("K1", "lock", Reply(id=order.id, ok=True, at=0))
+    assert [one.reply is not None for one in book.placed("K1")] == [True]
+    assert at_rest(1_000_000_001) == ["lock True"]
+    book.place("K1", "unlock")
+    assert [one.order.do for one in book.placed("K1")] == ["unlock"]
 
 
 def test_the_list_of_what_may_be_pushed_is_closed() -> None:
