@@ -16,7 +16,8 @@ OLDEST_VERSION = 1
 MESSAGE_BYTES_MAX = 65_536
 """Default bound of one message; a payment with chip data is below 2 KiB."""
 LOG_CHARS_MAX = 49_152
-"""What one ``logs`` command brings; the message stays below MESSAGE_BYTES_MAX in any language."""
+"""What one ``logs`` command brings at most; the terminal sends fewer where the message would pass
+its ``message_bytes_max``."""
 SETTINGS_VERSION_MAX = 999_999_999
 AMOUNT_FEN_MAX = 999_999_999_999
 """What field 4 of ISO 8583 (n12) can carry."""
