@@ -25,7 +25,6 @@ from terminal_agent.logs import get_logger
 
 _log = get_logger("card")
 
-_STAGES = {"reading": Stage.READING, "pin": Stage.PIN}
 _UNUSABLE = "card_unusable"
 _REASONS = {
     "holder_cancelled": "canceled",
@@ -158,7 +157,7 @@ class CardPayments:
             payment,
             card_timeout_ms=self._flows.card_ms,
             choose=choose,
-            stage=lambda what: tell(Progress(visit=wanted.visit, stage=_STAGES[what])),
+            reading=lambda: tell(Progress(visit=wanted.visit, stage=Stage.READING)),
         )
         if not isinstance(asked, Question):
             return asked
@@ -166,7 +165,7 @@ class CardPayments:
 
     async def _read(self, wanted: Pay, tell: Callable[[Event], None]) -> protocol.Card:
         data = await self._reader.read_raw_data(self._flows.card_ms)
-        tell(Progress(visit=wanted.visit, stage=Stage.PIN))
+        tell(Progress(visit=wanted.visit, stage=Stage.READING))
         await self._pad.pin_entry(PIN_DIGITS_MIN, PIN_DIGITS_MAX, self._flows.card_ms, data.pan)
         return card_with(data, await self._pad.get_pin_block(data.pan))
 

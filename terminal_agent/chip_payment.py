@@ -72,11 +72,9 @@ class Question(Struct, frozen=True, kw_only=True):
 
 Choose = Callable[[tuple[str, ...]], Awaitable[int | None]]
 """Let the holder choose among these labels; None: cancelled."""
-Noticed = Callable[[str], None]
-"""What is being done: ``reading`` the card, or waiting for the ``pin``."""
 
 
-def _unheard(_what: str) -> None:
+def _unheard() -> None:
     """Nobody shows it."""
 
 
@@ -95,7 +93,6 @@ class ChipTerminal:
         self._typing = False
         self._removed = False
         self._cancelled = False
-        self._stage: Noticed = _unheard
         reader.watch(self._noticed)
 
     async def ask(
@@ -106,17 +103,17 @@ class ChipTerminal:
         *,
         card_timeout_ms: int,
         choose: Choose = first,
-        stage: Noticed = _unheard,
+        reading: Callable[[], None] = _unheard,
     ) -> Question | End:
-        """Wait for a card and play it up to the question; an End when it does not come so far, and
+        """Wait for a card and play it up to the question (``reading`` is called when there is
+        one); an End when it does not come so far, and
         then nothing has happened. Raises DeviceError while there is no powered card, and when it
         was cancelled."""
         self._kernel = None
         self._cancelled = False
-        self._stage = stage
         await self._reader.media_inserted(card_timeout_ms)
         self._removed = False
-        stage("reading")
+        reading()
         await self._reader.chip_power()
         self._kernel = Kernel(profile, terminal, payment, self._reader.style)
         blocks: list[PinBlock] = []
@@ -178,7 +175,6 @@ class ChipTerminal:
             return PinOutcome.CANCELLED
         rules = self._rules
         self._typing = True
-        self._stage("pin")
         try:
             await self._pad.pin_entry(
                 rules.digits_min, rules.digits_max, rules.timeout_ms, wanted.pan

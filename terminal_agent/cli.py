@@ -1,7 +1,9 @@
 """``yyt agent``: run a kiosk; ``yyt agent load``: the same kiosk as an open-loop load generator."""
 
 import argparse
+import getpass
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ _EXAMPLE = """\
 yyt agent --config conf/kiosk-1.yaml
 yyt agent load --config conf/kiosk-1.yaml --rate 100 --seconds 20 --json
 yyt agent devices --config conf/kiosk-1.yaml --json
+yyt agent attendant-code --file kiosk/attendant.code
 """
 
 
@@ -33,6 +36,9 @@ def register(parser: argparse.ArgumentParser) -> None:
     generator.add_argument("--cards", default="", help="test cards to use, by comma; else all")
     generator.add_argument("--json", action="store_true")
     generator.set_defaults(run=_load)
+    code = verbs.add_parser("attendant-code", help="set the code of the attendant's screen")
+    code.add_argument("--file", type=Path, required=True, help="where its hash goes")
+    code.set_defaults(run=_attendant_code)
     devices = verbs.add_parser("devices", help="each role, its driver and its state")
     devices.add_argument("--config", type=Path, required=True, help="the kiosk's YAML file")
     devices.add_argument("--json", action="store_true")
@@ -109,6 +115,24 @@ def _load(args: argparse.Namespace) -> int:
         for name, value in report.items():
             print(f"{name:<16} {value}")
     return 0 if report["open"] == 0 and report["refused"] == 0 else 1
+
+
+def _attendant_code(args: argparse.Namespace) -> int:
+    """Typed twice at the terminal, or one line of standard input."""
+    from terminal_agent.attendant_code import DIGITS_MAX, DIGITS_MIN, write_code
+
+    if sys.stdin.isatty():
+        code = getpass.getpass(f"code ({DIGITS_MIN}-{DIGITS_MAX} digits): ")
+        if getpass.getpass("again: ") != code:
+            raise SystemExit("the two are not the same")
+    else:
+        code = sys.stdin.readline().rstrip("\n")
+    try:
+        write_code(args.file, code)
+    except (ValueError, OSError) as error:
+        raise SystemExit(str(error)) from None
+    print(f"flows.attendant_code_file: {args.file}")
+    return 0
 
 
 def _devices(args: argparse.Namespace) -> int:

@@ -18,7 +18,13 @@ from terminal_agent.attendant_code import AttendantCode
 from terminal_agent.card_payment import CardPayments
 from terminal_agent.config import Flows
 from terminal_agent.desk import Desk, FlowError
-from terminal_agent.devices.interfaces import CardReader, DeviceError, DeviceEvent, PinPad
+from terminal_agent.devices.interfaces import (
+    KEYBOARD_OPEN,
+    CardReader,
+    DeviceError,
+    DeviceEvent,
+    PinPad,
+)
 from terminal_agent.flows import events as ev
 from terminal_agent.flows.businesses import Source
 from terminal_agent.flows.machine import step
@@ -259,7 +265,6 @@ class Visits:
         )
 
     async def _pay(self, command: ev.Pay) -> None:
-        self._digits = 0
         await self._cards.pay(command, self.feed)
 
     async def _await_outcome(self, command: ev.AwaitOutcome) -> None:
@@ -302,10 +307,13 @@ class Visits:
             self.feed(ev.CardNews(event.name == _INSERTED))
 
     def _pad_says(self, event: DeviceEvent) -> None:
-        """A key of the PIN: that there was one, never which."""
-        if event.name != _KEY or self._state.screen is not Screen.PIN:
+        """The keyboard is open, or a key of the PIN: that there was one, never which."""
+        if event.name == KEYBOARD_OPEN and self._state.screen is Screen.CARD:
+            self._digits = 0
+        elif event.name == _KEY and self._state.screen is Screen.PIN:
+            self._digits = _counted(self._digits, event.detail)
+        else:
             return
-        self._digits = _counted(self._digits, event.detail)
         self.feed(ev.Progress(visit=self._state.visit, stage=ev.Stage.PIN, digits=self._digits))
 
 

@@ -19,6 +19,7 @@ from switch.audit.sources import audit
 from switch.bench import meter, pgbench
 from switch.demo import programs, stage
 from switch.demo.cards import LOAD_CARDS
+from switch.demo.ports import free_ports
 from switch.demo.processes import Supervisor
 from switch.store.embedded import embedded_dsn
 from switch.store.yardstick import commit_counts
@@ -49,7 +50,7 @@ class Stretch(Struct, frozen=True, kw_only=True):
 
 def run(folder: Path, seconds: int, tell: Callable[[str], None]) -> dict[str, Any]:
     """Everything, from an empty folder; the result's keys are those of docs/benchmarks.md."""
-    setting = stage.Stage(folder=folder / "bench", ports=stage.free_ports())
+    setting = stage.Stage(folder=folder / "bench", ports=free_ports())
     supervisor = Supervisor(folder, tell)
     try:
         _raise_stage(setting, supervisor, tell)

@@ -17,6 +17,7 @@ from switch.audit.compare import Audit
 from switch.audit.sources import SourceError, audit_demo
 from switch.demo import programs, stage
 from switch.demo.play import Play
+from switch.demo.ports import free_ports
 from switch.demo.processes import NotReady, Supervisor
 from switch.demo.scenes import MORNING, Played
 from switch.demo.screen import Screen, say
@@ -64,7 +65,7 @@ class Demo:
         self._args = args
         self._var: Path = args.var.absolute()
         self._screen = Screen(sys.stderr if args.json else sys.stdout)
-        self._stage = stage.Stage(folder=self._var / "demo", ports=stage.free_ports())
+        self._stage = stage.Stage(folder=self._var / "demo", ports=free_ports())
         self._supervisor = Supervisor(self._var, self._screen.line)
         self._interrupted = threading.Event()
         self._started = time.monotonic()
@@ -109,9 +110,9 @@ class Demo:
         stage.make_inside(setting)
         tell(say("启动银医通前置,向银行签到", "starting the switch, signing on to the bank"))
         self._supervisor.start([programs_of.switch()], READY_S)
-        tell(say("登记两台自助终端", "enrolling two kiosks"))
+        tell(say("登记三台自助终端", "enrolling three kiosks"))
         stage.enrol(setting)
-        self._supervisor.start(programs_of.kiosks(), READY_S)
+        self._supervisor.start([*programs_of.kiosks(), programs_of.page_kiosk()], READY_S)
         tell(say("全部就绪", "everything is up"))
 
     def _morning(self) -> int:
@@ -171,6 +172,8 @@ class Demo:
             shown = "  ".join(f"{name} {value}" for name, value in process["addresses"].items())
             tell(f"  {process['name']:<9} pid {process['pid']:<7} {shown}")
         tell(say("另开窗口可运行: bin/yyt audit", "in another window: bin/yyt audit"))
+        page = f"http://127.0.0.1:{self._stage.ports.page}/demo"
+        tell(say(f"在浏览器中亲自缴费: {page}", f"pay by yourself in a browser: {page}"))
 
 
 def _unexpected(played: Played) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from switch.demo.cards import LOAD_CARDS
 from switch.demo.processes import Program
-from switch.demo.stage import KIOSKS, Stage, command
+from switch.demo.stage import ALL_KIOSKS, KIOSKS, PAGE_KIOSK, Stage, command
 from switch.store.embedded import embedded_dsn, wait_ready
 from switch.store.errors import EmbeddedError
 
@@ -21,7 +21,7 @@ def http_addresses(stage: Stage) -> dict[str, str]:
     """Process → its loopback HTTP address."""
     ports = stage.ports
     addresses = {"bank": ports.bank_http, "his": ports.his_http, "switch": ports.metrics}
-    addresses.update({kiosk: ports.control(kiosk) for kiosk in KIOSKS})
+    addresses.update({kiosk: ports.control(kiosk) for kiosk in ALL_KIOSKS})
     return {name: f"http://127.0.0.1:{port}" for name, port in addresses.items()}
 
 
@@ -50,8 +50,19 @@ class Programs:
         )
 
     def kiosks(self) -> list[Program]:
-        """The two kiosks; up once linked to the switch."""
+        """The two scripted kiosks; up once linked to the switch."""
         return [self._kiosk(name, index) for index, name in enumerate(KIOSKS)]
+
+    def page_kiosk(self) -> Program:
+        """The kiosk with a page for the visitor."""
+        config = str(self._stage.kiosk(PAGE_KIOSK) / "agent.yaml")
+        page = f"http://127.0.0.1:{self._stage.ports.page}/demo"
+        return Program(
+            name=PAGE_KIOSK,
+            argv=command("agent", "--config", config),
+            addresses=lambda: {"http": self._http[PAGE_KIOSK], "page": page},
+            ready=_answers(f"{self._http[PAGE_KIOSK]}/health"),
+        )
 
     def _kiosk(self, name: str, index: int) -> Program:
         config = str(self._stage.kiosk(name) / "agent.yaml")

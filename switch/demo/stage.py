@@ -7,7 +7,6 @@ bank's host and the PIN pads hold; the switch's files hold them only under the t
 import json
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -18,7 +17,8 @@ from typing import Any
 import yaml
 from msgspec import Struct
 
-from switch.demo import cards
+from switch.demo import cards, page_kiosk
+from switch.demo.ports import Ports
 
 MERCHANT = "104440180620001"
 LOGICAL_TERMINALS = tuple(f"8000010{n}" for n in range(1, 9))
@@ -27,29 +27,14 @@ IN_FLIGHT_PER_TERMINAL = 8
 HOSPITAL = "demo-hospital"
 HOSPITAL_NAME = "示范医院"
 KIOSKS = ("kiosk-1", "kiosk-2")
+"""Played by scripted hands."""
+PAGE_KIOSK = "kiosk-3"
+"""Has a page, for the visitor's own hands."""
+ALL_KIOSKS = (*KIOSKS, PAGE_KIOSK)
 FIRST_TMK = f"tmk-{LOGICAL_TERMINALS[0]}"
 """Its name in the key store."""
-TERMINAL_IDS = {"kiosk-1": "KIOSK1", "kiosk-2": "KIOSK2"}
+TERMINAL_IDS = {"kiosk-1": "KIOSK1", "kiosk-2": "KIOSK2", PAGE_KIOSK: "KIOSK3"}
 COMMAND_TIMEOUT_S = 60
-
-
-class Ports(Struct, frozen=True, kw_only=True):
-    """Loopback ports, fixed for the life of the demo so that what restarts is found again."""
-
-    hsm: int
-    bank: int
-    bank_http: int
-    his: int
-    his_http: int
-    kiosk: int
-    enrol: int
-    metrics: int
-    kiosk_1: int
-    kiosk_2: int
-
-    def control(self, kiosk: str) -> int:
-        """The control port of a kiosk."""
-        return self.kiosk_1 if kiosk == "kiosk-1" else self.kiosk_2
 
 
 class Stage(Struct, frozen=True, kw_only=True):
@@ -98,19 +83,6 @@ def run(*arguments: str) -> str:
     return done.stdout
 
 
-def free_ports() -> Ports:
-    """Ports that nobody listens on now, all different."""
-    sockets = [socket.socket() for _ in Ports.__struct_fields__]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        numbers = [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
-    return Ports(**dict(zip(Ports.__struct_fields__, numbers, strict=True)))
-
-
 def clear(folder: Path) -> None:
     """Forget what an earlier demo left."""
     shutil.rmtree(folder, ignore_errors=True)
@@ -126,7 +98,7 @@ def make_outside(stage: Stage) -> None:
         terminals.append({"merchant": MERCHANT, "terminal": terminal, "tmk": tmk})
     host = {"terminals": terminals, "cards": cards.at_the_bank()}
     _write_yaml(stage.outside / "bank.yaml", host)
-    for kiosk in KIOSKS:
+    for kiosk in ALL_KIOSKS:
         _key(stage.outside / f"pad-{kiosk}.hex")
 
 
@@ -137,10 +109,10 @@ def make_inside(stage: Stage) -> None:
     with ThreadPoolExecutor(4) as pool:
         names = [f"tmk-{terminal}" for terminal in LOGICAL_TERMINALS]
         tmks = pool.submit(_under_lmk, stage, "000", names)
-        pads = pool.submit(_under_lmk, stage, "002", [f"pad-{kiosk}" for kiosk in KIOSKS])
+        pads = pool.submit(_under_lmk, stage, "002", [f"pad-{kiosk}" for kiosk in ALL_KIOSKS])
         schema = pool.submit(run, "journal", "migrate", "--data", str(stage.postgres))
         run("terminal", "ca", "init", "--dir", str(stage.pki))
-        invitations = zip(KIOSKS, pads.result(), strict=True)
+        invitations = zip(ALL_KIOSKS, pads.result(), strict=True)
         list(pool.map(lambda invitation: _invite(stage, *invitation), invitations))
         first, *others = tmks.result()
         texts = zip(LOGICAL_TERMINALS, (f"key:{FIRST_TMK}", *others), strict=True)
@@ -149,6 +121,12 @@ def make_inside(stage: Stage) -> None:
         list(pool.map(lambda key: _keep(stage, *key), _kept(first)))
     for kiosk in KIOSKS:
         _write_yaml(stage.kiosk(kiosk) / "agent.yaml", agent_settings(stage, kiosk))
+    folder = stage.kiosk(PAGE_KIOSK)
+    pad_key = stage.outside / f"pad-{PAGE_KIOSK}.hex"
+    page = agent_settings(stage, PAGE_KIOSK)
+    page |= page_kiosk.sections(folder, pad_key, stage.ports.page)
+    _write_yaml(folder / "cards.yaml", {"cards": page_kiosk.cards_in_the_hand()})
+    _write_yaml(folder / "agent.yaml", page)
 
 
 def enrol(stage: Stage) -> None:
@@ -160,8 +138,8 @@ def enrol(stage: Stage) -> None:
         code = str(folder / "code.json")
         run("terminal", "enrol", "--url", url, "--code-file", code, "--dir", str(folder / "pki"))
 
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(one, KIOSKS))
+    with ThreadPoolExecutor(len(ALL_KIOSKS)) as pool:
+        list(pool.map(one, ALL_KIOSKS))
 
 
 def _key(path: Path) -> str:

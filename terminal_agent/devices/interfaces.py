@@ -8,7 +8,7 @@ reactor's thread.
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -61,6 +61,8 @@ class DeviceEvent(Struct, frozen=True, kw_only=True):
     ``cancel``."""
 
 
+KEYBOARD_OPEN: Final = "Keyboard.EnterDataEvent"
+"""The pad takes keys from now on: the moment to ask the patient for the PIN."""
 Watcher = Callable[[DeviceEvent], None]
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from terminal_agent.devices.interfaces import Completion, DeviceError, KeyUse
+from terminal_agent.devices.interfaces import KEYBOARD_OPEN, Completion, DeviceError, KeyUse
 from terminal_agent.devices.nlpp60_frames import (
     Command,
     Decoder,
@@ -111,6 +111,7 @@ class NlPp60(SerialDevice):
         answer = self._hear(timeout_ms)
         self._send(encode(Command.PIN_ENTRY, data))
         self._typing = True
+        self._tell(KEYBOARD_OPEN)
         try:
             heard = await answer
         except DeviceError:

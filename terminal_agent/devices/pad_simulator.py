@@ -9,7 +9,13 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 
 from hsm.primitives import account12, check_value, ecb_encrypt, pin_block_0
-from terminal_agent.devices.interfaces import Completion, DeviceError, DeviceEvent, Watcher
+from terminal_agent.devices.interfaces import (
+    KEYBOARD_OPEN,
+    Completion,
+    DeviceError,
+    DeviceEvent,
+    Watcher,
+)
 from terminal_agent.devices.key_file import key_from
 from terminal_agent.devices.waiting import Waiting
 from terminal_agent.protocol import Opaque, Pan, PinBlock
@@ -45,6 +51,8 @@ class SimulatedPinPad:
         self, minimum: int, maximum: int, timeout_ms: int, pan: Pan | None = None
     ) -> int:
         """Digits typed already count, as they do in a real pad's buffer."""
+        for watcher in self._watchers:
+            watcher(DeviceEvent(name=KEYBOARD_OPEN))
         if self._typed is None:
             self._wanted = self._waiting.until(timeout_ms, "no PIN typed")
             await self._wanted

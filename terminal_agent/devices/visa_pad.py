@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from terminal_agent.devices.interfaces import Completion, DeviceError, KeyUse
+from terminal_agent.devices.interfaces import KEYBOARD_OPEN, Completion, DeviceError, KeyUse
 from terminal_agent.devices.serial_device import Count, SerialDevice, SerialOptions
 from terminal_agent.devices.visa_frames import ACK, EOT, FS, NAK, Decoder, Frame, Kind, encode
 from terminal_agent.devices.zt598 import is_hex, must_be_check_value
@@ -86,6 +86,7 @@ class VisaPad(SerialDevice):
             self._typing = True
             try:
                 await self._deliver(request)
+                self._tell(KEYBOARD_OPEN)
                 answer = await self._reply(timeout_ms, patient=True)
             except DeviceError as error:
                 if error.completion in (Completion.TIME_OUT, Completion.CANCELED):

@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 
 from hsm.primitives import ecb_encrypt
 from terminal_agent.config import ConfigError
-from terminal_agent.devices.interfaces import Completion, DeviceError, KeyUse, State
+from terminal_agent.devices.interfaces import KEYBOARD_OPEN, Completion, DeviceError, KeyUse, State
 from terminal_agent.devices.serial_device import SerialDevice, SerialOptions
 from terminal_agent.devices.zt598_frames import Decoder, encode, error_of, is_good
 from terminal_agent.protocol import Opaque, Pan, PinBlock
@@ -126,6 +126,7 @@ class Zt598(SerialDevice):
                 await self._command(f"54{minimum:02d}")
                 await self._command(f"55{maximum:02d}")
                 await self._command("60001" + ("1" if self._pad.clear_key == "backspace" else "2"))
+                self._tell(KEYBOARD_OPEN)
                 await self._typing(timeout_ms, "no PIN typed")
             except DeviceError:
                 self._pin_waits = False

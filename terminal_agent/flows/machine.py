@@ -1,7 +1,7 @@
 """``step(state, event, now_ms, rules) -> (state, commands)``: the kiosk, pure.
 
 Rules
-- A tap counts on the view that it was made on, and on nothing that is not shown.
+- A tap counts on what was offered when it was made, and on nothing that is not shown any more.
 - What belongs to a visit that is over changes nothing but the house's own state.
 - ``Pay`` leaves :mod:`terminal_agent.flows.paying` only, at the confirmed check, once for each
   confirmation. From ``Stage.SENT`` on no tap and no time-out leaves the screen: only the payment's
@@ -62,9 +62,16 @@ def step(state: State, event: Event, now_ms: int, rules: Rules) -> Step:
     if visit is not None and visit != state.visit:
         return state, ()
     after, commands = _moved(state, event, now_ms, rules)
-    if after is not state and after != state:
-        return replace(after, revision=state.revision + 1), commands
-    return state, commands
+    if after is state or after == state:
+        return state, commands
+    revision = state.revision + 1
+    since = state.offered_since if _offers(after) == _offers(state) else revision
+    return replace(after, revision=revision, offered_since=since), commands
+
+
+def _offers(state: State) -> tuple[object, ...]:
+    """What a finger could mean; a tap made before this changed does nothing."""
+    return state.screen, state.visit, state.choices, state.tries, state.stage
 
 
 def _moved(state: State, event: Event, now_ms: int, rules: Rules) -> Step:
@@ -78,7 +85,7 @@ def _moved(state: State, event: Event, now_ms: int, rules: Rules) -> Step:
 
 def _tapped(state: State, event: Tapped, now_ms: int, rules: Rules) -> Step:
     tap = event.tap
-    if tap.revision != state.revision:
+    if not state.offered_since <= tap.revision <= state.revision:
         return state, ()
     if tap.what in _PREFERENCES:
         return _preferred(_PREFERENCES[Button(tap.what)](state), now_ms, rules), ()

@@ -43,6 +43,9 @@ class State(Struct, frozen=True, kw_only=True):
 
     # -- what is shown
     revision: int = 0
+    offered_since: int = 0
+    """The revision since which the same may be tapped: news of a slip or a device between eye and
+    finger takes no tap away."""
     screen: Screen = Screen.HOME
     visit: int = 0
     deadline_at: int = 0
@@ -103,6 +106,7 @@ def home(state: State) -> State:
         devices=state.devices,
         card_inside=state.card_inside,
         revision=state.revision,
+        offered_since=state.offered_since,
         visit=state.visit + 1,
     )
 

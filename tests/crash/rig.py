@@ -14,6 +14,7 @@ from switch.audit.compare import Audit, BankLine, BookedPayment
 from switch.audit.sources import audit, bank_lines
 from switch.demo import programs, stage
 from switch.demo.cards import PIN
+from switch.demo.ports import free_ports
 from switch.demo.processes import Supervisor
 from switch.demo.scenes import get, post
 from switch.store.books import read_books
@@ -37,7 +38,7 @@ class Rig:
         self.folder = folder
         self.stage = stage.Stage(
             folder=folder / "demo",
-            ports=stage.free_ports(),
+            ports=free_ports(),
             response_timeout_ms=1_500,
             not_found_waits_ms=(200, 400),
             kiosk_reconnect_max_ms=400,

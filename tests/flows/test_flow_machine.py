@@ -4,7 +4,7 @@ import pytest
 
 from terminal_agent.flows import events as ev
 from terminal_agent.flows.businesses import FLOWS
-from terminal_agent.flows.view import Button, Screen
+from terminal_agent.flows.view import Button, Screen, Tap
 from terminal_agent.protocol import Choice, Opaque, Told
 from tests.flows.world import BILLS, PATIENT, Paper
 
@@ -66,7 +66,7 @@ def test_a_tap_on_what_is_not_shown_any_more_does_nothing() -> None:
     paper.tap("confirm")
     assert paper.kinds() == ["Pay"]
     stale = paper.state
-    paper.tell(ev.Tapped(ev.Tap(revision=revision, what="confirm")))
+    paper.tell(ev.Tapped(Tap(revision=revision, what="confirm")))
 
     assert paper.state is stale
     assert paper.wants == ()
@@ -405,3 +405,15 @@ def test_every_view_of_the_way_says_where_the_patient_is() -> None:
     seen.append(paper.view.steps[paper.view.step])
 
     assert seen == ["bill", "check", "pay", "pay", "done"]
+
+
+def test_news_between_eye_and_finger_takes_no_tap_away() -> None:
+    """A slip comes out, a device changes: what was offered is offered still."""
+    paper = Paper().to_paying().end("approved")
+    seen = paper.state.revision
+    paper.tell(ev.SlipNews(key="K1", slip="printed"))
+    assert paper.state.revision > seen
+
+    paper.tell(ev.Tapped(Tap(revision=seen, what="home")))
+
+    assert paper.screen is Screen.TAKE_CARD

@@ -45,6 +45,9 @@ LIMITS: dict[str, Any] = {
     "enrol_timeout_ms": 5_000,
     "enrol_tries_per_minute": 8,
 }
+PATIENTS = {f"P200{number}": f"P200{number}" for number in range(2, 7)}
+"""Visit card → patient; every other card is P1's."""
+BILLS = {"P2002": ("SLOW-1",), "P2003": ("D51-1",), "P2004": ("D55-1",), "P2005": ()}
 BUSINESSES = {
     "outpatient_bill": {"title": "门诊缴费", "clearing": "outpatient"},
     "inpatient_deposit": {"title": "住院预交", "clearing": "inpatient"},
@@ -158,11 +161,13 @@ class FakeFront:
         if function == "patient_query":
             if body["card_no"] == "NOBODY":
                 return InquiryReply(ok=False, code="404", text="未找到患者")
-            patient = {"patient_id": "P1", "name": "王小明", "card_no": body["card_no"]}
-            return InquiryReply(ok=True, body={**patient, "gender": "M"})
+            number = body["card_no"]
+            patient = {"patient_id": PATIENTS.get(number, "P1"), "name": "王小明"}
+            return InquiryReply(ok=True, body={**patient, "card_no": number, "gender": "M"})
         if function == "choices":
             return InquiryReply(ok=False, code="unknown_function", text="不支持的查询")
-        bills = [{"bill_id": "B1", "title": "血常规", "amount_fen": 1234, "department": "检验科"}]
+        named = {"title": "血常规", "amount_fen": 1234, "department": "检验科"}
+        bills = [{"bill_id": bill, **named} for bill in BILLS.get(body["patient_id"], ("B1",))]
         return InquiryReply(ok=True, body=bills)
 
     async def balance(self, hospital: str, business: str, secrets: Any) -> InquiryReply:
@@ -199,6 +204,15 @@ def _answer(request: Any) -> Answer:
     if request.bill.startswith(("PENDING", "SLOW")):
         return Answer(
             key=request.key, state=AnswerState.PENDING, version=1, amount_fen=request.amount_fen
+        )
+    if request.bill.startswith("D55"):
+        return Answer(
+            key=request.key,
+            state=AnswerState.DECLINED,
+            version=4,
+            amount_fen=request.amount_fen,
+            code="55",
+            text="密码错误",
         )
     if request.bill.startswith("D51"):
         return Answer(
