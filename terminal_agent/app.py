@@ -201,7 +201,8 @@ class Agent:
         visits = Visits(
             self._reactor,
             flows,
-            self._config.terminal,
+            terminal=self._config.terminal,
+            hospital=self._config.receipt.hospital_name,
             journal=self.journal,
             desk=self.desk,
             slips=self.slips,

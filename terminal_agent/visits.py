@@ -55,8 +55,9 @@ class Visits:
         self,
         reactor: Any,
         flows: Flows,
-        terminal: str,
         *,
+        terminal: str,
+        hospital: str,
         journal: Journal,
         desk: Desk,
         slips: Slips,
@@ -72,7 +73,6 @@ class Visits:
     ) -> None:
         self._reactor = reactor
         self._flows = flows
-        self._terminal = terminal
         self._journal = journal
         self._desk = desk
         self._slips = slips
@@ -85,6 +85,8 @@ class Visits:
         self._restart = restart
         self._now_ms = now_ms
         self._rules = Rules(
+            terminal=terminal,
+            hospital=hospital,
             media=identification.media,
             amounts_fen=flows.amounts_fen,
             choose_ms=flows.choose_ms,
@@ -114,7 +116,7 @@ class Visits:
 
     def view(self) -> View:
         """What is to be seen now."""
-        return view_of(self._state, self._now_ms(), self._rules, self._terminal)
+        return view_of(self._state, self._now_ms(), self._rules)
 
     def watch(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` after every change."""
@@ -298,7 +300,7 @@ class Visits:
         except FlowError as error:
             _log.warning("services_unknown", reason=str(error))
             return
-        self.feed(ev.Services(hospital=served.hospital, businesses=served.businesses))
+        self.feed(ev.Services(served.businesses))
 
     # ---- devices ---------------------------------------------------------------------------------
 

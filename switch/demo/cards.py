@@ -8,6 +8,11 @@ PIN = "135790"
 WRONG_PIN = "246801"
 BIN = "622588"
 EXPIRY = "3012"
+ISSUER = {
+    "cryptogram_key": "0123456789ABCDEFFEDCBA9876543210",
+    "script_key": "89ABCDEF0123456776543210FEDCBA98",
+}
+"""Master keys of the made-up issuer: published with the emulated chip cards, so worth nothing."""
 LOAD_CARDS = tuple(f"load-{n}" for n in range(16))
 
 
@@ -45,7 +50,13 @@ CARDS = (
 def at_the_bank() -> list[dict[str, Any]]:
     """What the issuer knows."""
     return [
-        {"name": card.id, "pan": card.pan, "pin": PIN, "balance_fen": card.balance_fen}
+        {
+            "name": card.id,
+            "pan": card.pan,
+            "pin": PIN,
+            "balance_fen": card.balance_fen,
+            "chip": True,
+        }
         for card in CARDS
     ]
 

@@ -96,7 +96,7 @@ def make_outside(stage: Stage) -> None:
     for terminal in LOGICAL_TERMINALS:
         tmk = _key(stage.outside / f"tmk-{terminal}.hex")
         terminals.append({"merchant": MERCHANT, "terminal": terminal, "tmk": tmk})
-    host = {"terminals": terminals, "cards": cards.at_the_bank()}
+    host = {"terminals": terminals, "issuer": cards.ISSUER, "cards": cards.at_the_bank()}
     _write_yaml(stage.outside / "bank.yaml", host)
     for kiosk in ALL_KIOSKS:
         _key(stage.outside / f"pad-{kiosk}.hex")

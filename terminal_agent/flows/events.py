@@ -109,10 +109,9 @@ class CardNews(Struct, frozen=True):
     inside: bool
 
 
-class Services(Struct, frozen=True, kw_only=True):
+class Services(Struct, frozen=True):
     """What the switch serves: business → title."""
 
-    hospital: str
     businesses: dict[str, str]
 
 

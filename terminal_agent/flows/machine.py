@@ -117,7 +117,7 @@ def _time_up(state: State, now_ms: int, rules: Rules) -> Step:
 
 
 def _services(state: State, event: Services, _now_ms: int, _rules: Rules) -> Step:
-    return replace(state, hospital=event.hospital, services=event.businesses), ()
+    return replace(state, services=event.businesses), ()
 
 
 def _link(state: State, event: LinkNews, _now_ms: int, _rules: Rules) -> Step:

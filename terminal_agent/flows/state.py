@@ -15,6 +15,9 @@ Step = tuple["State", tuple[Command, ...]]
 class Rules(Struct, frozen=True, kw_only=True):
     """What the configuration says of the flows."""
 
+    terminal: str
+    hospital: str
+    """Its name, as the page's head shows it."""
     media: tuple[str, ...]
     """Media to be identified by, in the order shown."""
     amounts_fen: tuple[int, ...]
@@ -34,7 +37,6 @@ class State(Struct, frozen=True, kw_only=True):
     """Everything; the page sees :func:`terminal_agent.flows.views.view_of` of it."""
 
     # -- the house
-    hospital: str = ""
     services: dict[str, str] = {}
     link_up: bool = False
     lock_text: str | None = None
@@ -99,7 +101,6 @@ def enter(state: State, screen: Screen, now_ms: int, wait_ms: int, **changes: ob
 def home(state: State) -> State:
     """Nobody is here: what was of the patient is forgotten, language and type size too."""
     return State(
-        hospital=state.hospital,
         services=state.services,
         link_up=state.link_up,
         lock_text=state.lock_text,

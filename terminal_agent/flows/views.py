@@ -26,7 +26,7 @@ _NEXT = {
 Fields = dict[str, object]
 
 
-def view_of(state: State, now_ms: int, rules: Rules, terminal: str) -> View:
+def view_of(state: State, now_ms: int, rules: Rules) -> View:
     """The whole view."""
     screen = state.screen
     if screen is Screen.HOME and (state.lock_text is not None or not state.link_up):
@@ -42,8 +42,8 @@ def view_of(state: State, now_ms: int, rules: Rules, terminal: str) -> View:
     return View(
         revision=state.revision,
         screen=screen,
-        terminal=terminal,
-        hospital=state.hospital,
+        terminal=rules.terminal,
+        hospital=rules.hospital,
         language=state.language,
         elder=state.elder,
         contrast=state.contrast,

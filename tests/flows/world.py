@@ -10,6 +10,8 @@ from terminal_agent.flows.views import view_of
 from terminal_agent.protocol import Choice, Opaque, Patient, Told
 
 RULES = Rules(
+    terminal="KIOSK1",
+    hospital="示范医院",
     media=("visit", "id"),
     amounts_fen=(5_000, 10_000),
     choose_ms=60_000,
@@ -35,7 +37,7 @@ class Paper:
         self.now_ms = 1_000_000
         self.wants: tuple[Any, ...] = ()
         self.all: list[Any] = []
-        self.tell(ev.Services(hospital="H1", businesses=SERVED))
+        self.tell(ev.Services(SERVED))
         self.tell(ev.LinkNews(up=True))
 
     def tell(self, event: ev.Event) -> "Paper":
@@ -61,7 +63,7 @@ class Paper:
 
     @property
     def view(self) -> View:
-        return view_of(self.state, self.now_ms, self.rules, "KIOSK1")
+        return view_of(self.state, self.now_ms, self.rules)
 
     def kinds(self) -> list[str]:
         return [type(command).__name__ for command in self.wants]
