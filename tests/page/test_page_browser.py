@@ -5,15 +5,32 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec.structs import fields
 from playwright.sync_api import Browser, Page, expect
 
+from terminal_agent.config import Devices
+from terminal_agent.devices.escpos_printer import COVER_OPEN, PAPER_LOW, PAPER_OUT
+from terminal_agent.devices.interfaces import Completion, State
+from terminal_agent.flows.businesses import FLOWS
+from terminal_agent.flows.events import Stage
 from terminal_agent.flows.view import Button, Screen
 from tests.kiosk.rig import until
-from tests.page.conftest import SCREEN
+from tests.page.conftest import SCREEN, WAIT_MS
 from tests.page.rig import Player
 from tests.page.views import BILLS
 
+expect.set_options(timeout=WAIT_MS)
 MARKUP = '<img src=x onerror="document.title=1"><b>粗</b>'
+ANSWERS = (
+    "approved",
+    "declined",
+    "returned",
+    "pending",
+    "exception",
+    "unknown_key",
+    "refused",
+)
+"""States of a payment that the switch may tell."""
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +62,10 @@ def show(player: Player, page: Page, name: str, **how: object) -> int:
     [
         ("home", "门诊缴费", "tile", "outpatient_bill"),
         ("home", "English", "language", ""),
-        ("identify", "身份证", "medium", "id"),
         ("pick-bills", "西药费", "choice", "B1"),
         ("check", "确认支付", "confirm", ""),
         ("pick-amount", "还需要时间", "stay", ""),
+        ("result-retry", "再试一次", "confirm", ""),
         ("card-application", "贷记应用", "choice", "1"),
         ("code", "7", "digit", "7"),
         ("attendant", "补打凭条", "payment", "KIOSK001-20250615-000001"),
@@ -228,9 +245,9 @@ def test_money_is_exact(kiosk: Page) -> None:
     assert shown == [*cases.values(), "refused", "refused", "refused"]
 
 
-def test_both_languages_know_the_same_words(kiosk: Page) -> None:
-    """Chinese and English have the same keys, and every screen and button of a View is among them;
-    the simpler sentences replace words that are there."""
+def test_dictionary_knows_what_the_kiosk_says(kiosk: Page) -> None:
+    """Chinese and English have the same words, the simpler sentences replace words that are there,
+    and whatever screens, flows, devices and answers may say is among them."""
     books = kiosk.evaluate(
         """async () => { const names = ["zh", "zh_elder", "en"];
         const files = await Promise.all(names.map((name) => import(`/static/words_${name}.js`)));
@@ -239,12 +256,23 @@ def test_both_languages_know_the_same_words(kiosk: Page) -> None:
             Object.keys(words).map((key) => `${kind}.${key}`))); }"""
     )
     chinese, elder, english = (set(book) for book in books)
-    own = {f"title.{screen}" for screen in Screen} - {"title.result"}
-    buttons = {f"button.{button}" for button in Button} - {"button.digit"}
+    said = {
+        *(f"title.{screen}" for screen in set(Screen) - {Screen.RESULT}),
+        *(f"button.{button}" for button in set(Button) - {Button.DIGIT}),
+        *(f"business.{business}" for business in FLOWS),
+        *(f"step.{step}" for flow in FLOWS.values() for step in flow.steps),
+        *(f"prompt.pick_{pick.step}" for flow in FLOWS.values() for pick in flow.picks),
+        *(f"prompt.{stage}" for stage in set(Stage) - {Stage.PIN}),
+        *(f"notice.{code}" for code in set(Completion) - {Completion.SUCCESS}),
+        *(f"outcome.{outcome}" for outcome in (*ANSWERS, "failed", "cancelled")),
+        *(f"payment_state.{answer}" for answer in ANSWERS),
+        *(f"state.{state}" for state in (*State, PAPER_OUT, PAPER_LOW, COVER_OPEN)),
+        *(f"role.{field.name}" for field in fields(Devices) if field.name != "timeout_ms"),
+    }
 
     assert chinese == english
     assert elder <= chinese
-    assert own | buttons <= chinese
+    assert said <= chinese, said - chinese
 
 
 def test_side_panel_does_what_hands_do(page: Page) -> None:

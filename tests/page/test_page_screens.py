@@ -78,7 +78,8 @@ def test_every_screen_fits(
         if found:
             faults[name] = found
         if not how and size != SMALL:
-            shown.page.screenshot(path=screenshots / f"kiosk-{size[0]}-{name}.png")
+            picture = screenshots / f"kiosk-{size[0]}-{name}.jpg"
+            shown.page.screenshot(path=picture, type="jpeg", quality=85)
 
     assert faults == {}
     assert shown.console == []

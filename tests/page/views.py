@@ -62,7 +62,7 @@ BILLS = tuple(
 )
 
 PATIENT_FACTS = (
-    Fact(label="patient", value="张*明"),
+    Fact(label="name", value="张*明"),
     Fact(label="visit_card", value="0012****3456"),
 )
 
@@ -76,6 +76,8 @@ def _view(screen: Screen, **fields: Any) -> View:
         "now_ms": NOW_MS,
         **fields,
     }
+    more = (Button.STAY, *TOOLS) if shown.get("countdown_ms") else TOOLS
+    shown["buttons"] = (*shown.get("buttons", ()), *more)
     return View(**shown)
 
 
@@ -87,7 +89,7 @@ def _pay(screen: Screen, step: int, **fields: Any) -> View:
         "step": step,
         "countdown_ms": 70_000,
         "countdown_whole_ms": 90_000,
-        "buttons": (Button.BACK, Button.HOME, *TOOLS),
+        "buttons": (Button.BACK, Button.HOME),
         **fields,
     }
     return _view(screen, **shown)
@@ -101,7 +103,7 @@ def _register(screen: Screen, step: int, **fields: Any) -> View:
         "step": step,
         "countdown_ms": 50_000,
         "countdown_whole_ms": 90_000,
-        "buttons": (Button.BACK, Button.HOME, *TOOLS),
+        "buttons": (Button.BACK, Button.HOME),
         **fields,
     }
     return _view(screen, **shown)
@@ -114,24 +116,24 @@ def _result(outcome: str, **fields: Any) -> View:
         "facts": PATIENT_FACTS,
         "countdown_ms": 25_000,
         "countdown_whole_ms": 30_000,
-        "buttons": (Button.HOME, *TOOLS),
+        "buttons": (Button.HOME,),
         **fields,
     }
     return _pay(Screen.RESULT, 4, **shown)
 
 
 VIEWS: dict[str, View] = {
-    "home": _view(Screen.HOME, tiles=TILES, buttons=(*TOOLS, Button.ATTENDANT)),
-    "home-notice": _view(
-        Screen.HOME, tiles=TILES[:3], notice="printer_paper_out", text="", buttons=TOOLS
+    "home": _view(Screen.HOME, tiles=TILES, buttons=(Button.ATTENDANT,)),
+    "home-notice": _view(Screen.HOME, tiles=TILES[:3], notice="timeOut", buttons=()),
+    "identify": _pay(
+        Screen.IDENTIFY, 0, prompt="identify", media=("visit", "id", "social", "scan")
     ),
-    "identify": _pay(Screen.IDENTIFY, 0, media=("visit", "id", "social", "scan")),
     "identify-one": _pay(
-        Screen.IDENTIFY, 0, media=("visit",), prompt="lay_visit_card", notice="not_found"
+        Screen.IDENTIFY, 0, media=("visit",), prompt="identify", notice="no_patient"
     ),
     "busy": _pay(Screen.BUSY, 1, prompt="asking_hospital", buttons=(Button.CANCEL,)),
     "pick-bills": _pay(Screen.PICK, 1, choices=BILLS, facts=PATIENT_FACTS),
-    "pick-empty": _pay(Screen.PICK, 1, choices=(), notice="nothing_to_pay"),
+    "pick-empty": _pay(Screen.PICK, 1, choices=(), notice="no_bill"),
     "pick-department": _register(
         Screen.PICK,
         1,
@@ -174,7 +176,7 @@ VIEWS: dict[str, View] = {
             Line(id=f"A{yuan}", title="", amount_fen=yuan * 100)
             for yuan in (50, 100, 200, 500, 1000, 2000)
         ),
-        buttons=(Button.BACK, Button.HOME, Button.STAY, *TOOLS),
+        buttons=(Button.BACK, Button.HOME),
     ),
     "check": _pay(
         Screen.CHECK,
@@ -187,7 +189,7 @@ VIEWS: dict[str, View] = {
             Fact(label="insured", value="¥245.30"),
         ),
         amount_fen=36_800,
-        buttons=(Button.CONFIRM, Button.BACK, Button.HOME, *TOOLS),
+        buttons=(Button.CONFIRM, Button.BACK, Button.HOME),
     ),
     "check-hurry": _pay(
         Screen.CHECK,
@@ -195,7 +197,7 @@ VIEWS: dict[str, View] = {
         facts=PATIENT_FACTS,
         amount_fen=123_456_789,
         countdown_ms=9_000,
-        buttons=(Button.CONFIRM, Button.BACK, Button.HOME, Button.STAY),
+        buttons=(Button.CONFIRM, Button.BACK, Button.HOME),
     ),
     "card-insert": _pay(
         Screen.CARD, 3, prompt="insert", amount_fen=12_345, buttons=(Button.CANCEL,)
@@ -209,7 +211,7 @@ VIEWS: dict[str, View] = {
         choices=(Line(id="0", title="借记应用"), Line(id="1", title="贷记应用")),
         buttons=(Button.CANCEL,),
     ),
-    "card-remove": _pay(Screen.CARD, 3, prompt="remove", notice="card_unreadable", buttons=()),
+    "card-remove": _pay(Screen.CARD, 3, prompt="remove", notice="card_gone", buttons=()),
     "pin": _pay(
         Screen.PIN,
         3,
@@ -219,10 +221,20 @@ VIEWS: dict[str, View] = {
         buttons=(Button.CANCEL,),
     ),
     "pin-empty": _pay(
-        Screen.PIN, 3, digits=0, amount_fen=12_345, notice="pin_wrong", buttons=(Button.CANCEL,)
+        Screen.PIN, 3, digits=0, amount_fen=12_345, notice="cancelling", buttons=(Button.CANCEL,)
     ),
     "paying": _pay(
         Screen.PAYING, 3, amount_fen=12_345, countdown_ms=0, countdown_whole_ms=0, buttons=()
+    ),
+    "paying-restarted": _pay(
+        Screen.PAYING,
+        3,
+        prompt="keep_card",
+        notice="after_restart",
+        amount_fen=12_345,
+        countdown_ms=0,
+        countdown_whole_ms=0,
+        buttons=(),
     ),
     "result-approved": _result("approved", slip="printed", next="take_slip"),
     "result-approved-register": _register(
@@ -231,30 +243,52 @@ VIEWS: dict[str, View] = {
         outcome="approved",
         amount_fen=5_000,
         facts=(
-            Fact(label="patient", value="张*明"),
+            Fact(label="name", value="张*明"),
             Fact(label="department", value="心血管内科"),
             Fact(label="doctor", value="欧阳修远"),
-            Fact(label="time", value="2025-06-15 上午 09:30-10:00"),
+            Fact(label="slot", value="2025-06-15 上午 09:30-10:00"),
             Fact(label="number", value="17"),
             Fact(label="room", value="门诊楼三层 305 诊室"),
         ),
         slip="waiting",
-        next="go_to_room",
+        next="take_slip",
         buttons=(Button.HOME,),
     ),
     "result-declined": _result(
-        "declined", notice="bank_declined", text="余额不足", code="51", next="other_card"
+        "declined", text="余额不足", code="51", next="other_card_or_counter"
     ),
     "result-returned": _result(
-        "returned", text=LONG_SENTENCE, slip="printed", code="H17", next="go_to_window"
+        "returned", text=LONG_SENTENCE, slip="printed", code="H17", next="slip_to_counter"
     ),
-    "result-pending": _result("pending", slip="", next="wait_for_answer", code="P01"),
+    "result-pending": _result("pending", slip="", next="wait_or_counter", code="P01"),
     "result-exception": _result(
-        "exception", slip="printed", next="go_to_window", code="KIOSK001-20250615-000123"
+        "exception", slip="printed", next="slip_to_counter", code="KIOSK001-20250615-000123"
     ),
-    "result-refused": _result("refused", text=LONG_SENTENCE, code="closed", next="go_to_window"),
-    "result-failed": _result("failed", notice="card_pulled", slip="failed", next="try_again"),
-    "result-cancelled": _result("cancelled", amount_fen=None, next="no_money_moved"),
+    "result-refused": _result("refused", text=LONG_SENTENCE, code="closed", next="slip_to_counter"),
+    "result-failed": _result("failed", notice="card_gone", slip="failed", next="try_later"),
+    "result-retry": _result(
+        "declined",
+        text="密码错误",
+        code="55",
+        next="other_card_or_counter",
+        buttons=(Button.CONFIRM, Button.HOME),
+    ),
+    "result-nothing": _result(
+        "failed", amount_fen=None, notice="no_bill", text="没有待缴费账单", next="try_later"
+    ),
+    "result-hospital": _result(
+        "failed", amount_fen=None, notice="HIS-17", text=LONG_SENTENCE, next="try_later"
+    ),
+    "result-printing": _view(
+        Screen.RESULT,
+        business="slip_reprint",
+        steps=("identify", "slip"),
+        step=1,
+        slip="printed",
+        next="take_slip",
+        buttons=(Button.HOME,),
+    ),
+    "result-cancelled": _result("cancelled", amount_fen=None, next="nothing_taken"),
     "listing": _view(
         Screen.LISTING,
         business="bill_query",
@@ -266,7 +300,7 @@ VIEWS: dict[str, View] = {
         amount_fen=sum(bill.amount_fen or 0 for bill in BILLS),
         countdown_ms=60_000,
         countdown_whole_ms=90_000,
-        buttons=(Button.BACK, Button.HOME, *TOOLS),
+        buttons=(Button.BACK, Button.HOME),
     ),
     "listing-empty": _view(
         Screen.LISTING,
@@ -274,7 +308,7 @@ VIEWS: dict[str, View] = {
         title="费用清单查询",
         steps=("identify", "done"),
         step=1,
-        notice="nothing_found",
+        notice="no_bill",
         buttons=(Button.HOME,),
     ),
     "take-card": _pay(
@@ -287,7 +321,7 @@ VIEWS: dict[str, View] = {
     "code": _view(
         Screen.CODE,
         digits=3,
-        notice="code_wrong",
+        notice="wrong_code",
         countdown_ms=25_000,
         countdown_whole_ms=30_000,
         buttons=(Button.DIGIT, Button.CLEAR, Button.CONFIRM, Button.CANCEL),
@@ -295,11 +329,10 @@ VIEWS: dict[str, View] = {
     "attendant": _view(
         Screen.ATTENDANT,
         devices=(
-            DeviceLine(role="link", driver="wss", state="up"),
-            DeviceLine(role="card_reader", driver="pcsc", state="ok"),
-            DeviceLine(role="pin_pad", driver="zt598", state="ok"),
-            DeviceLine(role="printer", driver="escpos", state="paper_out"),
-            DeviceLine(role="id_reader", driver="sam", state="lost"),
+            DeviceLine(role="card_reader", driver="pcsc", state="online"),
+            DeviceLine(role="pin_pad", driver="zt598", state="online"),
+            DeviceLine(role="printer", driver="escpos", state="paperOut"),
+            DeviceLine(role="id_reader", driver="sam", state="noDevice"),
         ),
         payments=tuple(
             PaymentLine(
@@ -324,7 +357,7 @@ VIEWS: dict[str, View] = {
                 1,
             )
         ),
-        versions={"release": "0.1.0", "protocol": "2", "settings": "17"},
+        versions={"yinyitong": "0.1.0", "protocol": "2", "python": "3.11.2"},
         buttons=(Button.LOCK, Button.RESTART, Button.HOME),
         countdown_ms=100_000,
         countdown_whole_ms=120_000,

@@ -8,8 +8,8 @@ import { Empty } from "./parts.js";
 import { Heading, Screen } from "./screen.js";
 
 const SIZES = { portrait: 5, landscape: 4 };
-const GOOD = new Set(["ok", "up", "ready", "present", "busy"]);
-const WEAK = new Set(["paper_low", "unknown", "absent"]);
+const GOOD = new Set(["online", "up"]);
+const WEAK = new Set(["paperLow", "starting"]);
 
 class Attendant extends Screen {
   build() {

@@ -27,6 +27,7 @@ class Closed extends Screen {
 
   render(view, words) {
     setText(this.headline, titleOf(view, words));
+    // Locked by whom and why belong together: both are said.
     show(this.reason, setText(this.reason, words.say("notice", view.notice)).textContent !== "");
     this.classList.toggle("wordy", Boolean(view.text));
     show(this.text, setData(this.text, view.text ?? "").textContent !== "");

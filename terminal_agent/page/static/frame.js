@@ -140,12 +140,18 @@ export class Actions {
       (name) => tapButton(name, "", {}, icon(name), el("span")),
       (node, name) => {
         node.className = `action ${kind || (name === "confirm" ? "primary" : "")} action-${name}`;
-        const word =
-          name === "confirm" && view.screen === "check" && view.amount_fen != null ? "pay" : name;
-        setText(node.lastElementChild, words.say("button", word));
+        setText(node.lastElementChild, words.say("button", wordOf(name, view)));
       },
     );
   }
+}
+
+// To confirm is to pay, or to try again.
+function wordOf(name, view) {
+  if (name !== "confirm") {
+    return name;
+  }
+  return view.screen === "result" ? "retry" : view.amount_fen != null ? "pay" : name;
 }
 
 // How the page speaks and looks; near the end of the time its place is the countdown's.

@@ -6,13 +6,18 @@ const ICONS = {
   // businesses
   outpatient_bill: [
     "M6 3h12v18l-3-2-3 2-3-2-3 2z",
-    "M9 8h6",
-    "M9 12h3",
-    "M14 11l1.5 2 1.5-2M15.5 13v3",
+    "M9.5 7l2.5 3.5L14.5 7",
+    "M12 10.5V16M9.5 12.5h5",
   ],
   registration: ["M5 5h14v16H5z", "M9 3v4M15 3v4", "M12 10v7M8.5 13.5h7"],
-  appointment_pickup: ["M3 8a2 2 0 0 0 0 8v3h18v-3a2 2 0 0 1 0-8V5H3z", "M9 12l2 2 4-4"],
+  appointment_pickup: ["M3 7h18v3a2 2 0 0 0 0 4v3H3v-3a2 2 0 0 0 0-4z", "M9 12l2 2 4-4"],
   account_topup: ["M3 6h18v13H3z", "M3 10h18", "M15 15h4M17 13v4"],
+  inpatient_deposit: [
+    "M3 6v14M3 16h18v4",
+    "M21 16v-3a3 3 0 0 0-3-3h-8v6",
+    "M6.5 11.5m-1.5 0a1.5 1.5 0 1 0 3 0a1.5 1.5 0 1 0-3 0",
+    "M16 3v4M14 5h4",
+  ],
   bill_query: ["M5 3h14v18H5z", "M9 8h6M9 12h6M9 16h4"],
   balance_query: ["M4 7h15v13H4z", "M4 7l11-4v4", "M15 12h5v4h-5z"],
   slip_reprint: ["M7 9V3h10v6", "M4 9h16v8h-3v4H7v-4H4z", "M9 14h6"],

@@ -1,24 +1,32 @@
-// With what the patient may say who they are.
+// With what the patient may say who they are. All readers listen at once: nothing is to be tapped.
 
-import { attribute, el, keyed, setText, tapButton } from "./dom.js";
+import { attribute, el, keyed, setText } from "./dom.js";
 import { iconFor, setIcon } from "./icons.js";
 import { Heading, Screen } from "./screen.js";
 
 class Identify extends Screen {
   build() {
     this.heading = new Heading(this);
-    this.media = el("div", { class: "media" });
+    this.media = el("ul", { class: "media" });
     this.append(this.media);
   }
 
   render(view, words) {
+    const media = view.media ?? [];
     this.heading.update(view, words);
-    attribute(this.media, "data-count", (view.media ?? []).length);
+    attribute(this.media, "data-count", media.length);
     keyed(
       this.media,
-      view.media ?? [],
+      media,
       (medium) => medium,
-      makeMedium,
+      () =>
+        el(
+          "li",
+          { class: "medium" },
+          el("span", { class: "medium-icon" }),
+          el("span", { class: "medium-name" }),
+          el("span", { class: "medium-hint" }),
+        ),
       (node, medium) => {
         const [holder, name, hint] = node.children;
         setIcon(holder, iconFor(medium, "card"));
@@ -27,17 +35,6 @@ class Identify extends Screen {
       },
     );
   }
-}
-
-function makeMedium(medium) {
-  return tapButton(
-    "medium",
-    medium,
-    { class: "medium" },
-    el("span", { class: "medium-icon" }),
-    el("span", { class: "medium-name" }),
-    el("span", { class: "medium-hint" }),
-  );
 }
 
 customElements.define("kiosk-identify", Identify);

@@ -14,7 +14,7 @@ import "./take_card.js";
 import "./waiting.js";
 import { attribute, el, setText, show } from "./dom.js";
 import { Actions, Steps, Tools, Top, makeCountdown } from "./frame.js";
-import { hintOf, titleOf } from "./screen.js";
+import { hintOf, reasonOf, titleOf } from "./screen.js";
 import { AgentSocket } from "./socket.js";
 import { speak } from "./voice.js";
 import { Words } from "./words.js";
@@ -134,7 +134,8 @@ class Kiosk extends HTMLElement {
 
   #say(view, words) {
     const hint = view.screen === "result" ? words.say("next", view.next) : hintOf(view, words);
-    const parts = [titleOf(view, words), words.say("notice", view.notice), hint, view.text];
+    const { reason, text } = reasonOf(view, words);
+    const parts = [titleOf(view, words), reason, text, hint];
     const sentence = parts.filter(Boolean).join(words.language === "en" ? ". " : "。");
     setText(this.said, sentence);
     document.title = titleOf(view, words);

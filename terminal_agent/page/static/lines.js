@@ -54,10 +54,7 @@ class Lines extends Screen {
       (node, line) => fill(node, line, words),
     );
     show(this.list, lines.length > 0);
-    this.empty.update(
-      lines.length === 0,
-      words.say("notice", view.notice) || words.say("page", "nothing"),
-    );
+    this.empty.update(lines.length === 0, words.say("notice", view.notice || "no_choice"));
     this.total.update(
       view.amount_fen,
       words.maybe("amount", view.business) || words.say("amount", "total"),

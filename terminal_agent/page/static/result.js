@@ -1,12 +1,19 @@
 // How it ended, and what to do next.
 
 import { el, setData, setText, show } from "./dom.js";
-import { icon, iconFor, setIcon } from "./icons.js";
+import { icon, setIcon } from "./icons.js";
 import { Amount, Facts } from "./parts.js";
-import { Screen, titleOf } from "./screen.js";
+import { Screen, moodOf, reasonOf, titleOf } from "./screen.js";
 
 const WORDY_CHARACTERS = 24;
-const UNPAID = new Set(["declined", "refused", "failed", "cancelled", "returned"]);
+const SIGNS = {
+  approved: "approved",
+  returned: "returned",
+  pending: "pending",
+  exception: "exception",
+  nothing: "info",
+};
+const AMOUNTS = { approved: "paid", pending: "pending", exception: "pending" };
 
 class Result extends Screen {
   build() {
@@ -27,6 +34,7 @@ class Result extends Screen {
     this.slip = el("span");
     this.slipBox = el("p", { class: "slip" }, icon("slip"), this.slip);
     this.facts = new Facts();
+    this.sheet = el("div", { class: "sheet" }, this.facts.list, this.amount.node);
     this.code = el("p", { class: "code" });
     this.append(
       el(
@@ -38,45 +46,37 @@ class Result extends Screen {
         this.reason,
         this.text,
       ),
-      el("div", { class: "sheet" }, this.facts.list, this.amount.node),
+      this.sheet,
       el("div", { class: "then" }, this.nextBox, this.slipBox, this.code),
     );
   }
 
   render(view, words) {
-    this.dataset.outcome = view.outcome || "failed";
-    setIcon(
-      this.sign,
-      iconFor(
-        view.outcome === "failed" || view.outcome === "refused" || view.outcome === "cancelled"
-          ? "declined"
-          : view.outcome,
-        "info",
-      ),
-    );
-    setText(this.headline, titleOf(view, words));
-    show(
-      this.detail,
-      setText(this.detail, words.maybe("outcome_detail", view.outcome)).textContent !== "",
-    );
-    show(this.reason, setText(this.reason, words.say("notice", view.notice)).textContent !== "");
-    this.classList.toggle("wordy", (view.text ?? "").length > WORDY_CHARACTERS);
-    show(this.text, setData(this.text, view.text ?? "").textContent !== "");
+    const mood = moodOf(view);
+    const { reason, text } = reasonOf(view, words);
+    this.dataset.outcome = mood;
+    setIcon(this.sign, SIGNS[mood] ?? "declined");
+    const headline = titleOf(view, words);
+    setText(this.headline, headline);
+    fill(this.detail, mood === "nothing" ? "" : words.maybe("outcome_detail", view.outcome));
+    fill(this.reason, mood === "nothing" ? "" : reason);
+    this.classList.toggle("wordy", text.length > WORDY_CHARACTERS);
+    show(this.text, setData(this.text, text).textContent !== "" && text !== headline);
     this.facts.update(view, words);
-    this.amount.update(
-      view.amount_fen,
-      words.say(
-        "amount",
-        view.outcome === "approved" ? "paid" : UNPAID.has(view.outcome) ? "unpaid" : "pending",
-      ),
-    );
+    this.amount.update(view.amount_fen, words.say("amount", AMOUNTS[view.outcome] ?? "unpaid"));
+    show(this.sheet, !this.facts.list.hidden || !this.amount.node.hidden);
     setText(this.nextTitle, words.say("page", "what_next"));
     show(this.nextBox, setText(this.next, words.say("next", view.next)).textContent !== "");
-    show(this.slipBox, setText(this.slip, words.say("slip", view.slip)).textContent !== "");
+    const slip = view.outcome ? words.say("slip", view.slip) : ""; // else the headline says it
+    show(this.slipBox, setText(this.slip, slip).textContent !== "");
     this.slipBox.dataset.slip = view.slip ?? "";
-    show(this.code, Boolean(view.code));
-    setText(this.code, view.code ? words.say("page", "code_for_staff", { code: view.code }) : "");
+    fill(this.code, view.code ? words.say("page", "code_for_staff", { code: view.code }) : "");
   }
+}
+
+function fill(node, text) {
+  show(node, text !== "");
+  setText(node, text);
 }
 
 customElements.define("kiosk-result", Result);

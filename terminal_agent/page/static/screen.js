@@ -22,60 +22,82 @@ export class Heading {
     this.title = el("h1", { tabindex: "-1" });
     this.hint = el("p", { class: "hint" });
     this.notice = el("span");
-    this.banner = el("p", { class: "notice" }, icon("exception"), this.notice);
+    this.said = el("span");
+    this.banner = el(
+      "p",
+      { class: "notice" },
+      icon("exception"),
+      el("span", { class: "notice-text" }, this.notice, this.said),
+    );
     screen.append(el("div", { class: "heading" }, this.title, this.hint, this.banner));
   }
 
   // `quiet`: the screen itself says what is to know.
   update(view, words, quiet = false) {
+    const { reason, text } = reasonOf(view, words);
     setText(this.title, titleOf(view, words));
     show(this.hint, setText(this.hint, hintOf(view, words)).textContent !== "");
-    const notice = words.say("notice", view.notice);
-    if (show(this.banner, !quiet && (notice !== "" || Boolean(view.text)))) {
-      if (notice) {
-        setText(
-          this.notice,
-          view.text ? `${notice}${words.language === "en" ? ": " : "："}${view.text}` : notice,
-        );
-        this.notice.removeAttribute("lang");
-      } else {
-        setData(this.notice, view.text);
-      }
+    if (show(this.banner, !quiet && reason + text !== "")) {
+      setText(this.notice, reason);
+      setData(this.said, text);
     }
   }
 }
 
+// Why it is so: our own words for it, and the sentence of whoever said so. In Chinese that sentence
+// goes alone: it says the same, and better.
+export function reasonOf(view, words) {
+  const text = view.text ?? "";
+  if (!text) {
+    return { reason: words.say("notice", view.notice), text };
+  }
+  // A code of the hospital that we have no word for is explained by its sentence.
+  const reason = words.language === "en" ? words.maybe("notice", view.notice) : "";
+  return { reason, text };
+}
+
 // The instruction of a View.
 export function titleOf(view, words) {
-  switch (view.screen) {
-    case "pick":
-      return words.maybe("pick", stepOf(view)) || words.say("title", "pick");
-    case "identify":
-    case "busy":
-    case "card":
-      return view.prompt ? words.say("prompt", view.prompt) : words.say("title", view.screen);
-    case "result":
-      return outcomeOf(view, words);
-    default:
-      return words.say("title", view.screen);
+  if (view.screen === "result") {
+    return outcomeOf(view, words);
   }
+  if (view.prompt) {
+    return words.maybe("title", view.prompt) || words.say("prompt", view.prompt);
+  }
+  const step = view.steps?.[view.step ?? 0];
+  const picked = view.screen === "pick" && step ? words.maybe("prompt", `pick_${step}`) : "";
+  return picked || words.say("title", view.screen);
 }
 
 // The sentence below it; nothing where the instruction says all.
 export function hintOf(view, words) {
-  if (view.prompt) {
-    return words.maybe("prompt_hint", view.prompt);
+  if (view.slip && view.screen === "attendant") {
+    return words.say("slip", view.slip);
   }
-  return words.maybe("hint", view.screen);
+  const prompt = view.prompt || view.screen;
+  return words.maybe("prompt_hint", prompt) || words.maybe("hint", prompt);
 }
 
-export function stepOf(view) {
-  return view.steps?.[view.step ?? 0] ?? "";
-}
-
+// What became of it: a payment, something printed, or a question without an answer.
 function outcomeOf(view, words) {
-  if (view.outcome === "approved") {
-    return words.maybe("outcome_business", view.business) || words.say("outcome", "approved");
+  if (!view.outcome) {
+    return words.say("printing", view.slip || "waiting");
   }
-  return words.say("outcome", view.outcome || "failed");
+  if (moodOf(view) === "nothing") {
+    const { reason, text } = reasonOf(view, words);
+    return reason || text;
+  }
+  const own = view.outcome === "approved" ? words.maybe("outcome_business", view.business) : "";
+  return own || words.say("outcome", view.outcome);
+}
+
+const PRINTING = { printed: "approved", failed: "failed" };
+const NOTHING = new Set(["no_bill", "no_choice"]); // nothing went wrong: there is nothing to do
+
+// The colour and sign of a result.
+export function moodOf(view) {
+  if (!view.outcome) {
+    return PRINTING[view.slip] ?? "pending";
+  }
+  return view.outcome === "failed" && NOTHING.has(view.notice) ? "nothing" : view.outcome;
 }

@@ -10,7 +10,7 @@ export const ZH_ELDER = {
     take_card: "请拿好您的银行卡",
   },
   hint: {
-    identify: "请点一种卡",
+    identify: "任意一种都行，放好就可以",
     check: "对，就点右下方按钮；不对，点“返回”",
     pin: "请在下面的小键盘上按密码，用手挡一挡",
     paying: "请等一等，不要拔卡",
@@ -34,11 +34,13 @@ export const ZH_ELDER = {
   },
   next: {
     take_slip: "请拿好凭条",
-    go_to_window: "请到人工窗口",
-    wait_for_answer: "请到人工窗口问结果，不要再付一次",
-    other_card: "请换一张卡，或到人工窗口",
-    try_again: "请回首页再办一次",
-    no_money_moved: "没有扣钱，可以再办一次",
+    other_card_or_counter: "请换一张卡，或到人工窗口",
+    money_back: "钱会退回您的卡",
+    wait_or_counter: "请到人工窗口问结果，不要再付一次",
+    slip_to_counter: "请拿着凭条到人工窗口",
+    try_later: "请到人工窗口",
+    nothing_taken: "没有扣钱，可以再办一次",
+    counter_for_slip: "请到人工窗口拿凭条",
   },
   page: {
     pin_enter: "按完密码，再按绿色“确认”键",
