@@ -14,7 +14,7 @@ from terminal_agent.flows.events import (
     Print,
     Stop,
 )
-from terminal_agent.flows.state import Rules, State, Step, enter, home, is_served
+from terminal_agent.flows.state import Rules, State, Step, enter, home, is_served, usable_media
 from terminal_agent.flows.view import Screen
 from terminal_agent.journal import PaymentOrder
 from terminal_agent.protocol import Choice
@@ -23,11 +23,11 @@ from terminal_agent.protocol import Choice
 def begin(state: State, business: str, now_ms: int, rules: Rules) -> Step:
     """A tile: a new visit begins."""
     flow = FLOWS.get(business)
-    if flow is None or not is_served(state, flow) or state.lock_text is not None:
+    if flow is None or not is_served(state, flow, rules) or state.lock_text is not None:
         return state, ()
     after = replace(home(state), **_preferences(state), business=business)
     after = enter(after, Screen.IDENTIFY, now_ms, rules.choose_ms)
-    return after, (Identify(visit=after.visit, media=rules.media),)
+    return after, (Identify(visit=after.visit, media=usable_media(state, rules)),)
 
 
 def identified(state: State, event: Identified, now_ms: int, rules: Rules) -> Step:
@@ -39,7 +39,7 @@ def identified(state: State, event: Identified, now_ms: int, rules: Rules) -> St
 def not_identified(state: State, event: Failed, now_ms: int, rules: Rules) -> Step:
     """Say why and wait for the next try; a device that is gone cannot be waited for."""
     after = enter(state, Screen.IDENTIFY, now_ms, rules.choose_ms, notice=event.code)
-    return after, (Identify(visit=state.visit, media=rules.media),)
+    return after, (Identify(visit=state.visit, media=usable_media(state, rules)),)
 
 
 def found(state: State, event: Found, now_ms: int, rules: Rules) -> Step:
@@ -89,7 +89,7 @@ def back(state: State, _id: str, now_ms: int, rules: Rules) -> Step:
         return _offer(replace(state, chosen=state.chosen[:-1], order=None), now_ms, rules)
     after = replace(home(state), **_preferences(state), business=state.business)
     after = enter(after, Screen.IDENTIFY, now_ms, rules.choose_ms)
-    return after, (Stop(), Identify(visit=after.visit, media=rules.media))
+    return after, (Stop(), Identify(visit=after.visit, media=usable_media(state, rules)))
 
 
 def _offer(state: State, now_ms: int, rules: Rules) -> Step:

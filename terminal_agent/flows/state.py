@@ -3,7 +3,7 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from terminal_agent.flows.businesses import FLOWS, Flow
+from terminal_agent.flows.businesses import FLOWS, Flow, Goal
 from terminal_agent.flows.events import Command, GiveBack, Stage, Stop
 from terminal_agent.flows.view import DeviceLine, PaymentLine, Screen
 from terminal_agent.journal import PaymentOrder
@@ -121,6 +121,24 @@ def leave(state: State, now_ms: int) -> Step:
     return enter(after, Screen.TAKE_CARD, now_ms, 0, **shown), (Stop(), GiveBack())
 
 
-def is_served(state: State, flow: Flow) -> bool:
-    """Whether a tile is open: the switch lists the business and the line is up."""
-    return state.link_up and (not flow.serves or flow.serves in state.services)
+ROLES = {"visit": "visit_card", "id": "id_reader", "scan": "scanner"}
+"""Medium → the device that reads it."""
+_PAID_WITH = ("card_reader", "pin_pad")
+_ONLINE = "online"
+
+
+def usable_media(state: State, rules: Rules) -> tuple[str, ...]:
+    """Media that can be shown now: their device works."""
+    working = {device.role for device in state.devices if device.state == _ONLINE}
+    return tuple(medium for medium in rules.media if ROLES[medium] in working)
+
+
+def is_served(state: State, flow: Flow, rules: Rules) -> bool:
+    """Whether a tile is open: the line is up, the switch lists the business, and the devices that
+    it needs work."""
+    working = {device.role for device in state.devices if device.state == _ONLINE}
+    needed = _PAID_WITH if flow.goal is Goal.PAY else ()
+    listed = not flow.serves or flow.serves in state.services
+    return (
+        state.link_up and listed and working.issuperset(needed) and bool(usable_media(state, rules))
+    )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from terminal_agent.flows.businesses import FLOWS, Goal, Source
 from terminal_agent.flows.events import Stage
 from terminal_agent.flows.paying import may_retry
-from terminal_agent.flows.state import Rules, State, is_served
+from terminal_agent.flows.state import Rules, State, is_served, usable_media
 from terminal_agent.flows.view import Button, Fact, Line, Screen, Tile, View
 from terminal_agent.receipt import masked_name
 
@@ -88,7 +88,7 @@ def _home(state: State, rules: Rules) -> Fields:
             id=flow.business,
             title=state.services.get(flow.business, ""),
             group=flow.group,
-            open=is_served(state, flow),
+            open=is_served(state, flow, rules),
         )
         for flow in FLOWS.values()
         if flow.elder or not state.elder
@@ -107,7 +107,7 @@ def _closed(state: State, rules: Rules) -> Fields:
 
 def _identify(state: State, rules: Rules) -> Fields:
     return {
-        "media": rules.media,
+        "media": usable_media(state, rules),
         "prompt": "identify",
         "notice": state.notice,
         "text": state.text,
@@ -186,10 +186,12 @@ def _result(state: State, rules: Rules) -> Fields:
     else:
         following = _NEXT.get(state.outcome, "")
     retry = (Button.CONFIRM,) if may_retry(state, rules) else ()
+    number = state.told.receipt.get("masked_pan", "") if state.told else ""
+    card = (Fact(label="bank_card", value=number),) if number else ()
     return {
         "outcome": state.outcome,
         "amount_fen": _amount(state),
-        "facts": _who(state),
+        "facts": (*_who(state), *card),
         "notice": state.notice,
         "text": state.text if state.outcome in ("declined", "failed", "returned") else "",
         "code": state.code,

@@ -1,12 +1,20 @@
 """The kiosk's machine: the way of one patient, and every way off it."""
 
 import pytest
+from msgspec.structs import replace
 
 from terminal_agent.flows import events as ev
 from terminal_agent.flows.businesses import FLOWS
-from terminal_agent.flows.view import Button, Screen, Tap
+from terminal_agent.flows.view import Button, DeviceLine, Screen, Tap
 from terminal_agent.protocol import Choice, Opaque, Told
-from tests.flows.world import BILLS, PATIENT, Paper
+from tests.flows.world import BILLS, DEVICES, PATIENT, Paper
+
+
+def without(*roles: str) -> tuple[DeviceLine, ...]:
+    """The devices, some of them unplugged."""
+    return tuple(
+        replace(device, state="noDevice") if device.role in roles else device for device in DEVICES
+    )
 
 
 def test_a_bill_is_paid() -> None:
@@ -266,6 +274,28 @@ def test_a_business_that_the_switch_does_not_serve_is_shown_and_closed() -> None
     assert tiles["outpatient_bill"]
     assert not tiles["account_topup"]
     assert paper.tap("tile", "account_topup").screen is Screen.HOME
+
+
+@pytest.mark.parametrize("role", ["card_reader", "pin_pad"])
+def test_without_reader_or_pad_nothing_is_paid(role: str) -> None:
+    """What needs no card stays open."""
+    paper = Paper().tell(ev.DeviceNews(without(role)))
+
+    tiles = {tile.id: tile.open for tile in paper.view.tiles}
+
+    assert not tiles["outpatient_bill"]
+    assert tiles["bill_query"]
+    assert paper.tap("tile", "outpatient_bill").screen is Screen.HOME
+
+
+def test_only_media_whose_device_works_are_asked_for() -> None:
+    """Without any the kiosk cannot know anybody."""
+    paper = Paper().tell(ev.DeviceNews(without("visit_card"))).tap("tile", "bill_query")
+    assert paper.view.media == ("id",)
+    assert paper.wants == (ev.Identify(visit=paper.state.visit, media=("id",)),)
+    paper.tap("cancel").tell(ev.DeviceNews(without("visit_card", "id_reader")))
+
+    assert not any(tile.open for tile in paper.view.tiles)
 
 
 def test_without_the_line_the_kiosk_is_closed() -> None:

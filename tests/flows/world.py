@@ -5,7 +5,7 @@ from typing import Any
 from terminal_agent.flows import events as ev
 from terminal_agent.flows.machine import step
 from terminal_agent.flows.state import Rules, State
-from terminal_agent.flows.view import Screen, Tap, View
+from terminal_agent.flows.view import DeviceLine, Screen, Tap, View
 from terminal_agent.flows.views import view_of
 from terminal_agent.protocol import Choice, Opaque, Patient, Told
 
@@ -25,6 +25,10 @@ BILLS = (
     Choice(id="B1", title="血常规", detail="检验科", amount_fen=1234),
     Choice(id="B2", title="胸片", amount_fen=9900),
 )
+DEVICES = tuple(
+    DeviceLine(role=role, driver="pcsc", state="online")
+    for role in ("card_reader", "pin_pad", "printer", "visit_card", "id_reader")
+)
 SERVED = {"outpatient_bill": "门诊缴费", "registration": "当日挂号"}
 
 
@@ -39,6 +43,7 @@ class Paper:
         self.all: list[Any] = []
         self.tell(ev.Services(SERVED))
         self.tell(ev.LinkNews(up=True))
+        self.tell(ev.DeviceNews(DEVICES))
 
     def tell(self, event: ev.Event) -> "Paper":
         self.state, self.wants = step(self.state, event, self.now_ms, self.rules)
