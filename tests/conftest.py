@@ -7,6 +7,8 @@ from hypothesis import settings
 settings.register_profile("house", deadline=None)  # a busy machine must not decide a test
 settings.load_profile("house")
 
+pytest_plugins = ("tests.browser",)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--sim-seeds N --sim-start K``: which seeds the simulator of tests/sim plays."""

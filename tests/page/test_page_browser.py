@@ -14,8 +14,8 @@ from terminal_agent.devices.interfaces import Completion, State
 from terminal_agent.flows.businesses import FLOWS
 from terminal_agent.flows.events import Stage
 from terminal_agent.flows.view import Button, Screen
+from tests.browser import SCREEN, WAIT_MS
 from tests.kiosk.rig import until
-from tests.page.conftest import SCREEN, WAIT_MS
 from tests.page.rig import Player
 from tests.page.views import BILLS
 

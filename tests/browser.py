@@ -7,9 +7,12 @@ browser. A program under test runs as a process of its own, never in that worker
 from collections.abc import Iterator
 from importlib.metadata import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+
+if TYPE_CHECKING:  # whoever tests no page does not wait for Playwright
+    from playwright.sync_api import Browser, Page
 
 PROGRAM = "/usr/bin/chromium"
 ARGUMENTS = (
@@ -27,7 +30,7 @@ WAIT_MS = 20_000
 SCREEN = {"width": 1080, "height": 1920}
 """A kiosk's, upright."""
 
-SCREENSHOTS = Path(__file__).parents[2] / "var" / "screenshots"
+SCREENSHOTS = Path(__file__).parents[1] / "var" / "screenshots"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -40,8 +43,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser() -> "Iterator[Browser]":
     """A running Chromium without a window; it takes a second or two to start."""
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=PROGRAM, args=[*ARGUMENTS])
         yield running
@@ -49,7 +54,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+def page(browser: "Browser") -> "Iterator[Page]":
     """An empty page in a profile of its own: no cookie, cache or storage of another test."""
     context = browser.new_context(viewport=SCREEN, locale="zh-CN", timezone_id="Asia/Shanghai")
     context.set_default_timeout(WAIT_MS)
