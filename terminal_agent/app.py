@@ -240,6 +240,7 @@ class Agent:
             from terminal_agent.panel_hands import PanelHands
 
             hands = PanelHands(self.devices, self._config.receipt)
+            self.slips.watch(lambda _key, _what: hands.changed())
         return PageSite(self._config.page, self.visits, hands, self._reactor)
 
     def _device_lines(self) -> tuple[DeviceLine, ...]:

@@ -51,6 +51,7 @@ class PanelHands:
         return PanelView(
             cards=self._reader.names,
             inside=self._inside if self._reader.occupied else "",
+            pin=self._reader.pin,
             visit_cards=self._visit_cards.numbers if self._visit_cards else (),
             id_cards=(ID_CARD,) if self._id_reader else (),
             paper=self._printer.emulator.lines_left is None,
@@ -61,13 +62,18 @@ class PanelHands:
         """Call ``callback`` after every change."""
         self._watchers.append(callback)
 
+    def changed(self) -> None:
+        """Something lies there differently now: a slip has come out."""
+        for watcher in self._watchers:
+            watcher()
+
     def do(self, action: PanelAction) -> None:
         """One movement; what is not possible now does nothing."""
         try:
             self._moves[action.what](action.id)
         except (DeviceError, KeyError) as error:
             _log.info("panel", what=action.what, reason=type(error).__name__)
-        self._changed()
+        self.changed()
 
     def slip_png(self) -> bytes | None:
         """The slip printed last."""
@@ -106,11 +112,7 @@ class PanelHands:
             self._printer.emulator.lines_left = 0
 
     def _noticed(self, _event: DeviceEvent) -> None:
-        self._changed()
-
-    def _changed(self) -> None:
-        for watcher in self._watchers:
-            watcher()
+        self.changed()
 
 
 def _emulated(devices: dict[str, Any], role: str, kind: type[Any]) -> Any:

@@ -165,6 +165,11 @@ class EmulatedReader(VirtualReader):
         """The cards there are, in the file's order."""
         return tuple(self._known)
 
+    @property
+    def pin(self) -> str:
+        """What the holder of the first card types: a test card's."""
+        return next((card.pin for card in self._known.values()), "")
+
     def card(self, name: str) -> VirtualCard:
         """One of them. Raises KeyError."""
         if name not in self._made:

@@ -20,6 +20,8 @@ class PanelView(Struct, frozen=True, kw_only=True):
     """Bank cards to put in, by name."""
     inside: str = ""
     """The one in the reader; empty: none."""
+    pin: str = ""
+    """What the made-up holders of these cards type; empty: it is not told."""
     visit_cards: tuple[str, ...] = ()
     id_cards: tuple[str, ...] = ()
     paper: bool = True

@@ -37,6 +37,9 @@ function shown(state) {
   choices(part("cards"), "insert", state.cards, state.inside);
   choices(part("visits"), "visit", state.visit_cards, "");
   choices(part("ids"), "id", state.id_cards, "");
+  if (show(part("pin"), state.pin !== "")) {
+    setText(part("pin"), `演示卡密码 PIN: ${state.pin}`);
+  }
   part("pull").disabled = state.inside === "";
   setText(part("paper"), state.paper ? "取走纸卷" : "装入纸卷");
   part("paper").dataset.id = state.paper ? "out" : "in";
