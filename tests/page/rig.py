@@ -21,7 +21,7 @@ from tests.kiosk.rig import Process
 
 PLAYER = str(Path(__file__).parent / "player.py")
 ROOT = str(Path(__file__).parents[2])
-WAIT_S = 10
+WAIT_S = 30
 GONE = -1
 """The socket ended without a goodbye."""
 
