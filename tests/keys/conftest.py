@@ -18,10 +18,10 @@ import yaml
 from switch.cli import main
 from switch.store.migrate import migrate
 from switch.store.testing import TemporaryPostgres, temporary_postgres
+from tests.keys.forking import Forking
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = Path(__file__).with_name("two_lmks.py")
-RUN_S = 60
 WITHOUT_HSM = ("list", "show", "retire", "destroy")
 _numbers = itertools.count(1)
 
@@ -47,6 +47,14 @@ def later_port() -> Iterator[int]:
         yield port
 
 
+@pytest.fixture(scope="session")
+def forking() -> Iterator[Forking]:
+    """What runs ``yyt`` where it has to be a process."""
+    runner = Forking()
+    yield runner
+    runner.close()
+
+
 @contextmanager
 def _hsm(*destroyed: str) -> Iterator[int]:
     with subprocess.Popen(
@@ -63,7 +71,8 @@ def _hsm(*destroyed: str) -> Iterator[int]:
 class Office:
     """An officer at ``yyt key`` with a configuration of its own."""
 
-    def __init__(self, folder: Path, dsn: str, port: int) -> None:
+    def __init__(self, folder: Path, dsn: str, port: int, forking: Forking) -> None:
+        self.forking = forking
         self.folder = folder
         self.dsn = dsn
         self.port = port
@@ -97,11 +106,7 @@ class Office:
         environment = {"YYT_LANG": "en", **(env or {})}
         if arguments[0] in WITHOUT_HSM or "--activate" in arguments:
             return _here(command, stdin, environment)
-        return subprocess.run(
-            [sys.executable, "-m", "switch.cli", *command],
-            check=False, input=stdin, capture_output=True, text=True, timeout=RUN_S, cwd=ROOT,
-            env={**os.environ, **environment},
-        )  # fmt: skip
+        return self.forking.run(command, stdin, {**os.environ, **environment})
 
     def ask(self, *arguments: str, stdin: str = "") -> Any:
         """The JSON of a command that must succeed."""
@@ -153,6 +158,6 @@ def key_dsn(key_postgres: TemporaryPostgres) -> str:
 
 
 @pytest.fixture
-def office(tmp_path: Path, key_dsn: str, hsm_port: int) -> Office:
+def office(tmp_path: Path, key_dsn: str, hsm_port: int, forking: Forking) -> Office:
     """An officer, an empty key store, an HSM."""
-    return Office(tmp_path, key_dsn, hsm_port)
+    return Office(tmp_path, key_dsn, hsm_port, forking)

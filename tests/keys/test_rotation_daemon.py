@@ -33,6 +33,7 @@ from tests.hsm.live_service import (
 from tests.hsm.test_daemon_process import LI, daemon, service
 from tests.hsm.test_hsm_process import WAIT_S
 from tests.keys.conftest import ROOT, Office
+from tests.keys.forking import Forking
 from tests.keys.test_key_rotation import ROTATE, held, killed_when, settle
 
 MANY = 120
@@ -58,7 +59,7 @@ class Live:
 
 
 @pytest.fixture
-def live(tmp_path: Path, key_dsn: str) -> Iterator[Live]:
+def live(tmp_path: Path, key_dsn: str, forking: Forking) -> Iterator[Live]:
     """LMK 00 comes from a ceremony; the daemon runs to the end of the test."""
     folder = tmp_path / "hsm"
     config = service(folder, production=True)
@@ -66,7 +67,7 @@ def live(tmp_path: Path, key_dsn: str) -> Iterator[Live]:
     config.write_text(config.read_text().replace('    "00": {}\n', slots))
     with daemon(config, quick=True) as (_, ready), admin_of(folder) as admin:
         mixed(admin, "00", "variant")
-        yield Live(folder, Office(tmp_path, key_dsn, 0), ready, admin)
+        yield Live(folder, Office(tmp_path, key_dsn, 0, forking), ready, admin)
 
 
 def fill(live: Live) -> str:
