@@ -200,6 +200,7 @@ def test_I12_a_planted_key_is_found(rig: ChainRig) -> None:
 def _planted(rig: ChainRig, content: bytes) -> list[Hit]:
     planted = rig.folder / "log" / "planted.log"
     planted.write_bytes(content)
-    hits = [hit for hit in rig.known.scan_all(files(planted.parent, ())) if "planted" in hit.place]
+    found = [(place, data) for place, data in files(planted.parent, ()) if place == planted.name]
+    hits = rig.known.scan_all(found)
     planted.unlink()
     return hits
