@@ -130,10 +130,10 @@ class CanaryRig(Rig):
 
     def pages(self) -> Iterator[tuple[str, bytes]]:
         """What the processes show over HTTP: metrics, health, ledgers, slips."""
-        for name, address in self.http.items():
+        for name, address in self.addresses().items():
             for path in ("/metrics", "/health", "/ledger"):
                 yield f"{name} {path}", fetched(f"{address}{path}")
-        for kiosk in stage.KIOSKS:
+        for kiosk in self.kiosks:
             for key in self.told(kiosk):
                 yield f"{kiosk} slip {key}", fetched(f"{self.http[kiosk]}/receipts/{key}")
 

@@ -171,12 +171,14 @@ class Rig:
         """Net debits of a payment, one for each identity the bank knows."""
         return [line.net_fen for line in self.bank() if line.at_bank in payment.at_bank]
 
+    def addresses(self) -> dict[str, str]:
+        """Where each process that this stage has speaks HTTP; a kiosk may have been left out."""
+        absent = set(stage.ALL_KIOSKS) - set(self.kiosks)
+        return {name: url for name, url in self.http.items() if name not in absent}
+
     def audit(self) -> Audit:
         """The four stories compared."""
-        silent = set(stage.ALL_KIOSKS) - set(self.kiosks)
-        addresses = {
-            name: {"http": address} for name, address in self.http.items() if name not in silent
-        }
+        addresses = {name: {"http": address} for name, address in self.addresses().items()}
         dsn = embedded_dsn(self.stage.postgres)
         return audit({**addresses, "postgres": {"dsn": dsn}})
 
