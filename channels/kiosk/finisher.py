@@ -71,11 +71,15 @@ class _Exchange:
 
     def end(self, reply: Reply) -> None:
         """Whoever waits goes on; a second end is none."""
+        self.stop_timer()
+        if not self.ended.called:
+            self.ended.callback(reply)
+
+    def stop_timer(self) -> None:
+        """It is over, or begun anew."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
-        if not self.ended.called:
-            self.ended.callback(reply)
 
 
 class Finisher:
@@ -137,7 +141,7 @@ class Finisher:
             exchange.timer = self._timeline.call_at(due, lambda: exchange.end(_unknown()))
             return await exchange.ended
         finally:
-            exchange.end(_unknown())
+            exchange.stop_timer()
             if self._exchanges.get(key) is exchange:
                 del self._exchanges[key]
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from channels.iso8583.hub import Hub
+from channels.kiosk import finisher
 from his_bridge import hospital
 from switch import payment as machine
 from switch.engine import engine as engine_module
@@ -22,7 +23,7 @@ from switch.engine.driver import Driver
 from switch.engine.engine import Engine
 from switch.engine.late import LateAnswers
 from switch.model.hospital import Confirm
-from switch.model.outcome import Millis, Verb
+from switch.model.outcome import Millis, Outcome, Verb
 from switch.model.payment import (
     Effect,
     EffectKind,
@@ -265,6 +266,32 @@ def _recovery_counts_from_decision() -> Any:
     return mock.patch.object(machine_module, "_unknown_at", lambda leg, at: at)
 
 
+def _booked_before_finished() -> Any:
+    """The bank's approval is enough: the hospital is told while the card is still being asked."""
+    true = steps.advance
+
+    def hasty(payment: Payment, i: int, event: Event) -> steps.Step:
+        payment, effects = true(payment, i, event)
+        if payment.rest is not None or payment.legs[i + 1].kind is not LegKind.FINISH:
+            return payment, effects
+        payment, more = steps.start(payment, i + 2, event)
+        return payment, (*effects, *more)
+
+    return mock.patch.object(moves, "advance", hasty)
+
+
+def _silent_card_confirms() -> Any:
+    """Nobody says how the card ended, so it is taken for finished."""
+    true = moves.give_up
+
+    def believe(payment: Payment, i: int, event: Event) -> steps.Step:
+        if payment.legs[i].kind is LegKind.FINISH and payment.stage is Stage.FORWARD:
+            return moves.done(payment, i, event)
+        return true(payment, i, event)
+
+    return mock.patch.object(moves, "give_up", believe)
+
+
 # ---- the plugins --------------------------------------------------------------------------------
 
 
@@ -332,6 +359,21 @@ def _stan_reused() -> Any:
         mock.patch.object(MemoryNumbers, "reserve", from_one),
         mock.patch.object(MemoryDatabase, "apply", lenient),
     )
+
+
+def _word_unfiltered() -> Any:
+    """What a terminal says of its card is journaled whole."""
+    return mock.patch.object(finisher, "journaled", lambda data: data.hex().upper())
+
+
+def _declined_is_booked() -> Any:
+    """Whatever a terminal says, its card has confirmed."""
+    true = finisher._reply
+
+    def kind(word: Any) -> Any:
+        return replace(true(word), outcome=Outcome.DONE)
+
+    return mock.patch.object(finisher, "_reply", kind)
 
 
 @contextmanager
@@ -436,5 +478,25 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="wrong_mac_accepted", layer="sim", patch=_wrong_mac_accepted, seen_as=frozenset({"I1"})
     ),
+    Mutant(
+        name="booked_before_finished",
+        layer="sim",
+        patch=_booked_before_finished,
+        seen_as=frozenset({"I1"}),
+    ),
+    Mutant(
+        name="silent_card_confirms",
+        layer="sim",
+        patch=_silent_card_confirms,
+        seen_as=frozenset({"I1"}),
+        weather={"finish_late": 0.4, "kiosk_power": 0.2},
+    ),
+    Mutant(
+        name="declined_is_booked",
+        layer="sim",
+        patch=_declined_is_booked,
+        seen_as=frozenset({"I1"}),
+    ),
+    Mutant(name="word_unfiltered", layer="sim", patch=_word_unfiltered, seen_as=frozenset({"I12"})),
     Mutant(name="stan_reused", layer="sim", patch=_stan_reused, seen_as=frozenset({"I8", "I4"})),
 )

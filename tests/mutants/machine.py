@@ -210,3 +210,44 @@ def answers_of_undos_mixed(patch: pytest.MonkeyPatch) -> None:
 def recovery_forgets(patch: pytest.MonkeyPatch) -> None:
     """After a restart an exchange that was out counts as never sent."""
     patch.setitem(machine._RECOVERED, S.DOING, E.DO_NOT_SENT)
+
+
+@mutant("book before the card has finished", "walk", "I1", "debit+finish+book")
+def booked_before_finished(patch: pytest.MonkeyPatch) -> None:
+    """The approval is enough: the hospital is told while the card is still being asked."""
+    advance = steps.advance
+
+    def hasty(payment: Payment, i: int, event: moves.Event) -> Step:
+        payment, effects = advance(payment, i, event)
+        if payment.legs[i].kind is not moves.LegKind.DEBIT or payment.rest is not None:
+            return payment, effects
+        payment, more = steps.start(payment, i + 2, event)
+        return payment, (*effects, *more)
+
+    patch.setattr(moves, "advance", hasty)
+
+
+@mutant("a silent card counts as confirmed", "walk", "I1", "debit+finish+book")
+def silence_confirms(patch: pytest.MonkeyPatch) -> None:
+    """Nobody says how the card ended, so it is taken for finished: Unknown taken for done."""
+    give_up = moves.give_up
+
+    def believe(payment: Payment, i: int, event: moves.Event) -> Step:
+        if payment.legs[i].kind is moves.LegKind.FINISH and payment.stage is Stage.FORWARD:
+            return moves.done(payment, i, event)
+        return give_up(payment, i, event)
+
+    patch.setattr(moves, "give_up", believe)
+
+
+@mutant("a lost finish is believed", "walk", "I1", "debit+finish+book")
+def finish_unsent_is_done(patch: pytest.MonkeyPatch) -> None:
+    """The terminal is away at the deadline, and the payment goes on without its card."""
+    deadline = moves.deadline
+
+    def go_on(payment: Payment, i: int, event: moves.Event) -> Step:
+        if payment.legs[i].kind is moves.LegKind.FINISH:
+            return moves.done(payment, i, event)
+        return deadline(payment, i, event)
+
+    _row(patch, "forward", "do_wait ask_wait", E.DEADLINE, go_on)

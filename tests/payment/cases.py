@@ -151,6 +151,8 @@ CASES = (
          (K.BOOK, BOOK_L2, HIS_TWICE)),
     case("debit+finish+book", (K.DEBIT, BANK, THE_BANK), (K.FINISH, FINISH, TERMINAL),
          (K.BOOK, BOOK_L3, HIS)),
+    case("hold+debit+finish+book L2", (K.HOLD, HOLD_LAPSES, HOSPITAL_LOCK),
+         (K.DEBIT, BANK, THE_BANK), (K.FINISH, FINISH, TERMINAL), (K.BOOK, BOOK_L2, HIS_TWICE)),
     case("debit+book L3", (K.DEBIT, BANK, THE_BANK), (K.BOOK, BOOK_L3, HIS)),
     case("debit+book, cancel forgets", (K.DEBIT, BANK, THE_BANK), (K.BOOK, BOOK_L3, HIS_FORGETS)),
     case("hold forgets+debit+book L1", (K.HOLD, HOLD, LOCK_FORGETS), (K.DEBIT, BANK, THE_BANK),

@@ -146,7 +146,7 @@ class Core:
         return replace(
             leg,
             attempt=min(leg.attempt, policy.attempts),
-            unknown_seen=leg.unknown_seen and not past_asking,
+            unknown_seen=leg.unknown_seen and not past_asking,  # then read for an alarm only
             asks=0 if past_asking else min(leg.asks, policy.ask_times),
             absents=0 if past_asking else min(leg.absents, policy.absent_times),
             undos=min(leg.undos, self._undo_cap),

@@ -244,8 +244,15 @@ class Walk:
     # ---- invariants of payment and world ---------------------------------------------------------
 
     def _check_order(self, act: Act, cells: list[Cell]) -> None:
-        """I6: no debit is undone while a later leg is, or may still come to be, at the HIS."""
+        """I6: no debit is undone while a later leg is, or may still come to be, at the HIS. I1: the
+        HIS is told of a chip card's payment only when the card has truly confirmed."""
         legs = self.case.payment.legs
+        if act.request.verb == "do" and legs[act.leg].kind in _AT_HIS:
+            for i in range(act.leg):
+                if legs[i].kind is LegKind.FINISH and not _stands(cells[i]):
+                    raise Broken(
+                        "I1", f"leg {act.leg} is done before the card of leg {i} confirmed"
+                    )
         if act.request.verb in ("do", "ask") or legs[act.leg].kind is not LegKind.DEBIT:
             return
         for i in range(act.leg + 1, len(legs)):

@@ -14,6 +14,7 @@ from channels.iso8583.codec import Codec
 from channels.iso8583.mac import BLANK, MAC_CHARS, cup_fold
 from channels.iso8583.message import Message
 from switch.net.frames import FrameReader, LengthPrefix, framed
+from tests.sim.chips import ISSUER
 from tests.sim.clock import SimClock
 from tests.sim.key_service import kcv_of, mac_of
 from tests.sim.mix import Mix
@@ -137,6 +138,8 @@ class BankHost:
         random, mix = self.random.random, self.mix
         entry = self.entries[identity]
         approval = {**_echo(message), "39": "00", "37": self._next_rrn(), "15": "0722"}
+        if "55" in message.fields:
+            approval["55"] = ISSUER
         if random() < mix.bank_forged:
             self.trace("bank", "sale", *identity[1:], "forged")
             entry.code = "06"

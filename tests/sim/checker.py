@@ -13,11 +13,14 @@ from switch.model.payment import Leg, LegKind, LegState, Payment, Rest
 from switch.payment import answer_of
 from switch.store.memory import MemoryDatabase
 from tests.sim.bank_host import BankHost, Identity
+from tests.sim.chips import End
 from tests.sim.his_host import Booking, HisHost
 from tests.sim.kiosks import Purchase, Told
 from tests.sim.mix import Mix
 from tests.sim.node import BANK
 
+KEPT = "9505000004E0009F3602001C"
+"""What of a card's last word may be journaled."""
 A_MOMENT_S = 0.002
 """Times are kept in milliseconds."""
 RECORDING_S = 60.0
@@ -34,7 +37,7 @@ class Violation(Struct, frozen=True):
 class Auditor:
     """``committed``: (key, version) → when, as the database noted it. ``trespasses``: money
     messages that a node wrote for a payment another node drove. ``wire``: when a sale (True) or a
-    reversal was written for a payment."""
+    reversal was written for a payment. ``ends``: how the chip cards ended, by their terminals."""
 
     def __init__(
         self,
@@ -47,7 +50,9 @@ class Auditor:
         committed: dict[tuple[str, int], float],
         trespasses: list[str],
         wire: list[tuple[float, bool, str]],
+        ends: dict[str, End],
     ) -> None:
+        self._ends = ends
         self._mix = mix
         self._hsm_fails = hsm_fails
         self._bank = bank
@@ -150,8 +155,25 @@ class Auditor:
         for i, leg in enumerate(payment.legs):
             if leg.kind is LegKind.DEBIT:
                 yield from self._reversals(payment, i, leg)
+            elif leg.kind is LegKind.FINISH:
+                yield from self._card(payment, leg)
             elif leg.kind is LegKind.BOOK:
                 yield from self._write_ahead_of_booking(payment, i)
+
+    def _card(self, payment: Payment, leg: Leg) -> Iterator[Violation]:
+        """The hospital is told of a chip card only after the card has confirmed (I1); of what the
+        card said the journal has rule 18's tags and no more (I12)."""
+        end = self._ends.get(payment.key)
+        asked = [
+            at
+            for at, function, key in self._his.asked
+            if key == payment.key and function == "MENZHENJS"
+        ]
+        if asked and (end is None or end.result != "confirmed" or min(asked) < end.at):
+            said = "nothing yet" if end is None or end.at > min(asked) else end.result
+            yield Violation("I1", f"{payment.key}: booked, and its card said {said}")
+        if leg.facts and leg.facts != {"chip": KEPT}:
+            yield Violation("I12", f"{payment.key}: {leg.facts} of its card")
 
     def _reversals(self, payment: Payment, i: int, leg: Leg) -> Iterator[Violation]:
         """I6: no reversal while the booking may stand; rule 9: none before the bank's time."""

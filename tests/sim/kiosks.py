@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from switch.model.answer import Answer, AnswerState
 from switch.model.secret import Secret
 from switch.ports import CardSecrets, JournalDown, PaymentRequest
+from tests.sim.chips import LAST_WORD, Chips
 from tests.sim.clock import SimClock
 from tests.sim.mix import Mix
 from tests.sim.node import Node
@@ -47,6 +48,7 @@ class Purchase:
         self.request = request
         self.told: list[Told] = []
         self.final = False
+        self.chip = False
 
     @property
     def key(self) -> str:
@@ -63,7 +65,9 @@ class Kiosks:
         mix: Mix,
         nodes: Callable[[], list[Node]],
         trace: Callable[..., None],
+        chips: Chips,
     ) -> None:
+        self._chips = chips
         self.purchases: list[Purchase] = []
         self._clock = clock
         self._random = random
@@ -87,6 +91,7 @@ class Kiosks:
                 bill=bill,
             )
             purchase = Purchase(request)
+            purchase.chip = self._chips.chance("chip")
             self.purchases.append(purchase)
             at = self._random.uniform(0, within_s)
             self._clock.callLater(at, self._begin, purchase)
@@ -127,7 +132,15 @@ class Kiosks:
         self._clock.callLater(self._random.uniform(15, 45), self._still_waiting, purchase)
 
     def _start(self, purchase: Purchase, request: PaymentRequest, how: str) -> None:
-        self._send(purchase, how, lambda node: node.engine.start(request, _card()))
+        if not purchase.chip:
+            self._send(purchase, how, lambda node: node.engine.start(request, _card()))
+            return
+        # The same request may come again by a link of the kiosk's program of yesterday.
+        can = self._chips.random.random() < 0.9
+        asked = replace(request, finisher="kiosks" if can else "")
+        if how == "start":
+            self._chips.terminals[request.terminal].inserted(request.key)
+        self._send(purchase, how, lambda node: node.engine.start(asked, _card(_CHIP)))
 
     def _query(self, purchase: Purchase) -> None:
         request = purchase.request
@@ -176,8 +189,12 @@ class Kiosks:
                 self._clock.callLater(wait, self._query, purchase)
 
 
-def _card() -> CardSecrets:
+_CHIP = bytes.fromhex(LAST_WORD)
+
+
+def _card(chip: bytes = b"") -> CardSecrets:
     return CardSecrets(
+        chip=Secret(chip) if chip else None,
         pan=Secret("6222020200112233445"),
         track2=Secret("6222020200112233445=30122010000000000"),
         pin_block=Secret("0123456789ABCDEF"),

@@ -83,6 +83,16 @@ class Mix(Struct, kw_only=True):
     tell_lost: float = 0.0
     """The result of a commit comes seconds later (K19)."""
     hsm_down: float = 0.0
+    # chip cards at terminals
+    chip: float = 0.0
+    """Share of payments with a chip."""
+    card_declines: float = 0.0
+    finish_lost: float = 0.0
+    """The link breaks, and what was being said with it."""
+    finish_late: float = 0.0
+    finish_twice: float = 0.0
+    kiosk_power: float = 0.0
+    """Three times a minute."""
 
     def heal(self) -> None:
         """Every fault off; what the counterparties *are* stays."""
@@ -140,6 +150,11 @@ _STRENGTHS: Mapping[str, float] = {
     "db_slow": 0.2,
     "tell_lost": 0.1,
     "hsm_down": 0.05,
+    "card_declines": 0.3,
+    "finish_lost": 0.25,
+    "finish_late": 0.3,
+    "finish_twice": 0.3,
+    "kiosk_power": 0.15,
 }
 """The strongest each fault gets."""
 
@@ -158,4 +173,5 @@ def draw(seed: int, random: Random) -> Mix:
         on, strength = random.random() < 0.4, random.random()
         if on:
             setattr(mix, name, strongest * (0.1 + 0.9 * strength))
+    mix.chip = random.random()
     return mix

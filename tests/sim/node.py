@@ -19,6 +19,8 @@ from channels.iso8583.codec import Codec
 from channels.iso8583.config import ClientLink, TerminalConfig
 from channels.iso8583.config import Config as BankConfig
 from channels.iso8583.load import load_dialect
+from channels.kiosk.config import KioskConfig
+from channels.kiosk.finisher import Finisher, Link
 from his_bridge.breaker import BreakerSettings
 from his_bridge.config import HospitalConfig
 from his_bridge.hospital import Hospital
@@ -78,6 +80,28 @@ BANK = BankConfig(
     clock_skew_alarm_ms=60_000,
     not_found_waits_ms=(60_000, 600_000),
     reversal_waits_ms=(2_000, 5_000, 15_000, 40_000),
+)
+KIOSKS = KioskConfig(
+    bind="127.0.0.1",
+    port=0,
+    enrol_port=0,
+    pki="",
+    businesses={},
+    connections_max=8,
+    handshake_timeout_ms=5_000,
+    silence_timeout_ms=60_000,
+    terminal_timeout_ms=100_000,
+    heartbeat_ms=20_000,
+    finish_timeout_ms=15_000,
+    finish_ask_times=4,
+    finish_ask_wait_ms=3_000,
+    message_bytes_max=65_536,
+    in_flight_max=16,
+    outgoing_bytes_max=65_536,
+    registry_check_ms=1_000,
+    enrol_connections_max=1,
+    enrol_timeout_ms=1_000,
+    enrol_tries_per_minute=1,
 )
 LIMITS = Limits(
     payments_in_flight=64,
@@ -148,6 +172,7 @@ class Node:
         random: Random,
         mix: Mix,
         now: Callable[[], float],
+        link_of: Callable[["Node", str], Link | None],
     ) -> None:
         self.process = process
         timeline = ReactorTimeline(process, now, lambda: EPOCH_S + now())
@@ -172,6 +197,10 @@ class Node:
             routes=ROUTES,
             limits=LIMITS,
         )
+        self.finisher = Finisher(
+            "kiosks", KIOSKS, timeline, self, lambda terminal: link_of(self, terminal)
+        )
+        self.engine.finish_by("kiosks", self.finisher)
 
     def start(self) -> None:
         self.bank.start()

@@ -20,6 +20,7 @@ from switch.store.memory import MemoryDatabase
 from tests.sim import mix as mixes
 from tests.sim.bank_host import BankHost
 from tests.sim.checker import Auditor, Violation
+from tests.sim.chips import Chips
 from tests.sim.clock import SimClock
 from tests.sim.his_host import HisHost
 from tests.sim.kiosks import Kiosks
@@ -69,7 +70,7 @@ class World:
         random = Random(seed)
         self._randoms = {
             name: Random(random.getrandbits(64))
-            for name in ("mix", "net", "bank", "his", "kiosks", "fate", *NODES)
+            for name in ("mix", "net", "bank", "his", "kiosks", "fate", *NODES, "chips")
         }
         self.mix = mixes.draw(seed, self._randoms["mix"])
         for name, strength in weather.items():
@@ -104,8 +105,11 @@ class World:
         self.database = _Watched(self)
         self.faults = DatabaseFaults(self._randoms["fate"], self.mix, self.clock.seconds)
         self.nodes: dict[str, Node] = {}
+        self.chips = Chips(
+            self.clock, self._randoms["chips"], self.mix, self._reachable, self.trace
+        )
         self.kiosks = Kiosks(
-            self.clock, self._randoms["kiosks"], self.mix, self._reachable, self.trace
+            self.clock, self._randoms["kiosks"], self.mix, self._reachable, self.trace, self.chips
         )
         self._healed = False
         self._lost: Mortal | None = None
@@ -148,6 +152,7 @@ class World:
     def safety(self) -> None:
         for name in NODES:
             self._boot(name)
+        self.chips.start()
         self.kiosks.plan(self.mix.payments, SAFETY_S * 0.6)
         self._fate()
         self.clock.run(SAFETY_S)
@@ -193,6 +198,7 @@ class World:
             self.committed,
             self._trespasses,
             self._wire,
+            self.chips.ends(),
         )
         return auditor.findings(reconciled)
 
@@ -233,6 +239,9 @@ class World:
         self.counts["payments"] = len(rows)
         for rest in Rest:
             self.counts[str(rest)] = sum(row.rest is rest for row in rows)
+        finishes = [leg for p in self.database.payments() for leg in p.legs if leg.kind == "finish"]
+        self.counts["finished"] = sum(leg.state is LegState.DONE for leg in finishes)
+        self.counts["unfinished"] = sum(leg.state is LegState.REFUSED for leg in finishes)
         self.counts["late"] = len(self.database.late)
         self.counts["reversals"] = len(self.bank.reversals)
 
@@ -282,6 +291,7 @@ class World:
             self._randoms[name],
             self.mix,
             self.clock.seconds,
+            self.chips.link_of,
         )
         self.nodes[name] = node
         self.trace(name, "boots", node.journal.epoch)
