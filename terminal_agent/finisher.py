@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from terminal_agent import protocol
+from terminal_agent.crash import crash_point
 from terminal_agent.devices.interfaces import DeviceError
 from terminal_agent.emv.actions import End, EndKind, HostAnswer, Verdict
 from terminal_agent.journal import CardEnd, Journal
@@ -89,7 +90,9 @@ class Finisher:
                 end = await self._ended(key, asked, chip)
             finally:
                 self._running = ""
+            crash_point("T4 card finished, not journaled")
             self._journal.card_ended(end)
+            crash_point("T5 card's end journaled, not told")
         self._tell(key)
 
     async def _ended(self, key: str, asked: protocol.CardFinish, chip: bytes) -> CardEnd:

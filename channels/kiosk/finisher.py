@@ -22,6 +22,7 @@ from channels.kiosk.config import KioskConfig
 from switch.model.chip import ChipError, journaled
 from switch.model.outcome import Millis, Outcome, Reply, Verb
 from switch.model.payment import GiveUp, LegKind, LegPolicy, OnUnknown
+from switch.observe.crash import crash_point
 from switch.observe.logs import get_logger
 from switch.ports import Cancellable, CardSecrets, LateReplies, Order, Prepared, Timeline
 from terminal_agent import protocol
@@ -135,6 +136,7 @@ class Finisher:
             before.end(_unknown())
         self._exchanges[key] = exchange
         try:
+            crash_point("F1 finish committed, terminal not asked")
             if not link.push(protocol.CARD_FINISH, _wish(order), key):
                 return Reply(outcome=Outcome.NOT_SENT, code=AWAY, text="终端未连接")
             due = Millis(self._timeline.now_ms() + self._config.finish_timeout_ms)

@@ -272,6 +272,8 @@ class Driver:
         kind = self.payment.legs[event.leg].kind
         if event.kind is EventKind.DO_DONE and kind is LegKind.DEBIT:
             crash_point("K5")
+        if event.kind is EventKind.DO_DONE and kind is LegKind.FINISH:
+            crash_point("F2 card finished, not committed")
         if event.kind is EventKind.DO_DONE and kind is LegKind.BOOK:
             crash_point("K8")
         if event.kind is EventKind.UNDO_DONE:

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 DEBIT_OUT = "forward|hold:done|debit:doing|book:idle"
 BOOK_OUT = "forward|hold:done|debit:done|book:doing"
+FINISH_OUT = "forward|hold:done|debit:done|finish:doing|book:idle"
 UNDO_OUT = "backward|hold:"
 NOTHING = ""
 APPROVED, RETURNED, DECLINED, NEVER_SEEN = "approved", "returned", "declined", "unknown_key"
@@ -21,6 +22,7 @@ class Case(Struct, frozen=True, kw_only=True):
     sales: int
     reversals: range
     process: str = "switch"
+    card: str = "canary"
     his: str = ""
     """The hospital's habit that leads there."""
     starts_with: tuple[str, ...] = ()
@@ -84,6 +86,29 @@ CASES: Mapping[str, Case] = {
         reversals=_repeated,
         his="refuse",
         starts_with=("K12 reversal sent, no ack",),
+    ),
+    # The issuer's data died with the switch: the card is asked how it ended, and was not finished.
+    "F1 finish committed, terminal not asked": Case(
+        card="chip", told=RETURNED, last_words=FINISH_OUT, sales=1, reversals=_one
+    ),
+    "F2 card finished, not committed": Case(
+        card="chip", told=APPROVED, last_words=FINISH_OUT, sales=1, reversals=_none
+    ),
+    "T4 card finished, not journaled": Case(
+        process="kiosk-1",
+        card="chip",
+        told=RETURNED,
+        last_words="undone|",
+        sales=1,
+        reversals=_one,
+    ),
+    "T5 card's end journaled, not told": Case(
+        process="kiosk-1",
+        card="chip",
+        told=APPROVED,
+        last_words="done|",
+        sales=1,
+        reversals=_none,
     ),
     "T1 key assigned, not sent": Case(
         process="kiosk-1",

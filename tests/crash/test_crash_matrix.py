@@ -34,7 +34,7 @@ def test_I1_killed_at(rig: Rig, point: str) -> None:
         rig.his_habit(case.his)
 
     start = rig.arm(case.process, *case.starts_with, point)
-    paying = rig.pay(f"M{next(_patients)}")
+    paying = rig.pay(f"M{next(_patients)}", card=case.card)
     for number in range(len(case.starts_with) + 1):
         rig.dies(case.process, start + number)
     audit = rig.settled()
