@@ -14,7 +14,13 @@ from terminal_agent import protocol
 from terminal_agent.chip_payment import ChipTerminal, PinRules, Question
 from terminal_agent.config import AgentConfig, ConfigError
 from terminal_agent.desk import Desk, card_with
-from terminal_agent.devices.interfaces import CardReader, Completion, DeviceError, PinPad
+from terminal_agent.devices.interfaces import (
+    CardReader,
+    Completion,
+    DeviceError,
+    DeviceEvent,
+    PinPad,
+)
 from terminal_agent.emv.actions import EmvPayment, End, HostAnswer, Verdict
 from terminal_agent.emv.profile import Profile, Terminal, load_profile
 from terminal_agent.finisher import Finisher
@@ -34,6 +40,10 @@ _REASONS = {
 }
 """Reasons of the kernel that the patient can do something about; all others: card_unusable."""
 _ANSWERED = frozenset({"approved", "declined", "returned"})
+_REMOVED = "CardReader.MediaRemovedEvent"
+_DEVICES_WAIT = 8
+"""Times ``card_ms`` that reader and pad wait by themselves, all keys of a PIN together: it is the
+page that gives up, since a key typed and "more time" count there."""
 
 
 class CardPayments:
@@ -63,7 +73,7 @@ class CardPayments:
         rules = PinRules(
             digits_min=PIN_DIGITS_MIN,
             digits_max=PIN_DIGITS_MAX,
-            timeout_ms=self._flows.card_ms,
+            timeout_ms=_DEVICES_WAIT * self._flows.card_ms,
         )
         self._chip: ChipTerminal | None = None
         self._profile: Profile | None = None
@@ -74,6 +84,8 @@ class CardPayments:
             self._profile = load_profile(config.emv.profile)
             self._chip = ChipTerminal(chip_reader, pad, rules)
         self._chosen: Deferred[int | None] | None = None
+        self._cancelled = False
+        reader.watch(self._noticed)
 
     async def pay(self, wanted: Pay, tell: Callable[[Event], None]) -> None:
         """Play it; ``tell`` hears Progress and, at the end and always, Ended."""
@@ -111,6 +123,7 @@ class CardPayments:
 
     def cancel(self) -> None:
         """Give up, if nothing is sent yet."""
+        self._cancelled = True
         if self._chip is not None:
             self._chip.cancel()
         else:
@@ -123,6 +136,7 @@ class CardPayments:
     async def _card(self, wanted: Pay, tell: Callable[[Event], None]) -> protocol.Card | End:
         """What is sent of the card, or why nothing is. Raises DeviceError."""
         self._finisher.forget()
+        self._cancelled = False
         if self._chip is None:
             return await self._read(wanted, tell)
         emv, profile = self._config.emv, self._profile
@@ -155,7 +169,7 @@ class CardPayments:
             profile,
             terminal,
             payment,
-            card_timeout_ms=self._flows.card_ms,
+            card_timeout_ms=_DEVICES_WAIT * self._flows.card_ms,
             choose=choose,
             reading=lambda: tell(Progress(visit=wanted.visit, stage=Stage.READING)),
         )
@@ -164,10 +178,25 @@ class CardPayments:
         return card_with(asked.card, asked.pin_block)
 
     async def _read(self, wanted: Pay, tell: Callable[[Event], None]) -> protocol.Card:
-        data = await self._reader.read_raw_data(self._flows.card_ms)
+        wait_ms = _DEVICES_WAIT * self._flows.card_ms
+        data = await self._reader.read_raw_data(wait_ms)
+        self._must_go_on()
         tell(Progress(visit=wanted.visit, stage=Stage.READING))
-        await self._pad.pin_entry(PIN_DIGITS_MIN, PIN_DIGITS_MAX, self._flows.card_ms, data.pan)
-        return card_with(data, await self._pad.get_pin_block(data.pan))
+        await self._pad.pin_entry(PIN_DIGITS_MIN, PIN_DIGITS_MAX, wait_ms, data.pan)
+        self._must_go_on()
+        block = await self._pad.get_pin_block(data.pan)
+        self._must_go_on()
+        return card_with(data, block)
+
+    def _must_go_on(self) -> None:
+        """Between two devices nobody waits who could be cancelled. Raises DeviceError."""
+        if self._cancelled:
+            raise DeviceError(Completion.CANCELED, "canceled")
+
+    def _noticed(self, event: DeviceEvent) -> None:
+        """A card that is pulled while its applications are shown leaves nothing to choose."""
+        if event.name == _REMOVED:
+            self.choose(None)
 
 
 def _verdict(told: protocol.Told) -> HostAnswer:

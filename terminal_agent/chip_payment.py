@@ -39,7 +39,8 @@ from terminal_agent.protocol import PinBlock
 CHIP_ENTRY = "051"
 """Field 22: chip, with a PIN pad."""
 _REMOVED = "CardReader.MediaRemovedEvent"
-_OUTCOMES = {Completion.CANCELED: PinOutcome.CANCELLED, Completion.TIME_OUT: PinOutcome.CANCELLED}
+_GIVEN_UP = frozenset({Completion.CANCELED, Completion.TIME_OUT})
+"""Ends of PIN entry that are the holder's doing."""
 
 
 class ChipReader(CardReader, Protocol):
@@ -93,6 +94,7 @@ class ChipTerminal:
         self._typing = False
         self._removed = False
         self._cancelled = False
+        self._pad_trouble: DeviceError | None = None
         reader.watch(self._noticed)
 
     async def ask(
@@ -107,9 +109,9 @@ class ChipTerminal:
     ) -> Question | End:
         """Wait for a card and play it up to the question (``reading`` is called when there is
         one); an End when it does not come so far, and
-        then nothing has happened. Raises DeviceError while there is no powered card, and when it
-        was cancelled."""
-        self._kernel = None
+        then nothing has happened. Raises DeviceError while there is no powered card, when the pad
+        failed, and when it was cancelled."""
+        self._kernel = self._pad_trouble = None
         self._cancelled = False
         await self._reader.media_inserted(card_timeout_ms)
         self._removed = False
@@ -119,6 +121,8 @@ class ChipTerminal:
         blocks: list[PinBlock] = []
         self._action = await self._play(self._kernel, self._kernel.start(), choose, blocks)
         if isinstance(self._action, End):
+            if self._pad_trouble is not None:
+                raise self._pad_trouble
             return self._action
         assert isinstance(self._action, OnlineNeeded)
         question = Question(card=_data(self._action), pin_block=blocks[0] if blocks else None)
@@ -163,7 +167,7 @@ class ChipTerminal:
                     else:
                         action = kernel.answer(response)
                 case ChoiceNeeded(labels):
-                    chosen = await choose(labels)
+                    chosen = None if self._cancelled else await choose(labels)
                     action = kernel.card_gone() if self._removed else kernel.choose(chosen)
                 case PinNeeded():
                     outcome = await self._pin(action, blocks)
@@ -181,7 +185,11 @@ class ChipTerminal:
             )
             blocks.append(await self._pad.get_pin_block(wanted.pan))
         except DeviceError as error:
-            return _OUTCOMES.get(error.completion, PinOutcome.BROKEN)
+            # Nor is the payment asked for without a PIN because the pad is broken, or opened: to
+            # the kernel the holder gave up, so no cryptogram is made.
+            if error.completion not in _GIVEN_UP:
+                self._pad_trouble = error
+            return PinOutcome.CANCELLED
         finally:
             self._typing = False
         return PinOutcome.ENTERED

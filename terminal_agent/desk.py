@@ -20,6 +20,9 @@ from terminal_agent.payments import Payments
 
 _log = get_logger("desk")
 
+_SAID = protocol.AGAIN | {"bad_field"}
+"""Faults that the patient can do something about: come again, show something else."""
+
 
 class FlowError(Exception):
     """The patient cannot go on; ``text`` is for the screen. No money has moved."""
@@ -75,7 +78,7 @@ class Desk:
             await self._ask(protocol.CHOICE_QUERY, query), protocol.ChoiceReply
         )
         if not reply.ok:
-            raise FlowError(reply.code or "no_choice", reply.text)
+            raise FlowError(reply.code or "no_choice", reply.text or "暂时没有可选的项目")
         return reply.choices
 
     # ---- payments --------------------------------------------------------------------------------
@@ -103,9 +106,13 @@ class Desk:
     async def outcome(self, key: str, wait_ms: int) -> protocol.Told:
         """The end, or PENDING when nobody should wait any longer."""
         told = await self.payments.outcome(key, wait_ms)
-        if told is not None:
-            return told
+        return told if told is not None else self.known(key)
+
+    def known(self, key: str) -> protocol.Told:
+        """What the journal knows of a payment's end: PENDING when that is nothing."""
         entry = self._journal.get(key)
+        if entry is not None and entry.told is not None:
+            return entry.told
         amount_fen = entry.order.amount_fen if entry else 0
         return protocol.Told(key=key, state="pending", amount_fen=amount_fen)
 
@@ -115,7 +122,10 @@ class Desk:
         except (Lost, Late):
             raise FlowError("offline", "暂停服务，请稍候") from None
         except Refused as refused:
-            raise FlowError(refused.fault.code, refused.fault.text) from None
+            # Its sentence is for engineers: the patient reads a word of ours.
+            _log.warning("not_answered", name=name, reason=str(refused))
+            code = refused.fault.code
+            raise FlowError(code if code in _SAID else "unavailable", "") from None
 
     def _broken(self, failure: Failure, key: str) -> None:
         """Named boundary: whatever failed here, the payment is asked for by its key."""

@@ -40,7 +40,7 @@ class Finisher:
         self._journal = journal
         self._told = told
         self._waiting: tuple[str, Finish] | None = None
-        self._running = ""
+        self._running: set[str] = set()
         self.link: Link
 
     def await_answer(self, key: str, finish: Finish) -> None:
@@ -74,7 +74,7 @@ class Finisher:
         key = envelope.idem
         if self._journal.get(key) is None:
             _log.warning("card_of_nobody", key=key)
-        elif key != self._running:
+        elif key not in self._running:
             work = self._finish(key, asked, chip)
             Deferred.fromCoroutine(work).addErrback(self._broken, key)
 
@@ -85,11 +85,11 @@ class Finisher:
 
     async def _finish(self, key: str, asked: protocol.CardFinish, chip: bytes) -> None:
         if self._journal.card_end(key) is None:
-            self._running = key
+            self._running.add(key)
             try:
                 end = await self._ended(key, asked, chip)
             finally:
-                self._running = ""
+                self._running.discard(key)
             crash_point("T4 card finished, not journaled")
             self._journal.card_ended(end)
             crash_point("T5 card's end journaled, not told")

@@ -1,12 +1,12 @@
 """Who stands at the kiosk: the first of several media that is shown, the others are let go.
 
-Bank cards are no medium: the hospital never sees a card number (docs/kiosk.md).
+A device that breaks leaves the others waiting: with the ID reader unplugged the visit card is
+still read. Bank cards are no medium: the hospital never sees a card number (docs/kiosk.md).
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from terminal_agent.devices.interfaces import (
@@ -19,6 +19,16 @@ from terminal_agent.devices.interfaces import (
     VisitCardReading,
 )
 from terminal_agent.protocol import Opaque
+
+PERSONS_DOING = frozenset(
+    {
+        Completion.USER_ERROR,
+        Completion.INVALID_DATA,
+        Completion.CANCELED,
+        Completion.TIME_OUT,
+    }
+)
+"""Ends that are not a device's trouble: what was shown is unreadable, nobody showed anything."""
 
 
 class Identification:
@@ -52,20 +62,20 @@ class Identification:
         )
 
     async def read(self, timeout_ms: int) -> tuple[str, Opaque]:
-        """(medium, number) of the first that is shown. Raises DeviceError: what the first device
-        said that could not read what it was shown; timeOut when nothing was."""
+        """(medium, number) of the first that is shown; afterwards no device waits. Raises
+        DeviceError: what was shown could not be read, nothing was shown in time, it was cancelled;
+        or what the last device said, when none works any more."""
         media = self.usable()
         if not media:
             raise DeviceError(Completion.DEVICE_NOT_READY, "no device to be identified at")
-        reads = [Deferred.fromCoroutine(self._one(medium, timeout_ms)) for medium in media]
-        first: Any = DeferredList(
-            reads, fireOnOneCallback=True, fireOnOneErrback=True, consumeErrors=True
-        )
-        first.addErrback(_inner)
-        found = await first
-        self.cancel()
-        medium_number: tuple[str, Opaque] = found[0]
-        return medium_number
+        race = _Race(len(media))
+        for medium in media:
+            one = Deferred.fromCoroutine(self._one(medium, timeout_ms))
+            one.addCallbacks(race.won, race.lost)
+        try:
+            return await race.ended
+        finally:
+            self.cancel()
 
     def cancel(self) -> None:
         """Nobody is waited for any more."""
@@ -80,10 +90,26 @@ class Identification:
         return medium, await self._reads[medium](timeout_ms)
 
 
-def _inner(failure: Failure) -> Failure:
-    """The DeviceError inside of Twisted's FirstError."""
-    inside = getattr(failure.value, "subFailure", failure)
-    return inside if isinstance(inside, Failure) else failure
+class _Race:
+    """Several devices wait, and one of them ends it."""
+
+    def __init__(self, runners: int) -> None:
+        self._runners = runners
+        self.ended: Deferred[tuple[str, Opaque]] = Deferred()
+
+    def won(self, found: tuple[str, Opaque]) -> None:
+        """Something was shown and read; what comes after it is for nobody."""
+        self._runners -= 1
+        if not self.ended.called:
+            self.ended.callback(found)
+
+    def lost(self, failure: Failure) -> None:
+        """A person's doing ends it for all, a device's trouble for that device alone."""
+        self._runners -= 1
+        error = failure.value
+        ours = isinstance(error, DeviceError) and error.completion not in PERSONS_DOING
+        if not self.ended.called and not (ours and self._runners):
+            self.ended.errback(failure)
 
 
 def _visit_number(device: VisitCardReading) -> Callable[[int], Awaitable[Opaque]]:

@@ -59,13 +59,13 @@ class Slips:
         """Print; a second time, or after a restart, with 重打印 on it. Raises DeviceError,
         KeyError."""
         self._tell(key, "waiting")
+        end = "failed"
         try:
             await self._printer.print_raw(key, self.text(key))
-        except DeviceError:
-            self._tell(key, "failed")
-            raise
-        self._journal.printed(key)
-        self._tell(key, "printed")
+            self._journal.printed(key)
+            end = "printed"
+        finally:
+            self._tell(key, end)
 
     def text(self, key: str, *, copy: bool | None = None) -> str:
         """The slip as it would print now. Raises KeyError."""
@@ -85,6 +85,9 @@ class Slips:
             watcher(key, what)
 
     def _unprinted(self, failure: Failure) -> None:
-        """The printer is out: the journal knows, and the attendant reprints by key."""
-        failure.trap(DeviceError)
-        _log.warning("slip_not_printed", reason=str(failure.value))
+        """Named boundary. The printer is out: the journal knows, and the attendant reprints by
+        key. Anything else is a defect, and costs this slip alone."""
+        if failure.check(DeviceError):
+            _log.warning("slip_not_printed", reason=str(failure.value))
+        else:
+            _log.error("slip_failed", exc_info=failure.value)

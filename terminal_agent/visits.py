@@ -7,7 +7,6 @@ Everything is on the reactor's thread; a command's work is a coroutine whose end
 import importlib.metadata
 import platform
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -21,6 +20,7 @@ from terminal_agent.desk import Desk, FlowError
 from terminal_agent.devices.interfaces import (
     KEYBOARD_OPEN,
     CardReader,
+    Completion,
     DeviceError,
     DeviceEvent,
     PinPad,
@@ -164,9 +164,10 @@ class Visits:
         """News of a payment, journaled."""
         self.feed(ev.News(told))
 
-    def card_must_stay(self, _key: str) -> None:
-        """The card is being finished."""
-        self.feed(ev.Progress(visit=self._state.visit, stage=ev.Stage.FINISHING))
+    def card_must_stay(self, key: str) -> None:
+        """The card is being finished; of a payment that is not on the screen nobody hears."""
+        if key == self._state.key:
+            self.feed(ev.Progress(visit=self._state.visit, stage=ev.Stage.FINISHING))
 
     # ---- the machine -----------------------------------------------------------------------------
 
@@ -209,31 +210,42 @@ class Visits:
             case ev.Restart():
                 self._restart()
             case _:
-                self._do(self._doing[type(command)](command))
+                self._do(self._doing[type(command)](command), command)
 
-    def _do(self, work: Awaitable[None]) -> None:
+    def _do(self, work: Awaitable[None], command: ev.Command | None = None) -> None:
         coroutine: Any = work
-        visit = self._state.visit
-        Deferred.fromCoroutine(coroutine).addErrback(partial(self._broken, visit))
+        Deferred.fromCoroutine(coroutine).addErrback(self._broken, command)
 
-    def _broken(self, visit: int, failure: Failure) -> None:
-        """Named boundary: a defect costs this patient's visit, never the kiosk."""
-        _log.error("visit_failed", exc_info=failure.value)
-        self.feed(ev.Failed(visit=visit, code="defect"))
-        if not self._state.key:
-            self.feed(ev.Ended(visit=visit, told=None, code="defect"))
+    def _broken(self, failure: Failure, command: ev.Command | None) -> None:
+        """Named boundary: a defect costs this patient's visit, never the kiosk. A payment's end is
+        said only where the payment's own work broke: what is sent is pending, not failed (I7)."""
+        _log.error("visit_failed", what=type(command).__name__, exc_info=failure.value)
+        match command:
+            case ev.Identify() | ev.AskPatient() | ev.AskChoices():
+                self.feed(ev.Failed(visit=command.visit, code="defect"))
+            case ev.Pay() | ev.AwaitOutcome():
+                key = self._state.key
+                told = self._desk.known(key) if key else None
+                self.feed(ev.Ended(visit=command.visit, told=told, code="defect"))
 
     # ---- commands --------------------------------------------------------------------------------
 
     async def _identify(self, command: ev.Identify) -> None:
-        try:
-            medium, number = await self._identification.read(self._flows.choose_ms)
-        except DeviceError as error:
-            if error.completion in ("canceled", "timeOut"):
+        """The page gives up, not the devices: a patient who wants more time is read then too."""
+        while self._is_identifying(command.visit):
+            try:
+                medium, number = await self._identification.read(self._flows.choose_ms)
+            except DeviceError as error:
+                if error.completion is Completion.TIME_OUT:
+                    continue
+                if error.completion is not Completion.CANCELED:
+                    self.feed(ev.Failed(visit=command.visit, code=str(error.completion)))
                 return
-            self.feed(ev.Failed(visit=command.visit, code=str(error.completion)))
+            self.feed(ev.Identified(visit=command.visit, medium=medium, number=number))
             return
-        self.feed(ev.Identified(visit=command.visit, medium=medium, number=number))
+
+    def _is_identifying(self, visit: int) -> bool:
+        return self._state.screen is Screen.IDENTIFY and self._state.visit == visit
 
     async def _ask_patient(self, command: ev.AskPatient) -> None:
         try:

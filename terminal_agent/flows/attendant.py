@@ -75,7 +75,9 @@ def unlock(state: State, _id: str, _now_ms: int, _rules: Rules) -> Step:
 
 
 def restart(state: State, _id: str, now_ms: int, rules: Rules) -> Step:
-    """The program anew; the journal keeps what matters."""
+    """The program anew, once; the journal keeps what matters."""
+    if state.notice == "restarting":
+        return state, ()
     return enter(state, Screen.ATTENDANT, now_ms, rules.choose_ms, notice="restarting"), (
         Restart(),
     )

@@ -19,6 +19,9 @@ from terminal_agent.flows.view import Screen
 from terminal_agent.journal import PaymentOrder
 from terminal_agent.protocol import Choice
 
+_SHOW_AGAIN = frozenset({"userError", "invalidData"})
+"""Ends of reading a medium after which another try may read it."""
+
 
 def begin(state: State, business: str, now_ms: int, rules: Rules) -> Step:
     """A tile: a new visit begins."""
@@ -37,8 +40,15 @@ def identified(state: State, event: Identified, now_ms: int, rules: Rules) -> St
 
 
 def not_identified(state: State, event: Failed, now_ms: int, rules: Rules) -> Step:
-    """Say why and wait for the next try; a device that is gone cannot be waited for."""
-    after = enter(state, Screen.IDENTIFY, now_ms, rules.choose_ms, notice=event.code)
+    """What was shown could not be read: say so, and wait for the next try. A device that is gone
+    cannot be waited for: that is the end of this visit."""
+    if event.code not in _SHOW_AGAIN:
+        return _sorry(state, event.code, event.text, now_ms, rules)
+    return _identify_again(state, event.code, now_ms, rules)
+
+
+def _identify_again(state: State, code: str, now_ms: int, rules: Rules) -> Step:
+    after = enter(state, Screen.IDENTIFY, now_ms, rules.choose_ms, notice=code)
     return after, (Identify(visit=state.visit, media=usable_media(state, rules)),)
 
 
@@ -61,7 +71,7 @@ def failed(state: State, event: Failed, now_ms: int, rules: Rules) -> Step:
     """The hospital or the line said no: say so, with the way out. No money has moved."""
     if state.patient is None:
         again = replace(state, text=event.text)
-        return not_identified(again, event, now_ms, rules)
+        return _identify_again(again, event.code, now_ms, rules)
     return _sorry(state, event.code, event.text, now_ms, rules)
 
 
