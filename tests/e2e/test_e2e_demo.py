@@ -1,7 +1,39 @@
 """Patients at the demo's kiosk, in a real browser, with everything behind it: they see the truth,
 and the books of bank, hospital, switch and kiosk agree with it."""
 
-from tests.e2e.visitor import PAID, Visitor
+from collections.abc import Iterator
+
+import pytest
+
+from switch.demo.cards import PIN as RIGHT
+from switch.demo.cards import WRONG_PIN
+from tests.e2e.stack import EMULATED
+from tests.e2e.visitor import (
+    CARD,
+    CLOSED,
+    HOME,
+    PAID,
+    PAYING,
+    PIN,
+    RETURNED,
+    WHO,
+    Visitor,
+)
+
+SLOW_MS = 900
+"""A bank that takes its time, less than the switch's."""
+IMPATIENT_MS = 3_000
+
+
+@pytest.fixture
+def impatient(demo: Visitor) -> Iterator[Visitor]:
+    """The kiosk lets its patient go home before the end is known."""
+    demo.stack.configure(EMULATED, {"payment": {"patient_wait_ms": IMPATIENT_MS}})
+    demo.stack.power_cut(EMULATED)
+    demo.comes()
+    yield demo
+    demo.stack.configure(EMULATED, {"payment": {"patient_wait_ms": 60_000}})
+    demo.stack.power_cut(EMULATED)
 
 
 def test_a_bill_is_paid_with_chip_and_pin(demo: Visitor) -> None:
@@ -11,8 +43,191 @@ def test_a_bill_is_paid_with_chip_and_pin(demo: Visitor) -> None:
     demo.step("支付")
     demo.hands.type()
     demo.sees(PAID)
+    demo.step("完成")
     demo.reads("凭条已打印，请取走")
     assert demo.amount_fen() == fen
     demo.goes_home()
 
     assert demo.stack.moved(before) == fen
+
+
+def test_rule_17_a_wrong_pin_is_asked_again(demo: Visitor) -> None:
+    """55 moves nothing; with the right one the same bill is paid, the card inside all the time."""
+    before = demo.stack.settled()
+    fen = demo.to_pin()
+    demo.hands.type(WRONG_PIN)
+    demo.sees("付款未成功")
+    demo.reads("银行未扣款")
+    demo.taps("再试一次")
+    demo.sees(PIN)
+    demo.hands.type()
+    demo.sees(PAID)
+    demo.goes_home()
+
+    assert demo.stack.moved(before) == fen
+
+
+def test_a_card_pulled_at_the_pin(demo: Visitor) -> None:
+    """Nothing is sent; the same bill is paid at the second try."""
+    before = demo.stack.settled()
+    fen = demo.to_pin()
+    demo.hands.press("1")
+    demo.hands.pull()
+    demo.sees("未能完成")
+    demo.reads("银行卡被提前拔出")
+    demo.reads("没有扣款")
+    demo.taps("再试一次")
+    demo.sees(CARD)
+    demo.hands.insert()
+    demo.sees(PIN)
+    demo.hands.type()
+    demo.sees(PAID)
+    demo.goes_home()
+
+    assert demo.stack.moved(before) == fen
+
+
+def test_a_card_pulled_while_the_bank_thinks(demo: Visitor) -> None:
+    """The bank approves, the card cannot confirm it any more: the money goes back (finish leg)."""
+    before = demo.stack.settled()
+    demo.stack.bank_habit("late", delay_ms=SLOW_MS)
+    demo.to_pin()
+    demo.hands.type()
+    demo.sees(PAYING)
+    demo.hands.pull()
+    demo.sees(RETURNED)
+    demo.taps("返回首页")
+    demo.sees(HOME)
+
+    assert demo.stack.moved(before) == 0
+
+
+def test_the_issuer_does_not_prove_itself(demo: Visitor) -> None:
+    """A wrong ARPC: the card declines what the bank approved, and the money goes back."""
+    before = demo.stack.settled()
+    demo.stack.bank_habit("wrong_arpc")
+    demo.to_pin()
+    demo.hands.type()
+    demo.sees(RETURNED)
+    demo.goes_home()
+
+    assert demo.stack.moved(before) == 0
+
+
+def test_I7_the_page_is_loaded_anew(demo: Visitor) -> None:
+    """At the PIN and while the money moves: the same screen again, and one payment."""
+    before = demo.stack.settled()
+    demo.stack.bank_habit("late", delay_ms=SLOW_MS)
+    fen = demo.to_pin()
+    for key in RIGHT[:3]:
+        demo.hands.press(key)
+    demo.dots(3)
+    demo.page.reload()
+    demo.sees(PIN)
+    demo.dots(3)
+    demo.hands.type(RIGHT[3:])
+    demo.sees(PAYING)
+    demo.page.reload()
+    demo.sees(PAID)
+    demo.goes_home()
+
+    assert demo.stack.moved(before) == fen
+
+
+def test_I7_the_power_is_lost_while_the_bank_thinks(demo: Visitor) -> None:
+    """kill -9 of the kiosk: the page comes back by itself and shows how it ended. The card has
+    no power either, so nobody can finish it and the money goes back."""
+    before = demo.stack.settled()
+    demo.stack.bank_habit("late", delay_ms=SLOW_MS)
+    demo.to_pin()
+    demo.hands.type()
+    demo.sees(PAYING)
+    demo.stack.power_cut(EMULATED)
+    demo.is_gone()
+    demo.sees(RETURNED)
+    demo.reads("凭条已打印，请取走")
+    demo.taps("返回首页")
+    demo.sees(HOME)
+
+    assert demo.stack.moved(before) == 0
+
+
+def test_no_paper_then_the_slip_again(demo: Visitor) -> None:
+    """The payment stands without its slip; with new paper it can be printed at the same kiosk."""
+    before = demo.stack.settled()
+    demo.hands.paper(False)
+    number = demo.number()
+    fen = demo.to_pin(number=number)
+    demo.hands.type()
+    demo.sees(PAID)
+    demo.reads("凭条未打印出来")
+    demo.goes_home()
+    demo.hands.paper(True)
+    demo.taps("凭条补打")
+    demo.sees(WHO)
+    demo.hands.show(number)
+    demo.sees("请选择要补打的记录")
+    demo.screen.locator("button.line").first.click()
+    demo.sees("打印成功")
+    demo.taps("返回首页")
+    demo.sees(HOME)
+
+    assert demo.stack.moved(before) == fen
+
+
+def test_the_switch_is_away_and_back(demo: Visitor) -> None:
+    """Nobody can begin while it is away; the page opens again by itself, and pays."""
+    before = demo.stack.settled()
+    demo.stack.power_cut("switch")
+    demo.sees(CLOSED)
+    demo.reads("网络中断")
+    demo.sees(HOME)
+    fen = demo.to_pin()
+    demo.hands.type()
+    demo.sees(PAID)
+    demo.goes_home()
+
+    assert demo.stack.moved(before) == fen
+
+
+def test_I1_the_switch_dies_in_the_middle_of_a_payment(demo: Visitor) -> None:
+    """While the bank thinks. The patient is told the truth as soon as it is known."""
+    before = demo.stack.settled()
+    demo.stack.bank_habit("late", delay_ms=SLOW_MS)
+    demo.to_pin()
+    demo.hands.type()
+    demo.sees(PAYING)
+    demo.stack.power_cut("switch")
+    demo.sees(RETURNED)
+    demo.goes_home()
+
+    assert demo.stack.moved(before) == 0
+
+
+def test_the_bank_is_silent(demo: Visitor) -> None:
+    """A reversal, and the patient hears of it before going away."""
+    before = demo.stack.settled()
+    demo.stack.bank_habit("silent")
+    demo.to_pin()
+    demo.hands.type()
+    demo.sees(RETURNED)
+    demo.reads("款项将退回原卡")
+    demo.goes_home()
+
+    assert demo.stack.moved(before) == 0
+
+
+def test_nobody_knows_yet(impatient: Visitor) -> None:
+    """Bank silent, reversals lost: the page says that the end is not known, warns of paying twice,
+    and says the end as soon as there is one."""
+    before = impatient.stack.settled()
+    impatient.stack.bank_habit("silent")
+    impatient.stack.bank_habit("lose", on="reversal", times=2)
+    impatient.to_pin()
+    impatient.hands.type()
+    impatient.sees("付款结果等待确认")
+    impatient.reads("请不要重复付款")
+    impatient.sees(RETURNED)
+    impatient.goes_home()
+
+    assert impatient.stack.moved(before) == 0

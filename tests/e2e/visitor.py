@@ -48,6 +48,14 @@ class Visitor:
         """Wait until it stands somewhere on the screen."""
         self._expect(self.screen.get_by_text(text).filter(visible=True).first).to_be_visible()
 
+    def dots(self, digits: int) -> None:
+        """So many places of the PIN are filled."""
+        self._expect(self.screen.locator(".dot.full")).to_have_count(digits)
+
+    def is_gone(self) -> None:
+        """Nobody answers the page; it says so, and nothing else."""
+        self._expect(self.screen.get_by_role("heading", name=GONE)).to_be_visible()
+
     def step(self, name: str) -> None:
         """Where one is, as the step bar says it."""
         now = self.screen.locator('nav.steps li[aria-current="step"] .step-name')
@@ -76,32 +84,36 @@ class Visitor:
         self.hands.pull()
         self._expect(self.button("门诊缴费")).to_be_enabled()
 
+    def number(self) -> str:
+        """Of somebody who was never here."""
+        return f"P{next(_NUMBERS)}"
+
     def to_bills(self, number: str = "") -> None:
-        """Choose bills, be identified as somebody who was never here."""
+        """Choose bills, be identified."""
         self.taps("门诊缴费")
         self.sees(WHO)
-        self.hands.show(number or f"P{next(_NUMBERS)}")
+        self.hands.show(number or self.number())
         self.sees(PICK)
 
-    def to_check(self) -> int:
+    def to_check(self, number: str = "") -> int:
         """The first bill, and what it costs."""
-        self.to_bills()
+        self.to_bills(number)
         fen = self.amount_fen(".line-amount")
         self.screen.locator("button.line").first.click()
         self.sees(CHECK)
         assert self.amount_fen() == fen
         return fen
 
-    def to_card(self) -> int:
+    def to_card(self, number: str = "") -> int:
         """Confirmed."""
-        fen = self.to_check()
+        fen = self.to_check(number)
         self.taps("确认支付")
         self.sees(CARD)
         return fen
 
-    def to_pin(self, card: str = "good") -> int:
+    def to_pin(self, card: str = "good", number: str = "") -> int:
         """The card is in and read."""
-        fen = self.to_card()
+        fen = self.to_card(number)
         self.hands.insert(card)
         self.sees(PIN)
         return fen
