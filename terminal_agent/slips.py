@@ -8,7 +8,7 @@ from twisted.python.failure import Failure
 from terminal_agent import protocol
 from terminal_agent.config import Receipt
 from terminal_agent.crash import crash_point
-from terminal_agent.devices.interfaces import DeviceError, Printer
+from terminal_agent.devices.interfaces import DeviceError, DeviceEvent, Printer, State
 from terminal_agent.journal import Journal
 from terminal_agent.logs import get_logger
 from terminal_agent.receipt import slip
@@ -17,6 +17,8 @@ _log = get_logger("slips")
 
 SLIP_STATES = frozenset({"approved", "returned", "exception"})
 """Answers that the patient takes home on paper."""
+
+_NOT_YET = (State.STARTING, State.NO_DEVICE)
 
 Told = Callable[[str, str], None]
 """(payment key, ``waiting``, ``printed`` or ``failed``)."""
@@ -31,6 +33,8 @@ class Slips:
         self._journal = journal
         self._printer = printer
         self._reprint: set[str] = set()
+        self._owed: list[str] = []
+        """Recovered slips that wait for the printer to come up."""
         self._watchers: list[Told] = []
 
     def watch(self, watcher: Told) -> None:
@@ -46,10 +50,25 @@ class Slips:
 
     def recover(self) -> None:
         """After a restart: slips that may not have come out are printed again, marked, since
-        nobody knows whether they did (K10)."""
-        self._reprint.update(self._journal.unprinted_keys())
-        for key in sorted(self._reprint):
-            self.begin(key)
+        nobody knows whether they did (K10). A printer at a line is not there yet when the program
+        starts: they wait for it."""
+        self._owed = self._journal.unprinted_keys()
+        self._reprint.update(self._owed)
+        self._printer.watch(self._printer_says)
+        self._catch_up()
+
+    def _printer_says(self, _event: DeviceEvent) -> None:
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        if self._owed and self._printer.status() not in _NOT_YET:
+            owed, self._owed = self._owed, []
+            Deferred.fromCoroutine(self._print_all(owed)).addErrback(self._unprinted)
+
+    async def _print_all(self, keys: list[str]) -> None:
+        """One after the other, since a printer takes few orders at a time. Raises DeviceError."""
+        for key in keys:
+            await self.print(key)
 
     def begin(self, key: str) -> None:
         """Print without waiting; watchers hear of it."""
