@@ -13,6 +13,7 @@ from terminal_agent.devices.zt598_emulator import Zt598Emulator
 from tests.crash.rig import until
 from tests.e2e.lines import Line
 from tests.e2e.stack import REAL, VISIT_NAME, Stack, pan_of
+from tests.pcsc.daemon import READERS, is_empty
 
 if TYPE_CHECKING:
     from playwright.sync_api import FrameLocator
@@ -115,6 +116,7 @@ class DeviceHands:
     def show(self, number: str) -> None:
         """A visit card on the second reader, until it was read."""
         card = VpcdCard(VirtualCpuCard(VISIT_NAME, {1: number.encode("ascii")}), slot=1)
+        until(lambda: is_empty(READERS[1]), "no visit card lies there")
         with card:
             until(lambda: card.heard >= 2, "the visit card is read")
 
@@ -122,6 +124,7 @@ class DeviceHands:
         """See Hands. Each time a fresh card: its counter begins anew."""
         printed = Print(pan=pan_of(card), expiry=f"{EXPIRY}28", pin=PIN)
         self._inside = VpcdCard(VirtualCard(printed, habits))
+        until(lambda: is_empty(READERS[0]), "the slot is empty")
         self._inside.insert()
 
     def pull(self) -> None:

@@ -82,6 +82,17 @@ class Pcscd:
         return self._child.pid
 
 
+def is_empty(reader: str) -> bool:
+    """Whether pcscd sees no card in a slot: a hand is never quicker than that."""
+    code, context = scard.SCardEstablishContext(scard.SCARD_SCOPE_SYSTEM)
+    if code:
+        return False
+    state = (reader, scard.SCARD_STATE_UNAWARE)
+    code, (found,) = scard.SCardGetStatusChange(context, 0, [state])
+    scard.SCardReleaseContext(context)
+    return bool(code == scard.SCARD_S_SUCCESS and found[1] & scard.SCARD_STATE_EMPTY)
+
+
 def _answers() -> bool:
     """Whether a daemon shows the virtual slots."""
     if not (SOCKET_FOLDER / "pcscd.comm").exists():
