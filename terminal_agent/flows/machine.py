@@ -58,8 +58,7 @@ _PREFERENCES = {
 
 def step(state: State, event: Event, now_ms: int, rules: Rules) -> Step:
     """What ``event`` changes and what is to be done. The same state when it changes nothing."""
-    visit = getattr(event, "visit", None)
-    if visit is not None and visit != state.visit:
+    if _is_of_another_visit(state, event):
         return state, ()
     after, commands = _moved(state, event, now_ms, rules)
     if after is state or after == state:
@@ -67,6 +66,12 @@ def step(state: State, event: Event, now_ms: int, rules: Rules) -> Step:
     revision = state.revision + 1
     since = state.offered_since if _offers(after) == _offers(state) else revision
     return replace(after, revision=revision, offered_since=since), commands
+
+
+def _is_of_another_visit(state: State, event: Event) -> bool:
+    """An answer to a question of a patient who has left."""
+    visit = getattr(event, "visit", None)
+    return visit is not None and visit != state.visit
 
 
 def _offers(state: State) -> tuple[object, ...]:

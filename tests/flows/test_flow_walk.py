@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terminal_agent.flows import events as ev
-from terminal_agent.flows.view import Button, Screen
+from terminal_agent.flows.state import State
+from terminal_agent.flows.view import Button, Screen, Tap
 from terminal_agent.protocol import Opaque, Told
 from tests.flows.world import BILLS, PATIENT, Paper
 
@@ -39,13 +40,16 @@ _HOUSE = st.sampled_from(
         ev.News(Told(key="K1", state="approved")),
     ]
 )
-_MOVES = st.one_of(
+MOVES = st.one_of(
     st.tuples(st.just("tap"), _TAPS),
+    st.tuples(st.just("stale"), _TAPS),
     st.tuples(st.just("about"), _ABOUT),
     st.tuples(st.just("late"), _ABOUT),
     st.tuples(st.just("house"), _HOUSE),
     st.tuples(st.just("wait"), st.sampled_from([1, 10_000, 100_000])),
 )
+WALKS = st.lists(MOVES, max_size=60)
+BEGINNINGS = st.sampled_from(["to_pick", "to_card", "to_paying", "to_wrong_pin"])
 _TIMELESS = frozenset({Screen.HOME, Screen.PAYING, Screen.TAKE_CARD, Screen.CLOSED})
 
 
@@ -53,6 +57,10 @@ def _play(paper: Paper, move: tuple[str, Any]) -> None:
     kind, what = move
     if kind == "tap":
         paper.tap(*what)
+    elif kind == "stale":
+        what, choice = what
+        revision = max(0, paper.state.offered_since - 1)
+        paper.tell(ev.Tapped(Tap(revision=revision, what=what, id=choice)))
     elif kind == "about":
         paper.about(what[0], **what[1])
     elif kind == "late":
@@ -63,30 +71,21 @@ def _play(paper: Paper, move: tuple[str, Any]) -> None:
         paper.later(what)
 
 
-@settings(max_examples=1500, deadline=None)
-@given(st.lists(_MOVES, max_size=60), st.sampled_from(["to_pick", "to_card", "to_paying"]))
-def test_nothing_that_must_never_be(moves: list[tuple[str, Any]], begin: str) -> None:
-    """Walks from three places of the way, over taps (of the page as it is), events of this and of
-    an earlier visit, the house, and time. Checked after every step:
-    Pay comes of a confirming tap alone, with an amount, and once (I7, I8, I16); what is sent is
-    left by its end alone; there is a deadline wherever a patient is waited for (I11); a late event
-    changes nothing; every state can be shown; at home nothing of a patient is left (I12)."""
+def walk(moves: list[tuple[str, Any]], begin: str) -> None:
+    """One walk, checked after every step. Raises AssertionError."""
     paper = Paper()
     getattr(paper, begin)()
     for move in moves:
         before = paper.state
         _play(paper, move)
         after = paper.state
-        if any(isinstance(command, ev.Pay) for command in paper.wants):
-            assert move[0] == "tap"
-            assert move[1][0] == Button.CONFIRM
-            assert before.screen in (Screen.CHECK, Screen.RESULT)
-            (pay,) = paper.wants
-            assert pay.order.amount_fen >= 1
+        for command in paper.wants:
+            if isinstance(command, ev.Pay):
+                _check_pay(paper, move, before, command)
         if before.screen is Screen.PAYING and after.screen is not Screen.PAYING:
             assert move[0] == "about"
             assert move[1][0] is ev.Ended
-        if move[0] == "late":
+        if move[0] in ("late", "stale") and before.offered_since:
             assert after is before
         waits = after.deadline_at or after.notice == "cancelling" or after.screen in _TIMELESS
         assert waits, after.screen
@@ -94,3 +93,28 @@ def test_nothing_that_must_never_be(moves: list[tuple[str, Any]], begin: str) ->
         assert paper.view.revision == after.revision
         if after.screen is Screen.HOME:
             assert (after.patient, after.order, after.told, after.typed) == (None, None, None, "")
+
+
+def _check_pay(paper: Paper, move: tuple[str, Any], before: State, pay: ev.Pay) -> None:
+    """What costs money: one of it, for one confirmation, under a key of its own."""
+    assert move[0] == "tap"
+    assert move[1][0] == Button.CONFIRM
+    assert before.screen in (Screen.CHECK, Screen.RESULT)
+    assert paper.wants == (pay,)
+    assert pay.order.amount_fen >= 1
+    assert (paper.state.key, paper.state.told) == ("", None)
+    if before.told is not None:
+        assert before.told.state == "declined"
+        assert pay.order.retry_of == before.told.key
+
+
+@settings(max_examples=1500, deadline=None)
+@given(WALKS, BEGINNINGS)
+def test_nothing_that_must_never_be(moves: list[tuple[str, Any]], begin: str) -> None:
+    """Walks from four places of the way, over taps (of the page as it is, and of one that is
+    gone), events of this and of an earlier visit, the house, and time. Checked after every step:
+    Pay comes of a confirming tap alone, with an amount, and once (I7, I8, I16), and a retry names
+    the payment before (rule 17); what is sent is left by its end alone; there is a deadline
+    wherever a patient is waited for (I11); a late event and a stale tap change nothing; every state
+    can be shown; at home nothing of a patient is left (I12)."""
+    walk(moves, begin)

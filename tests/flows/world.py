@@ -93,6 +93,9 @@ class Paper:
         self.about(ev.Progress, stage=ev.Stage.PIN)
         return self.about(ev.Progress, stage=ev.Stage.SENT, key="K1")
 
+    def to_wrong_pin(self) -> "Paper":
+        return self.to_paying().end("declined", "55")
+
     def end(self, state: str, code: str = "", text: str = "") -> "Paper":
         told = Told(key="K1", state=state, version=3, amount_fen=1234, code=code, text=text)
         return self.about(ev.Ended, told=told)

@@ -212,8 +212,10 @@ def test_an_answer_and_a_question_at_once_finish_the_card_once(rig: Rig) -> None
     the other way round."""
     first = rig.pay()
     rig.ask(first)
+    closed: list[End | None] = []
     closing = Deferred.fromCoroutine(rig.finisher.close(first, rig.heard[0]))
-    assert closing.result is None
+    closing.addCallback(closed.append)
+    assert closed == [None]
     rig.cards[0].callback(end_of(EndKind.APPROVED))
     second = rig.pay()
     Deferred.fromCoroutine(rig.finisher.close(second, rig.heard[0]))
