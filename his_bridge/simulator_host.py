@@ -18,6 +18,8 @@ from switch.model.money import AmountError, fen_from_yuan, yuan
 
 HOLD_MS = 600_000
 """A hold lapses after ten minutes, as slot locks do."""
+ID_CHARACTERS = 18
+"""Of an ID card's number; codes to be scanned are as long or longer."""
 DEPTH_LIMIT = 16
 
 NO_PATIENT = ("1001", "查无此患者")
@@ -105,7 +107,7 @@ class HisHost:
         name = _SURNAMES[mark % len(_SURNAMES)] + _GIVEN[mark // 16 % len(_GIVEN)]
         return _succeeded(
             "RENYUANXX_OUT",
-            BINGRENID=card,
+            BINGRENID=_number_of(card),
             XINGMING=name,
             JIUZHENKH=card,
             XINGBIE=str(1 + mark % 2),
@@ -231,6 +233,12 @@ def _failed(root: str, why: tuple[str, str], **values: str) -> Called:
 
 def _tags(values: Mapping[str, str]) -> str:
     return "".join(f"<{tag}>{escape(value)}</{tag}>" for tag, value in values.items())
+
+
+def _number_of(card: str) -> str:
+    """The hospital's own number of a patient: that of the visit card, but never that of an ID card
+    or of a code, which are nobody's to show."""
+    return card if len(card) < ID_CHARACTERS else f"N{zlib.crc32(card.encode()):010d}"
 
 
 def _out(root: str, returned: int, why: tuple[str, str], inside: str) -> Called:

@@ -1,4 +1,5 @@
-"""Small files that a power cut leaves whole: the old one or the new one."""
+"""Small files that a power cut leaves whole: the old one or the new one, and the new one as soon
+as the call has returned."""
 
 import os
 from pathlib import Path
@@ -15,3 +16,9 @@ def write(path: Path, content: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+    if os.name == "posix":  # elsewhere a folder cannot be opened, and its journal is the system's
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -130,10 +130,16 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def write_durably(path: Path, content: bytes) -> None:
-    """Replace a file so that a power cut leaves the old or the new one."""
+    """Replace a file so that a power cut leaves the old or the new one, and the new one once this
+    has returned."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     with fresh.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

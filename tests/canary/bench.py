@@ -28,6 +28,8 @@ PIN = "".join(secrets.choice("0123456789") for _ in range(12))
 WRONG_PIN = PIN.translate(str.maketrans("0123456789", "5678901234"))
 POOR_PAN = "6225889926481573"
 CHIP_PAN = "6225889938205713"
+PAGE_PAN = "6225889954871236"
+"""A virtual chip card's, at the page kiosk."""
 CHIP = f"5A08{CHIP_PAN}9F2608D1C2B3A4F5E6978895050000008000"
 
 SPARED = (
@@ -58,6 +60,8 @@ class CanaryRig(Rig):
                     ("chip", CHIP_PAN, 100_000_000),
                 )
             ]
+            page = {"name": "page", "pan": PAGE_PAN, "pin": PIN, "balance_fen": 100_000_000}
+            host["cards"].append({**page, "chip": True})
 
     def make_inside(self) -> None:
         """The kiosks' readers read them; the switch says all it can say."""
@@ -79,7 +83,8 @@ class CanaryRig(Rig):
     def learn(self) -> None:
         """All secrets there are by now; a sign-on brings new ones, so call it again."""
         learn = self.known.learn
-        for name, pan in (("PAN", PAN), ("poor PAN", POOR_PAN), ("chip PAN", CHIP_PAN)):
+        pans = {"PAN": PAN, "poor PAN": POOR_PAN, "chip PAN": CHIP_PAN, "page PAN": PAGE_PAN}
+        for name, pan in pans.items():
             learn(name, digits=pan)
             learn(f"{name}, as PIN blocks have it", digits=primitives.account12(pan))
         learn("track 2", digits=TAIL)
@@ -106,7 +111,7 @@ class CanaryRig(Rig):
         self.clear.learn(name, digits=digits, key=key)
 
     def _learn_blocks(self, name: str, key: bytes) -> None:
-        for pan in (PAN, POOR_PAN, CHIP_PAN):
+        for pan in (PAN, POOR_PAN, CHIP_PAN, PAGE_PAN):
             for pin in (PIN, WRONG_PIN):
                 clear = primitives.pin_block_0(pin, primitives.account12(pan))
                 self.learn_clear("clear PIN block", key=clear.hex())

@@ -16,11 +16,13 @@ from hsm.keys import parse_cryptogram, wrap
 from hsm.lmk import published_test_lmk
 from hsm.testing import wrap_test_key
 from switch.demo import programs, stage
+from switch.demo.cards import EXPIRY
 from switch.demo.processes import Program
 from switch.store.embedded import embedded_dsn
-from tests.canary import scanner
-from tests.canary.bench import SPARED, CanaryRig, edited, fetched
+from tests.canary import page, scanner
+from tests.canary.bench import PAGE_PAN, PIN, SPARED, CanaryRig, edited, fetched
 from tests.canary.recorder import Recorder
+from tests.crash.rig import READY_S
 
 SECOND = stage.LOGICAL_TERMINALS[1]
 COMPONENTS = 3
@@ -48,6 +50,12 @@ class ChainRig(CanaryRig):
         """The daemon's audit log."""
         return self.folder / "hsm-audit"
 
+    def start(self) -> None:
+        """The kiosk with a page as well."""
+        super().start()
+        self.supervisor.start([self.programs.page_kiosk()], READY_S)
+        self.kiosks = stage.ALL_KIOSKS
+
     def stop(self) -> None:
         """The wires too."""
         super().stop()
@@ -65,6 +73,13 @@ class ChainRig(CanaryRig):
         """The ZMK from its components (A4), a terminal's TMK from under it (A6), both into the key
         store; the switch over the recorded wires."""
         super().make_inside()
+        page.make_inside(self.stage)
+        kiosk = self.stage.kiosk(stage.PAGE_KIOSK)
+        with edited(kiosk / "cards.yaml") as hand:
+            card = {"id": "page", "pan": PAGE_PAN, "expiry": EXPIRY, "pin": PIN}
+            hand["cards"].append(card)
+        with edited(kiosk / "agent.yaml") as settings:
+            settings["flows"]["attendant_code_file"] = str(kiosk / "attendant.code")
         config = self.stage.folder / "switch.yaml"
         address = f"tcp:127.0.0.1:{self.to_hsm.port}"
         with edited(config) as settings:
@@ -99,6 +114,7 @@ class ChainRig(CanaryRig):
         """Besides: the ZMK, what its components give two and two, and the vault's key, which only
         the HSM ever had in the clear."""
         super().learn()
+        page.learn(self.known)
         self.learn_clear("ZMK", key=self._zmk().hex())
         one, two, three = self._components()
         for name, half in (("1+2", _xor(one, two)), ("1+3", _xor(one, three)),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from switch.demo.scenes import post
+from tests.canary import page
 from tests.canary.bench import CHIP_PAN, PAN, PIN, TAIL, TRACK2, WRONG_PIN
 from tests.canary.chain import ChainRig, is_root
 from tests.canary.scanner import Hit, files
@@ -31,6 +32,7 @@ def test_I12_no_secret_is_seen_after_a_bad_day(rig: ChainRig) -> None:
     is on the wires to HSM and bank or in the switch's memory."""
     rig.learn()
     ends = [_paid(rig, number, *scene) for number, scene in enumerate(SCENES)]
+    _at_the_page(rig)
     _crash(rig)
     rig.learn()
     _without_hsm(rig)
@@ -102,6 +104,36 @@ def _paid(rig: ChainRig, number: int, card: str, pin: str, habit: str, _end: str
     return str(answer.get("state", answer))
 
 
+def _at_the_page(rig: ChainRig) -> None:
+    """Patients and an attendant at the page: chip and PIN, a wrong PIN and the right one after it,
+    a card pulled at the PIN, a code and an ID card shown. Every view is kept, to be searched."""
+    patient = page.PagePatient(rig.stage)
+    patient.stand()
+    assert patient.pay("page", PIN)["outcome"] == "approved"
+    patient.until(lambda view: view.get("slip") == "printed")
+    patient.home()
+    assert patient.pay("page", WRONG_PIN, "P2002")["code"] == "55"
+    patient.tap("confirm")
+    patient.on("pin")
+    patient.type(PIN)
+    assert patient.until(lambda view: view.get("outcome") == "approved")
+    patient.home()
+    patient.to_pin("page", "P2003")
+    patient.hand("key", PIN[0])
+    patient.hand("pull")
+    assert patient.on("result")["notice"] == "card_gone"
+    patient.home()
+    for hand, shown in (("scan", page.SCANNED), ("id", "specimen")):
+        patient.tap("tile", "outpatient_bill")
+        patient.on("identify")
+        patient.hand(hand, shown)
+        patient.until(lambda view: view["screen"] not in ("identify", "busy"))
+        patient.home()
+    patient.attend()
+    page.keep(patient, rig.folder / "page")
+    patient.leave()
+
+
 def _crash(rig: ChainRig) -> None:
     start = rig.arm("switch", "K4 sent, no answer")
     rig.pay("C-crash", card="canary", pin=PIN)
@@ -159,13 +191,17 @@ def _looked_everywhere(places: set[str]) -> bool:
         "log/hsm.log",
         "log/bank.log",
         "demo/kiosk-1/journal.db",
+        "demo/kiosk-3/journal.db",
+        "log/kiosk-3.log",
+        "page/views.jsonl",
+        "page/panels.jsonl",
         "demo/switch.yaml",
         "demo/his.db",
     ):
         assert must in places, f"{must} was not scanned"
     assert any("pg_wal" in place for place in places)
     assert any(place.startswith("kiosk-1 slip") for place in places)
-    assert sum(place.endswith("environ") for place in places) >= 7
+    assert sum(place.endswith("environ") for place in places) >= 8
     return not any("outside" in place for place in places)
 
 
