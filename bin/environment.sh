@@ -50,12 +50,15 @@ install_debian_packages() {
     find_python || fail "python3 is older than 3.11, or cannot make environments"
 }
 
-# Adds to `missing`: the PKCS#11 token of the tests; a browser and Chinese letters for it; pcscd with
-# a virtual reader, and what it takes to build pyscard, which comes as source only.
+# Adds to `missing`: the PKCS#11 token of the tests; a browser and Chinese letters for it; an IPP
+# printer, with the message bus that it wants to see; pcscd with a virtual reader, and what it takes
+# to build pyscard, which comes as source only.
 missing_for_tests() {
     command -v softhsm2-util >/dev/null || missing+=(softhsm2)
     [ -x /usr/bin/chromium ] || missing+=(chromium)
     [ -e /usr/share/fonts/truetype/wqy/wqy-microhei.ttc ] || missing+=(fonts-wqy-microhei)
+    [ -x /usr/sbin/ippeveprinter ] || missing+=(cups-ipp-utils)
+    command -v dbus-daemon >/dev/null || missing+=(dbus-daemon)
     [ -x /usr/sbin/pcscd ] || missing+=(pcscd libpcsclite1)
     [ -e /usr/lib/pcsc/drivers/serial/libifdvpcd.so ] || missing+=(vsmartcard-vpcd)
     command -v pcsc_scan >/dev/null || missing+=(pcsc-tools)

@@ -139,7 +139,7 @@ def _devices(args: argparse.Namespace) -> int:
     from twisted.internet import reactor
 
     from terminal_agent import logs
-    from terminal_agent.devices.survey import Survey
+    from terminal_agent.devices.survey import WORKING, Survey
 
     logs.configure(errors_only=True)
     turning: Any = reactor
@@ -153,7 +153,7 @@ def _devices(args: argparse.Namespace) -> int:
     else:
         for line in survey.found:
             print(f"{line['role']:<14} {line['driver']:<18} {line['state']}")
-    return 0 if all(line["state"] in ("online", "paperLow") for line in survey.found) else 1
+    return 0 if all(line["state"] in WORKING for line in survey.found) else 1
 
 
 def _prepared_cards(config: AgentConfig, chosen: str) -> list[Any]:

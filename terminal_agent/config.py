@@ -71,6 +71,7 @@ class Devices(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     id_reader: Device | None = None
     scanner: Device | None = None
     cash_acceptor: Device | None = None
+    report_printer: Device | None = None
     timeout_ms: int
     """Waiting for the patient at a device."""
 

@@ -23,9 +23,10 @@ ROLES = (
     "id_reader",
     "scanner",
     "cash_acceptor",
+    "report_printer",
 )
 """Devices that the metrics know; a terminal may name others, which only its file shows."""
-WORKING = frozenset({"online", "paperLow"})
+WORKING = frozenset({"online", "paperLow", "tonerLow"})
 WRITE_MS = 5_000
 """A terminal's file is written no oftener than this, however much its devices flap …"""
 CONTACT_MS = 60_000

@@ -17,6 +17,7 @@ from terminal_agent.devices.interfaces import (
     IdReader,
     PinPad,
     Printer,
+    ReportPrinter,
     Scanner,
     VisitCardReading,
 )
@@ -66,6 +67,11 @@ def id_reader(device: Device, reactor: Any) -> IdReader:
 def scanner(device: Device, reactor: Any) -> Scanner:
     """The barcode scanner. Raises ConfigError."""
     return cast(Scanner, build("scanner", device, reactor))
+
+
+def report_printer(device: Device, reactor: Any) -> ReportPrinter:
+    """The printer of reports. Raises ConfigError."""
+    return cast(ReportPrinter, build("report_printer", device, reactor))
 
 
 def options_of(device: Device, kind: type[Options]) -> Options:
@@ -223,6 +229,18 @@ def _ccnet_emulator(device: Device, reactor: Any) -> Any:
     return _started(EmulatedCashAcceptor(options_of(device, CashOptions), reactor), reactor)
 
 
+def _ipp(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.ipp_printer import IppOptions, over_network
+
+    return _started(over_network(options_of(device, IppOptions), reactor), reactor)
+
+
+def _ipp_emulator(device: Device, reactor: Any) -> Any:
+    from terminal_agent.devices.ipp_loopback import EmulatedIppOptions, EmulatedIppPrinter
+
+    return _started(EmulatedIppPrinter(options_of(device, EmulatedIppOptions), reactor), reactor)
+
+
 DRIVERS: dict[str, dict[str, Factory]] = {
     "card_reader": {
         "simulator": _simulated_reader,
@@ -247,5 +265,6 @@ DRIVERS: dict[str, dict[str, Factory]] = {
     "id_reader": {"sam": _id_reader, "sam-emulator": _id_reader_emulator},
     "scanner": {"serial": _scanner, "serial-emulator": _scanner_emulator},
     "cash_acceptor": {"ccnet": _ccnet, "ccnet-emulator": _ccnet_emulator},
+    "report_printer": {"ipp": _ipp, "ipp-emulator": _ipp_emulator},
 }
 """Role → driver → how it is made."""

@@ -7,15 +7,19 @@ escpos, and with it Pillow, is loaded at the first slip.
 
 from typing import Any, Final
 
-from terminal_agent.devices.interfaces import Completion, DeviceError, State
+from terminal_agent.devices.interfaces import (
+    Completion,
+    DeviceError,
+    PrinterState,
+    State,
+)
 from terminal_agent.devices.serial_device import Count, SerialDevice, SerialOptions
 
 SLIP_BYTES_MAX: Final = 65_536
 ASK_OFFLINE, ASK_FAULT, ASK_PAPER = b"\x10\x04\x02", b"\x10\x04\x03", b"\x10\x04\x04"
 ASK_WHEN_DONE: Final = b"\x1dr\x01"
 
-PAPER_OUT, PAPER_LOW, COVER_OPEN = "paperOut", "paperLow", "coverOpen"
-UNFIT: Final = (PAPER_OUT, COVER_OPEN, State.HARDWARE_ERROR)
+UNFIT: Final = (PrinterState.PAPER_OUT, PrinterState.COVER_OPEN, State.HARDWARE_ERROR)
 
 
 class EscPosOptions(SerialOptions, frozen=True, kw_only=True):
@@ -74,7 +78,7 @@ class EscPosPrinter(SerialDevice):
                 self._asked_when_done = False
             await self._look()
             if sensor & 0x0C:
-                raise DeviceError(Completion.DEVICE_NOT_READY, PAPER_OUT)
+                raise DeviceError(Completion.DEVICE_NOT_READY, PrinterState.PAPER_OUT)
 
     async def _look(self) -> None:
         """Real-time status: 12 hex is *all well* in each of the three bytes."""
@@ -82,13 +86,13 @@ class EscPosPrinter(SerialDevice):
         fault: int = await self._ask(ASK_FAULT)
         paper: int = await self._ask(ASK_PAPER)
         if offline & 0x04:
-            self._health = COVER_OPEN
+            self._health = PrinterState.COVER_OPEN
         elif paper & 0x60:
-            self._health = PAPER_OUT
+            self._health = PrinterState.PAPER_OUT
         elif fault & 0x28:
             self._health = State.HARDWARE_ERROR
         else:
-            self._health = PAPER_LOW if paper & 0x0C else State.ONLINE
+            self._health = PrinterState.PAPER_LOW if paper & 0x0C else State.ONLINE
         self._is(self._health)
 
     def _must_be_fit(self) -> None:

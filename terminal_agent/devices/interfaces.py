@@ -32,7 +32,7 @@ class Completion(StrEnum):
 
 
 class State(StrEnum):
-    """What ``Common.Status`` says of a device as a whole; printers add their paper's words."""
+    """What ``Common.Status`` says of a device as a whole; printers add words of their own."""
 
     ONLINE = "online"
     STARTING = "starting"
@@ -41,6 +41,19 @@ class State(StrEnum):
     HARDWARE_ERROR = "hardwareError"
     FRAUD_ATTEMPT = "fraudAttempt"
     """Opened or taken off: a custodian has to look at it."""
+
+
+class PrinterState(StrEnum):
+    """What a printer says besides."""
+
+    PAPER_LOW = "paperLow"
+    PAPER_OUT = "paperOut"
+    PAPER_JAM = "paperJam"
+    COVER_OPEN = "coverOpen"
+    TONER_LOW = "tonerLow"
+    TONER_OUT = "tonerOut"
+    PAUSED = "paused"
+    """It answers, but takes no documents: paused, or shutting down."""
 
 
 class DeviceError(Exception):
@@ -221,4 +234,17 @@ class Printer(Device, Protocol):
 
     async def print_raw(self, name: str, text: str) -> None:
         """Print a slip; ``name`` is for the spool. Raises DeviceError."""
+        ...
+
+
+class ReportPrinter(Device, Protocol):
+    """Printer for whole pages: reports of laboratory and examinations (A4)."""
+
+    async def print_document(self, name: str, pdf: bytes) -> None:
+        """Print a document and return once the printer says that its pages are out; until then it
+        is not printed. ``name`` stands in the printer's own list: no patient's name. Raises
+        DeviceError: deviceNotReady (the text is the state: ``paperOut``, ``paused`` …),
+        hardwareError, invalidData (no PDF, a broken one, or larger than the driver's limit),
+        timeOut, canceled, authorisationRequired, unsupportedCommand (it prints no PDF). Pages may
+        lie in its tray all the same, never a promise of them."""
         ...

@@ -7,11 +7,13 @@ import msgspec
 
 from terminal_agent.config import Device, Devices
 from terminal_agent.devices import drivers
-from terminal_agent.devices.interfaces import State
+from terminal_agent.devices.interfaces import PrinterState, State
 
 PATIENCE_MS: Final = 5000
 """A device that says nothing for so long is shown as it is."""
 LOOK_MS: Final = 50
+WORKING: Final = (State.ONLINE, PrinterState.PAPER_LOW, PrinterState.TONER_LOW)
+"""States of a device that does its work."""
 
 
 class Survey:

@@ -10,6 +10,7 @@ from twisted.internet.selectreactor import SelectReactor
 
 from terminal_agent.devices.emulator import Emulator
 from terminal_agent.devices.interfaces import DeviceEvent
+from terminal_agent.devices.ipp_printer import IppPrinter
 from terminal_agent.devices.pty_port import PtyPort
 from terminal_agent.devices.serial_device import SerialDevice
 
@@ -62,7 +63,7 @@ class Bench:
         self._ends.append(port.unplug)
         return port
 
-    def start(self, device: SerialDevice) -> list[DeviceEvent]:
+    def start(self, device: SerialDevice | IppPrinter) -> list[DeviceEvent]:
         """The driver, online; its events from now on."""
         events: list[DeviceEvent] = []
         device.watch(events.append)

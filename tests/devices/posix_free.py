@@ -41,6 +41,8 @@ from terminal_agent.devices.escpos_printer import EscPosOptions, EscPosPrinter
 from terminal_agent.devices.id_reader import IdReaderOptions, SamIdReader
 from terminal_agent.devices.id_reader_emulator import IdReaderEmulator
 from terminal_agent.devices.interfaces import KeyUse
+from terminal_agent.devices.ipp_emulator import IppEmulator
+from terminal_agent.devices.ipp_printer import IppPrinter, IppTimes
 from terminal_agent.devices.nlpp60 import NlPp60, NlPp60Options
 from terminal_agent.devices.nlpp60_emulator import NlPp60Emulator
 from terminal_agent.devices.nlpp60_pairing import read_pairing
@@ -81,6 +83,20 @@ class Wire:
 
     def close(self) -> None:
         """The cable stays in."""
+
+
+def posted(emulator: IppEmulator, clock: Clock) -> Any:
+    """A way to an emulated printer in memory."""
+
+    def post(body: bytes, _timeout_ms: int) -> "Deferred[bytes]":
+        answer = bytearray()
+        emulator.attach(answer.extend)
+        emulator.received(body)
+        waiting: Deferred[bytes] = Deferred()
+        clock.callLater(0, waiting.callback, bytes(answer))
+        return waiting
+
+    return post
 
 
 def parts(clock: Clock) -> Iterator[tuple[Any, Any]]:
@@ -129,6 +145,10 @@ def parts(clock: Clock) -> Iterator[tuple[Any, Any]]:
         open_port=Wire(CashEmulator(), clock),
     )
     yield cash, lambda: cash.cash_in_start("K-1", 10_000)
+    paper = IppEmulator(clock, Path(sys.argv[1]) / "reports", page_ms=10)
+    times = IppTimes(answer_timeout_ms=500, print_timeout_ms=500, job_poll_ms=10, poll_ms=60_000)
+    reports = IppPrinter(times, clock, "ipp://printer/ipp/print", posted(paper, clock))
+    yield reports, lambda: reports.print_document("LAB-1", b"%PDF-1.4\n%%EOF\n")
 
 
 def result(clock: Clock, work: Any) -> Any:

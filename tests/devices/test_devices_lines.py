@@ -53,6 +53,7 @@ def test_nothing_is_posix_only(tmp_path: Path) -> None:
         "SamIdReader",
         "SerialScanner",
         "CashAcceptor",
+        "IppPrinter",
     ]
 
 
@@ -156,6 +157,7 @@ def test_yyt_agent_devices(tmp_path: Path) -> None:
     kiosk = Kiosk(tmp_path, tmp_path / "authority", 1)
     config = json.loads(kiosk.config.read_text())
     key = str(tmp_path / "pad.key")
+    ipp = {"answer_timeout_ms": "4000", "print_timeout_ms": "500", "job_poll_ms": "50"}
 
     def at(name: str, **other: str) -> dict[str, str]:
         return {**LINE, "port": str(tmp_path / name), **other}
@@ -167,6 +169,10 @@ def test_yyt_agent_devices(tmp_path: Path) -> None:
         "scanner": {
             "driver": "serial",
             "options": at("nothing-there", debounce_ms="100", gap_ms="100"),
+        },
+        "report_printer": {
+            "driver": "ipp-emulator",
+            "options": {**ipp, "poll_ms": "60000", "folder": str(tmp_path / "reports")},
         },
     }
     kiosk.config.write_text(json.dumps(config))
@@ -188,5 +194,6 @@ def test_yyt_agent_devices(tmp_path: Path) -> None:
         "printer": "online",
         "id_reader": "online",
         "scanner": "noDevice",
+        "report_printer": "online",
     }
     assert done.returncode == 1

@@ -12,7 +12,7 @@ from msgspec.structs import fields
 import terminal_agent
 from terminal_agent import card_payment, desk
 from terminal_agent.config import Devices
-from terminal_agent.devices import escpos_printer, interfaces
+from terminal_agent.devices import interfaces
 from terminal_agent.flows import state as flow_state
 from terminal_agent.flows import views
 from terminal_agent.flows.businesses import FLOWS, Goal, Source
@@ -131,8 +131,7 @@ PROMPTS = {*given("prompt"), *Stage, *(f"pick_{step}" for step in PICKED)}
 
 
 def device_states() -> set[str]:
-    """What drivers say of their devices: the common words, their own, and what they return."""
-    own = {escpos_printer.PAPER_OUT, escpos_printer.PAPER_LOW, escpos_printer.COVER_OPEN}
+    """What drivers say of their devices: the common words, the printers', and what they return."""
     returned: set[str] = set()
     for node in parsed(*(AGENT / "devices").glob("*.py")):
         match node:
@@ -143,7 +142,7 @@ def device_states() -> set[str]:
             for one in returns:
                 assert one.value is not None
                 returned.update(texts(one.value))
-    return {*interfaces.State, *own, *returned}
+    return {*interfaces.State, *interfaces.PrinterState, *returned}
 
 
 @pytest.mark.parametrize("language", BOOKS)

@@ -9,8 +9,7 @@ from msgspec.structs import fields
 from playwright.sync_api import Browser, Page, expect
 
 from terminal_agent.config import Devices
-from terminal_agent.devices.escpos_printer import COVER_OPEN, PAPER_LOW, PAPER_OUT
-from terminal_agent.devices.interfaces import Completion, State
+from terminal_agent.devices.interfaces import Completion, PrinterState, State
 from terminal_agent.flows.businesses import FLOWS
 from terminal_agent.flows.events import Stage
 from terminal_agent.flows.view import Button, Screen
@@ -266,7 +265,7 @@ def test_dictionary_knows_what_the_kiosk_says(kiosk: Page) -> None:
         *(f"notice.{code}" for code in set(Completion) - {Completion.SUCCESS}),
         *(f"outcome.{outcome}" for outcome in (*ANSWERS, "failed", "cancelled")),
         *(f"payment_state.{answer}" for answer in ANSWERS),
-        *(f"state.{state}" for state in (*State, PAPER_OUT, PAPER_LOW, COVER_OPEN)),
+        *(f"state.{state}" for state in (*State, *PrinterState)),
         *(f"role.{field.name}" for field in fields(Devices) if field.name != "timeout_ms"),
     }
 

@@ -9,7 +9,7 @@ import { Heading, Screen } from "./screen.js";
 
 const SIZES = { portrait: 5, landscape: 4 };
 const GOOD = new Set(["online", "up"]);
-const WEAK = new Set(["paperLow", "starting"]);
+const WEAK = new Set(["paperLow", "tonerLow", "starting"]);
 
 class Attendant extends Screen {
   build() {
