@@ -138,7 +138,8 @@ def _load(setting: stage.Stage, rate: int, seconds: int) -> dict[str, Any]:
 
 
 def _addresses(setting: stage.Stage) -> dict[str, dict[str, str]]:
-    addresses = {name: {"http": url} for name, url in programs.http_addresses(setting).items()}
+    http = programs.http_addresses(setting, stage.KIOSKS)
+    addresses = {name: {"http": url} for name, url in http.items()}
     addresses["postgres"] = {"dsn": embedded_dsn(setting.postgres)}
     return addresses
 

@@ -17,11 +17,11 @@ FIRST = ("nice", "-n", "-10")
 machine they share. Where that is not allowed ``nice`` says so and starts it all the same."""
 
 
-def http_addresses(stage: Stage) -> dict[str, str]:
-    """Process → its loopback HTTP address."""
+def http_addresses(stage: Stage, kiosks: tuple[str, ...] = ALL_KIOSKS) -> dict[str, str]:
+    """Process → its loopback HTTP address; ``kiosks``: those that run."""
     ports = stage.ports
     addresses = {"bank": ports.bank_http, "his": ports.his_http, "switch": ports.metrics}
-    addresses.update({kiosk: ports.control(kiosk) for kiosk in ALL_KIOSKS})
+    addresses.update({kiosk: ports.control(kiosk) for kiosk in kiosks})
     return {name: f"http://127.0.0.1:{port}" for name, port in addresses.items()}
 
 

@@ -22,7 +22,7 @@ from tests.canary.scanner import Hit, Scanner, files
 
 pytestmark = pytest.mark.xdist_group("demo")
 
-NAMES = ("postgres", "hsm", "bank", "his", "switch", "kiosk-1", "kiosk-2")
+NAMES = ("postgres", "hsm", "bank", "his", "switch", "kiosk-1", "kiosk-2", "kiosk-3")
 RUNS = {
     "postgres": ("postgres", "-D"),
     "hsm": ("hsm", "serve"),
@@ -31,6 +31,7 @@ RUNS = {
     "switch": ("switch", "--config"),
     "kiosk-1": ("agent", "kiosk-1"),
     "kiosk-2": ("agent", "kiosk-2"),
+    "kiosk-3": ("agent", "kiosk-3"),
 }
 """Words of each process's command line."""
 UP_S = 90.0
@@ -156,7 +157,7 @@ def _audit(demo: Demo) -> dict[str, Any]:
 
 
 def test_demo_json_tells_the_truth(demo: Demo) -> None:
-    """Goal: seven names; each pid is the process itself; each process can be found."""
+    """Goal: eight names; each pid is the process itself; each process can be found."""
     listed = demo.listed()
 
     assert tuple(listed) == NAMES
