@@ -114,7 +114,7 @@ def test_a_key_is_generated_as_what_the_lmk_keeps(scheme: str, algorithm: str) -
 def test_a_type_without_a_block_is_refused_here() -> None:
     """28, before anything is sent."""
     with pytest.raises(KeyServiceError, match="28"):
-        done(client("02").import_key("309", zmk_block("02"), sent(PIK)))
+        done(client("02").import_key("609", zmk_block("02"), sent(PIK)))
 
 
 def test_sign_on_and_payment_at_a_daemon_with_a_key_block_lmk(tmp_path: Path) -> None:

@@ -439,6 +439,8 @@ def test_I4_what_was_told_survives_the_servers_death(how: signal.Signals) -> Non
             for version in range(1, 200):
                 if version == 20 and key == "k0":
                     killer.start()
+                if version == 60:
+                    assert killer.struck.wait(PATIENCE_S)  # a disk may be quicker than a thread
                 result = await node.commit(write(key, version))
                 assert result.committed
                 told[key] = version
@@ -459,10 +461,12 @@ class _DeathAndReturn(threading.Thread):
         super().__init__(daemon=True)
         self._server = server
         self._how = how
+        self.struck = threading.Event()
         self._finished = threading.Event()
 
     def run(self) -> None:
         self._server.signal(self._how)
+        self.struck.set()
         self._server.start()
         self._finished.wait()
 
