@@ -21,7 +21,7 @@ from terminal_agent.flow import ScriptedHands, Wish
 from terminal_agent.flows.view import DeviceLine
 from terminal_agent.identification import Identification
 from terminal_agent.journal import Journal
-from terminal_agent.link import Link
+from terminal_agent.link import Connect, Link
 from terminal_agent.logs import get_logger
 from terminal_agent.management import Management, beside
 from terminal_agent.outbox import CARD_RESULTS, OPEN_PAYMENTS, WAITING_STARTS, Outbox
@@ -68,15 +68,19 @@ class Agent:
         on_news: Callable[[protocol.Told], bool] = lambda _told: False,
         on_up: Callable[[], None] = lambda: None,
         batch_ms: int = 0,
+        now_ms: Callable[[], int] | None = None,
+        connect: Connect | None = None,
     ) -> None:
-        """``on_news`` returning True takes an answer away from the kiosk's flow (load)."""
+        """``on_news`` returning True takes an answer away from the kiosk's flow (load). ``now_ms``
+        and ``connect`` are a bench's: another clock, another way to the switch."""
         settings = Settings(beside(config, "settings"), config)
         self._config = config = settings.config
         self._settings_version = settings.version
         self._reactor = reactor
         self._on_news = on_news
         self._on_up = on_up
-        self.now_ms = SteadyClock().now_ms
+        self._connect = connect
+        self.now_ms = now_ms or SteadyClock().now_ms
         self.journal = Journal(Path(config.journal), config.terminal, power_safe=not batch_ms)
         self.devices = _built(config.devices, reactor)
         self.slips = Slips(config.receipt, config.terminal, self.journal, self.devices["printer"])
@@ -130,6 +134,7 @@ class Agent:
             on_up=self._up,
             on_down=self._down,
             on_event=self._event,
+            connect=self._connect,
         )
         self.desk.link = self.payments.link = self.finisher.link = link
         self.desk.payments = self.payments

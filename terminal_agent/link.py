@@ -10,7 +10,7 @@ Rules
 - Bounded (I11): open requests, bytes of one message.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from msgspec import Struct
@@ -36,6 +36,10 @@ _log = get_logger("link")
 
 HEARTBEAT_MS = 30_000
 """Until the switch says otherwise at boot."""
+
+
+Connect = Callable[["Conversation"], Coroutine[Any, Any, "Conversation"]]
+"""One attempt: tells the conversation what becomes of it, returns it once it stands."""
 
 
 class Lost(Exception):  # noqa: N818 - a state of the world, told as one
@@ -75,7 +79,9 @@ class Link:
         on_up: Callable[[], None],
         on_down: Callable[[], None],
         on_event: Callable[[protocol.Envelope], None],
+        connect: Connect | None = None,
     ) -> None:
+        """``connect``: instead of WebSocket over TLS (a bench joins it in memory)."""
         self._reactor = reactor
         self._config = config
         self._terminal = terminal
@@ -87,11 +93,13 @@ class Link:
         self._on_up = on_up
         self._on_down = on_down
         self._on_event = on_event
-        self._endpoint = WebSocketClientEndpoint(_Endpoints(reactor, identity), config.url)
+        self._connect: Connect = (
+            connect or WebSocketClientEndpoint(_Endpoints(reactor, identity), config.url).connect
+        )
         self._open: dict[str, Deferred[protocol.Envelope]] = {}
         self._counter = 0
         self._failures = 0
-        self._talk: _Conversation | None = None
+        self._talk: Conversation | None = None
         self._retry: Any = None
         self._beat: Any = None
         self._stopped = False
@@ -158,13 +166,13 @@ class Link:
 
     def _dial(self) -> None:
         self._retry = None
-        talk = _Conversation(self._config.message_bytes_max, self._received, self._down)
+        talk = Conversation(self._config.message_bytes_max, self._received, self._down)
         self._talk = talk
-        attempt = Deferred.fromCoroutine(self._endpoint.connect(talk))
+        attempt = Deferred.fromCoroutine(self._connect(talk))
         attempt.addTimeout(self._config.connect_timeout_ms / 1000, self._reactor)
         attempt.addCallbacks(self._connected, lambda failure: self._down(talk, failure))
 
-    def _connected(self, talk: "_Conversation") -> None:
+    def _connected(self, talk: "Conversation") -> None:
         talk.established = True
         Deferred.fromCoroutine(self._boot()).addErrback(self._boot_failed)
 
@@ -186,7 +194,7 @@ class Link:
         if self._talk is not None:
             self._talk.hang_up()
 
-    def _down(self, talk: "_Conversation", failure: Failure) -> None:
+    def _down(self, talk: "Conversation", failure: Failure) -> None:
         """This attempt or this link is over; once for each."""
         if talk is not self._talk:
             return
@@ -242,14 +250,14 @@ class Link:
             answer.callback(envelope)
 
 
-class _Conversation:
+class Conversation:
     """One WebSocket; conforms to Twisted's WebSocketProtocol and is its own factory."""
 
     def __init__(
         self,
         bytes_max: int,
         received: Callable[[str], None],
-        down: Callable[["_Conversation", Failure], None],
+        down: Callable[["Conversation", Failure], None],
     ) -> None:
         self.bytes_max = bytes_max
         self.established = False
@@ -257,7 +265,7 @@ class _Conversation:
         self._down = down
         self._transport: Any = None
 
-    def buildProtocol(self, url: str) -> "_Conversation":
+    def buildProtocol(self, url: str) -> "Conversation":
         """This one."""
         return self
 
@@ -302,8 +310,7 @@ class _Conversation:
 
     @property
     def _counter(self) -> "_Counter":
-        counter = self._transport.transport
-        assert isinstance(counter, _Counter)
+        counter: _Counter = self._transport.transport
         return counter
 
 

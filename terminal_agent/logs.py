@@ -6,6 +6,7 @@ I12: no local variables in tracebacks, and what JSON does not know is shown thro
 can promise what it holds.
 """
 
+import io
 import sys
 from collections import deque
 from collections.abc import Mapping
@@ -67,6 +68,9 @@ def get_logger(name: str) -> FilteringBoundLogger:
 def configure(*, errors_only: bool = False) -> None:
     """Set up the process's logs once, before its first line. ``errors_only`` is for commands whose
     output is something else."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A Windows code page lacks letters of a patient's hospital; a line must never fail.
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

@@ -1,7 +1,6 @@
 """A cash acceptor without hardware: notes go in, stop in escrow, and go either way; the power may
 fail at any moment."""
 
-from pathlib import Path
 from typing import Any
 
 from terminal_agent.devices.cash_acceptor import (
@@ -30,7 +29,7 @@ from terminal_agent.devices.ccnet_frames import (
     encode,
 )
 from terminal_agent.devices.emulator import Emulator
-from terminal_agent.devices.pty_port import PtyPort
+from terminal_agent.devices.memory_port import cable
 
 MOVING = 0x17
 
@@ -138,9 +137,9 @@ class EmulatedCashAcceptor(CashAcceptor):
     """Driver and emulated acceptor in one process; ``port`` is the link to make."""
 
     def __init__(self, options: CashOptions, reactor: Any, **world: Any) -> None:
-        super().__init__(options, reactor, **world)
         self.emulator = CashEmulator()
-        self._cable = PtyPort(reactor, Path(options.port), self.emulator)
+        self._cable, line = cable(reactor, options.port, self.emulator)
+        super().__init__(options, reactor, **line, **world)
 
     def start(self) -> None:
         """Plug the acceptor in, then see SerialDevice."""

@@ -1,13 +1,12 @@
 """A receipt printer without hardware: slips become text and, asked for, pictures; its paper ends,
 its cover opens."""
 
-from pathlib import Path
 from typing import Any, Final
 
 from terminal_agent.devices.emulator import Emulator
 from terminal_agent.devices.escpos_paper import Cut, Line, Paper, Sensor, text_of
 from terminal_agent.devices.escpos_printer import EscPosOptions, EscPosPrinter
-from terminal_agent.devices.pty_port import PtyPort
+from terminal_agent.devices.memory_port import cable
 
 SLIPS_MAX: Final = 100
 """Slips remembered; older ones are thrown away."""
@@ -92,9 +91,9 @@ class EmulatedEscPos(EscPosPrinter):
     """Driver and emulated printer in one process, for demonstrations."""
 
     def __init__(self, options: EmulatedPrinterOptions, reactor: Any, **world: Any) -> None:
-        super().__init__(options, reactor, **world)
         self.emulator = EscPosEmulator()
-        self._cable = PtyPort(reactor, Path(options.port), self.emulator)
+        self._cable, line = cable(reactor, options.port, self.emulator)
+        super().__init__(options, reactor, **line, **world)
 
     def start(self) -> None:
         """Plug the printer in, then see SerialDevice."""

@@ -1,11 +1,13 @@
 """Receipt printers that speak ESC/POS over a serial port, Chinese as GB 18030.
 
 A slip counts as printed when the printer has worked through it and says so (GS r, answered in its
-turn); before and after it the real-time status (DLE EOT) tells paper, cover and faults. python-
-escpos, and with it Pillow, is loaded at the first slip.
+turn); before and after it the real-time status (DLE EOT) tells paper, cover and faults. Of python-
+escpos the commands alone are taken: its printers load Pillow, which no slip needs.
 """
 
 from typing import Any, Final
+
+from escpos.constants import ESC, HW_INIT, PAPER_FULL_CUT  # type: ignore[import-untyped]
 
 from terminal_agent.devices.interfaces import (
     Completion,
@@ -18,6 +20,8 @@ from terminal_agent.devices.serial_device import Count, SerialDevice, SerialOpti
 SLIP_BYTES_MAX: Final = 65_536
 ASK_OFFLINE, ASK_FAULT, ASK_PAPER = b"\x10\x04\x02", b"\x10\x04\x03", b"\x10\x04\x04"
 ASK_WHEN_DONE: Final = b"\x1dr\x01"
+CHINESE: Final = b"\x1c&"
+FEED_TO_KNIFE: Final = ESC + b"d\x06"
 
 UNFIT: Final = (PrinterState.PAPER_OUT, PrinterState.COVER_OPEN, State.HARDWARE_ERROR)
 
@@ -31,16 +35,12 @@ class EscPosOptions(SerialOptions, frozen=True, kw_only=True):
 def document(text: str) -> bytes:
     """A slip as ESC/POS: reset, Chinese characters on, lines, feed, cut. What GB 18030 lacks, and
     control characters, become ``?``."""
-    from escpos.printer import Dummy  # type: ignore[import-untyped]
-
-    paper: Any = Dummy()
-    paper._raw(b"\x1b@\x1c&")
-    for line in text.removesuffix("\n").split("\n"):
-        clean = "".join(letter if letter.isprintable() else "?" for letter in line)
-        paper._raw(clean.encode("gb18030", "replace") + b"\n")
-    paper.cut()
-    slip: bytes = paper.output
-    return slip
+    lines = [
+        "".join(letter if letter.isprintable() else "?" for letter in line)
+        for line in text.removesuffix("\n").split("\n")
+    ]
+    words = b"".join(line.encode("gb18030", "replace") + b"\n" for line in lines)
+    return bytes(HW_INIT + CHINESE + words + FEED_TO_KNIFE + PAPER_FULL_CUT)
 
 
 class EscPosPrinter(SerialDevice):

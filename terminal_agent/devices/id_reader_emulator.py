@@ -1,12 +1,11 @@
 """An ID card reader without hardware, and the cards that lie on it."""
 
-from pathlib import Path
 from typing import Any, Final
 
 from terminal_agent.devices.emulator import Emulator
 from terminal_agent.devices.id_reader import IdReaderOptions, SamIdReader
 from terminal_agent.devices.interfaces import IdentityCard
-from terminal_agent.devices.pty_port import PtyPort
+from terminal_agent.devices.memory_port import cable
 from terminal_agent.devices.sam_frames import (
     FIND,
     FOUND,
@@ -97,9 +96,9 @@ class EmulatedIdReader(SamIdReader):
     """Driver and emulated module in one process; ``port`` is the link to make."""
 
     def __init__(self, options: IdReaderOptions, reactor: Any, **world: Any) -> None:
-        super().__init__(options, reactor, **world)
         self.emulator = IdReaderEmulator()
-        self._cable = PtyPort(reactor, Path(options.port), self.emulator)
+        self._cable, line = cable(reactor, options.port, self.emulator)
+        super().__init__(options, reactor, **line, **world)
 
     def start(self) -> None:
         """Plug the module in, then see SerialDevice."""

@@ -8,6 +8,7 @@ from hsm.primitives import ecb_decrypt, ecb_encrypt, has_odd_parity, pin_block_0
 from terminal_agent.devices.emulator import Emulator
 from terminal_agent.devices.interfaces import KeyUse
 from terminal_agent.devices.key_file import key_from
+from terminal_agent.devices.memory_port import cable
 from terminal_agent.devices.nlpp60 import (
     LOAD_MODES,
     MAC_BYTES_MAX,
@@ -18,7 +19,6 @@ from terminal_agent.devices.nlpp60 import (
 )
 from terminal_agent.devices.nlpp60_frames import Command, Decoder, Frame, encode
 from terminal_agent.devices.nlpp60_pairing import CODE_BYTES, AuthKey, Pairing, read_pairing
-from terminal_agent.devices.pty_port import PtyPort
 from terminal_agent.protocol import Opaque
 
 DIRECTORIES_MAX: Final = 4
@@ -266,14 +266,14 @@ class EmulatedNlPp60(NlPp60):
     """Driver and emulated pad in one process, for demonstrations."""
 
     def __init__(self, options: EmulatedNlPp60Options, reactor: Any, **world: Any) -> None:
-        super().__init__(options, reactor, **world)
         pairing = read_pairing(Path(options.pairing_file))
         cancel = int(options.cancel_command, 16)
         self.emulator = NlPp60Emulator(pairing, options.directory, cancel)
         key = key_from(Path(options.key_file))
         self.emulator.load_working(KeyUse.PIN, int(options.pin_key, 16), key)
         self.emulator.load_working(KeyUse.MAC, int(options.mac_key, 16), key)
-        self._cable = PtyPort(reactor, Path(options.port), self.emulator)
+        self._cable, line = cable(reactor, options.port, self.emulator)
+        super().__init__(options, reactor, **line, **world)
 
     def start(self) -> None:
         """Plug the pad in, then see SerialDevice."""

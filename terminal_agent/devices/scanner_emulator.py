@@ -1,10 +1,9 @@
 """A scanner without hardware."""
 
-from pathlib import Path
 from typing import Any
 
 from terminal_agent.devices.emulator import Emulator
-from terminal_agent.devices.pty_port import PtyPort
+from terminal_agent.devices.memory_port import cable
 from terminal_agent.devices.scanner import ScannerOptions, SerialScanner
 
 
@@ -23,9 +22,9 @@ class EmulatedScanner(SerialScanner):
     """Driver and emulated scanner in one process; ``port`` is the link to make."""
 
     def __init__(self, options: ScannerOptions, reactor: Any, **world: Any) -> None:
-        super().__init__(options, reactor, **world)
         self.emulator = ScannerEmulator()
-        self._cable = PtyPort(reactor, Path(options.port), self.emulator)
+        self._cable, line = cable(reactor, options.port, self.emulator)
+        super().__init__(options, reactor, **line, **world)
 
     def start(self) -> None:
         """Plug the scanner in, then see SerialDevice."""

@@ -34,7 +34,7 @@ class SerialOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """How to reach a serial device; each driver's options begin with these."""
 
     port: str
-    """``/dev/ttyS1``, ``COM3``; with an emulator the link that it makes."""
+    """``/dev/ttyS1``, ``COM3``; with an emulator the link that it makes, or ``memory``: none."""
     baud: Count
     answer_timeout_ms: Count
     """Silence after a command for so long means that nobody is there."""

@@ -18,7 +18,7 @@ from hsm.primitives import (
 from terminal_agent.devices.emulator import Emulator
 from terminal_agent.devices.interfaces import KeyUse
 from terminal_agent.devices.key_file import key_from
-from terminal_agent.devices.pty_port import PtyPort
+from terminal_agent.devices.memory_port import cable
 from terminal_agent.devices.visa_frames import ACK, EOT, FS, NAK, Decoder, Frame, Kind, encode
 from terminal_agent.devices.visa_pad import VisaPad, VisaPadOptions
 from terminal_agent.protocol import Opaque
@@ -210,11 +210,11 @@ class EmulatedVisaPad(VisaPad):
     """Driver and emulated pad in one process, for demonstrations."""
 
     def __init__(self, options: EmulatedVisaOptions, reactor: Any, **world: Any) -> None:
-        super().__init__(options, reactor, **world)
         self.emulator = VisaPadEmulator()
         self._demo_key = odd_parity(key_from(Path(options.key_file)))
         self.emulator.load_master(options.master_key, self._demo_key)
-        self._cable = PtyPort(reactor, Path(options.port), self.emulator)
+        self._cable, line = cable(reactor, options.port, self.emulator)
+        super().__init__(options, reactor, **line, **world)
 
     def start(self) -> None:
         """Plug the pad in, then see SerialDevice."""

@@ -19,7 +19,7 @@ from hsm.primitives import (
 )
 from terminal_agent.devices.emulator import Emulator
 from terminal_agent.devices.key_file import key_from
-from terminal_agent.devices.pty_port import PtyPort
+from terminal_agent.devices.memory_port import cable
 from terminal_agent.devices.zt598 import (
     BROKEN,
     CANCEL,
@@ -276,12 +276,12 @@ class EmulatedZt598(Zt598):
     """Driver and emulated pad in one process, for demonstrations."""
 
     def __init__(self, options: EmulatedOptions, reactor: Any, **world: Any) -> None:
-        super().__init__(options, reactor, **world)
         self.emulator = Zt598Emulator(uid_of(options))
         key = key_from(Path(options.key_file))
         self.emulator.load_working(int(options.pin_slot, 16), "3", key)
         self.emulator.load_working(int(options.mac_slot, 16), "5", key)
-        self._cable = PtyPort(reactor, Path(options.port), self.emulator)
+        self._cable, line = cable(reactor, options.port, self.emulator)
+        super().__init__(options, reactor, **line, **world)
 
     def start(self) -> None:
         """Plug the pad in, then see SerialDevice."""

@@ -161,14 +161,26 @@ def test_the_picture_of_a_slip(tmp_path: Path) -> None:
     assert any(isinstance(mark, Raster) for mark in read_all(paper.output))
 
 
-def test_pillow_waits_for_the_first_slip() -> None:
-    """Importing the driver loads neither Pillow nor python-escpos."""
+def test_pillow_waits_for_the_first_picture() -> None:
+    """A slip is made without Pillow and what else the printers of python-escpos load."""
     code = (
-        "import sys; import terminal_agent.devices.escpos_printer, "
-        "terminal_agent.devices.escpos_preview; "
-        "assert not [m for m in sys.modules if m.split('.')[0] in ('PIL', 'escpos', 'qrcode')]"
+        "import sys; import terminal_agent.devices.escpos_preview; "
+        "from terminal_agent.devices.escpos_printer import document; document('示范'); "
+        "assert not [m for m in sys.modules if m.split('.')[0] in ('PIL', 'qrcode', 'barcode')]"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_slip_is_what_python_escpos_makes() -> None:
+    """Byte for byte what its own printer sends for the same."""
+    from escpos.printer import Dummy
+
+    paper = Dummy()
+    paper._raw(b"\x1b@\x1c&")
+    paper._raw(SLIP.encode("gb18030"))
+    paper.cut()
+
+    assert document(SLIP) == paper.output
 
 
 @given(st.text(max_size=200), st.integers(1, 30))
