@@ -1,4 +1,7 @@
-"""``yyt agent``: run a kiosk; ``yyt agent load``: the same kiosk as an open-loop load generator."""
+"""``yyt agent``: run a kiosk; ``yyt agent load``: the same kiosk as an open-loop load generator.
+
+``bench`` and ``soak`` stand in :mod:`terminal_agent.bench`.
+"""
 
 import argparse
 import getpass
@@ -9,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from terminal_agent.bench.cli import register as register_bench
 from terminal_agent.config import AgentConfig, ConfigError, load
 
 _EXAMPLE = """\
@@ -16,6 +20,8 @@ yyt agent --config conf/kiosk-1.yaml
 yyt agent load --config conf/kiosk-1.yaml --rate 100 --seconds 20 --json
 yyt agent devices --config conf/kiosk-1.yaml --json
 yyt agent attendant-code --file kiosk/attendant.code
+yyt agent bench --json
+yyt agent soak --hours 24 --json
 """
 
 
@@ -43,6 +49,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     devices.add_argument("--config", type=Path, required=True, help="the kiosk's YAML file")
     devices.add_argument("--json", action="store_true")
     devices.set_defaults(run=_devices)
+    register_bench(verbs)
 
 
 def _config(args: argparse.Namespace) -> AgentConfig:

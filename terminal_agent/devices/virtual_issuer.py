@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from hsm.primitives import CardKeys
+from hsm.primitives import CardKeys, forget
 from terminal_agent.devices.virtual_card import TEST_KEYS, Print
 from terminal_agent.emv.actions import HostAnswer, OnlineNeeded, Verdict
 from terminal_agent.emv.tlv import encode, parse
@@ -40,14 +40,16 @@ class VirtualIssuer:
         """The verdict on field 55: a wrong cryptogram is declined."""
         if self._habits.silent:
             return HostAnswer(verdict=Verdict.UNREACHABLE)
-        objects = {item.tag: item.value for item in parse(bytes.fromhex(online.field55.reveal()))}
+        code, data = self.answer(bytes.fromhex(online.field55.reveal()))
+        verdict = Verdict.APPROVED if code == "00" else Verdict.DECLINED
+        return HostAnswer.read(verdict, code, data)
+
+    def answer(self, field55: bytes) -> tuple[str, bytes]:
+        """Response code (field 39) and field 55 for a card's field 55."""
+        objects = {item.tag: item.value for item in parse(field55)}
         right = self._keys.is_genuine(objects) and not self._habits.declines
-        code = b"00" if right else b"05"
-        return HostAnswer.read(
-            Verdict.APPROVED if right else Verdict.DECLINED,
-            code.decode(),
-            self._data(objects, code),
-        )
+        code = "00" if right else "05"
+        return code, self._data(objects, code.encode())
 
     def _data(self, objects: dict[str, bytes], code: bytes) -> bytes:
         """91, 71 and 72, as field 55 of an answer."""
@@ -66,3 +68,9 @@ class VirtualIssuer:
     def _command(self, head: str, counter: bytes, arqc: bytes) -> bytes:
         command = bytes.fromhex(head) + b"\x04"
         return encode("86", command + self._keys.script_mac(counter, arqc, command))
+
+
+def forget_sessions() -> None:
+    """Drop the session keys of past payments: the ciphers remember them for speed, some thousands
+    of them, which no real kiosk holds."""
+    forget()
