@@ -18,6 +18,16 @@ class ConfigError(ValueError):
     """The file cannot be used; names the file and the path of the first mistake."""
 
 
+def _must_be_loopback(bind: str) -> None:
+    """Raises ValueError."""
+    try:
+        loopback = ipaddress.ip_address(bind).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise ValueError("bind must be a loopback address, as 127.0.0.1")
+
+
 class SwitchLink(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the switch is and how patient the link is."""
 
@@ -47,11 +57,16 @@ class PaymentTimes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Control(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The loopback door for the page, the demo and the attendant."""
+    """The loopback door for the demo and the attendant. Raises ValueError for an address that
+    others could reach."""
 
     bind: str
+    """A loopback address: who can ask here is not asked who they are."""
     port: int
     """0 = any free port; the ``agent_ready`` log line names it."""
+
+    def __post_init__(self) -> None:
+        _must_be_loopback(self.bind)
 
 
 class Device(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -139,12 +154,7 @@ class PageConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The demonstration's side panel at ``/demo``; only with emulated devices."""
 
     def __post_init__(self) -> None:
-        try:
-            loopback = ipaddress.ip_address(self.bind).is_loopback
-        except ValueError:
-            loopback = False
-        if not loopback:
-            raise ValueError("bind must be a loopback address, as 127.0.0.1")
+        _must_be_loopback(self.bind)
 
 
 class AgentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,7 +1,8 @@
 """The loopback door of a kiosk: what the demo and the operator ask of the agent.
 
-Only loopback, and never a browser's page: a request with an ``Origin`` is refused. The kiosk's own
-page has a site of its own (:mod:`terminal_agent.page`).
+Only loopback, and never a browser's page: a request with an ``Origin`` is refused, and one under a
+name that is not this machine's own (a foreign page's, rebound to 127.0.0.1). The kiosk's own page
+has a site of its own (:mod:`terminal_agent.page`).
 """
 
 from collections.abc import Awaitable, Callable
@@ -152,7 +153,7 @@ class _Router(Resource):
         return NOT_DONE_YET
 
     async def _serve(self, request: _BoundedRequest, gone: list[object]) -> None:
-        if request.getHeader("origin") is not None:
+        if request.getHeader("origin") is not None or not _is_own_name(request):
             reply = _json(403, {"error": "not for pages"})
         elif request.body_bytes > BODY_BYTES_MAX:
             reply = _json(413, {"error": f"more than {BODY_BYTES_MAX} bytes"})
@@ -162,6 +163,12 @@ class _Router(Resource):
             path = request.path.decode("ascii", "replace")
             reply = await self._answer(method, path, request.content.read())
         _write(request, gone, reply)
+
+
+def _is_own_name(request: Request) -> bool:
+    """Whether it was asked for under this machine's own name, whatever the port."""
+    own = {b"localhost", b"127.0.0.1", b"[::1]", request.getHost().host.encode()}
+    return request.getRequestHostname() in own
 
 
 def _write(request: Request, gone: list[object], reply: Reply) -> None:

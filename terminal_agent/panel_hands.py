@@ -87,8 +87,8 @@ class PanelHands:
 
     def _insert(self, name: str) -> None:
         card = self._reader.card(name)
-        self._inside = name
         self._reader.insert(card)
+        self._inside = name
 
     def _key(self, key: str) -> None:
         self._pad.emulator.press(key if key.isdecimal() else _KEYS[key])

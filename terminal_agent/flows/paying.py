@@ -17,6 +17,7 @@ from terminal_agent.flows.events import (
 )
 from terminal_agent.flows.state import Rules, State, Step, enter
 from terminal_agent.flows.view import Screen
+from terminal_agent.journal import PaymentOrder
 from terminal_agent.protocol import Choice
 
 WRONG_PIN = "55"
@@ -35,7 +36,7 @@ _SCREENS = {
 def confirmed(state: State, _id: str, now_ms: int, rules: Rules) -> Step:
     """The amounts are right: the card, please."""
     flow, order = state.flow, state.order
-    if flow is None or order is None or order.amount_fen < 1:
+    if flow is None or order is None or not is_payable(order):
         return state, ()
     after = enter(
         state,
@@ -49,6 +50,11 @@ def confirmed(state: State, _id: str, now_ms: int, rules: Rules) -> Step:
         code="",
     )
     return after, (Pay(visit=state.visit, order=order, clearing=flow.clearing),)
+
+
+def is_payable(order: PaymentOrder) -> bool:
+    """What costs nothing is not paid here."""
+    return order.amount_fen >= 1
 
 
 def progress(state: State, event: Progress, now_ms: int, rules: Rules) -> Step:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from terminal_agent.flows.businesses import FLOWS, Goal, Source
 from terminal_agent.flows.events import Stage
-from terminal_agent.flows.paying import may_retry
+from terminal_agent.flows.paying import is_payable, may_retry
 from terminal_agent.flows.state import Rules, State, is_served, usable_media
 from terminal_agent.flows.view import Button, Fact, Line, Screen, Tile, View
 from terminal_agent.receipt import masked_name
@@ -142,6 +142,7 @@ def _listing(state: State, _rules: Rules) -> Fields:
 def _check(state: State, _rules: Rules) -> Fields:
     assert state.order is not None
     assert state.flow is not None
+    payable = is_payable(state.order)
     picked = zip(state.flow.picks, state.chosen, strict=False)
     facts = tuple(
         Fact(label=pick.step, value=" ".join((choice.title, choice.detail)).strip())
@@ -152,7 +153,8 @@ def _check(state: State, _rules: Rules) -> Fields:
         "prompt": "check",
         "facts": (*_who(state), *facts),
         "amount_fen": state.order.amount_fen,
-        "buttons": (Button.CONFIRM, Button.BACK, Button.CANCEL),
+        "notice": "" if payable else "nothing_to_pay",
+        "buttons": (*((Button.CONFIRM,) if payable else ()), Button.BACK, Button.CANCEL),
     }
 
 

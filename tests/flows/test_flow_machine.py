@@ -253,14 +253,14 @@ def test_registration_picks_three_times() -> None:
 
 
 def test_nothing_costs_nothing() -> None:
-    """An amount of zero is not paid."""
-    paper = Paper().to_pick()
-    paper.about(ev.Offered, choices=BILLS)
+    """An amount of zero is not paid: there is no button for it, and a word why."""
     paper = Paper().tap("tile", "outpatient_bill")
     paper.about(ev.Identified, medium="visit", number=Opaque("C1"))
     paper.about(ev.Found, patient=PATIENT)
     paper.about(ev.Offered, choices=(Choice(id="B0", title="免费"),)).tap("choice", "B0")
 
+    assert paper.view.notice == "nothing_to_pay"
+    assert Button.CONFIRM not in paper.view.buttons
     assert paper.tap("confirm").wants == ()
 
 

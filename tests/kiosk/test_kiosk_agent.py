@@ -211,19 +211,19 @@ def test_reprint_is_marked_and_paper_out_is_told(kiosk: Kiosk, switch: Switch) -
 
 
 def test_the_control_door_refuses_pages_and_nonsense(kiosk: Kiosk) -> None:
-    """No page of somewhere else, no unknown field, no huge body."""
+    """No page of somewhere else, under a foreign name for this machine either, no unknown field, no
+    huge body."""
     import urllib.error
     import urllib.request
 
     kiosk.start()
-    request = urllib.request.Request(
-        f"{kiosk.url}/ledger", headers={"Origin": "http://evil.example"}
-    )
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(request, timeout=20)
-    refused.value.close()
+    for name, value in (("Origin", "http://evil.example"), ("Host", "evil.example:80")):
+        request = urllib.request.Request(f"{kiosk.url}/ledger", headers={name: value})
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=20)
+        refused.value.close()
 
-    assert refused.value.code == 403
+        assert refused.value.code == 403
     assert kiosk.pay(unheard_of=1)[0] == 400
     assert kiosk.pay(patient_card="x" * 20_000)[0] == 413
     assert http("GET", f"{kiosk.url}/nothing")[0] == 404

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from wsproto.events import BytesMessage, TextMessage
 
+from terminal_agent.config import Control
 from terminal_agent.page import PageConfig, PageSite
 from terminal_agent.page.guard import CONNECTIONS_MAX, REQUEST_BYTES_MAX
 from terminal_agent.page.session import MESSAGE_BYTES_MAX
@@ -275,9 +276,11 @@ def test_slip_is_a_picture_once_there_is_one(demo: Player) -> None:
 
 @pytest.mark.parametrize("bind", ["0.0.0.0", "192.168.1.2", "localhost", "", "::"])
 def test_only_a_loopback_address_is_configured(bind: str) -> None:
-    """Nobody in the hospital's network reaches a kiosk's page."""
+    """Nobody in the hospital's network reaches a kiosk's page, nor its control port."""
     with pytest.raises(ValueError, match="loopback"):
         PageConfig(bind=bind, port=0, panel=False)
+    with pytest.raises(ValueError, match="loopback"):
+        Control(bind=bind, port=0)
 
 
 def test_panel_needs_hands() -> None:

@@ -111,6 +111,7 @@ export const EN = {
     cancelling: "Cancelling, one moment",
     no_patient: "We did not find you: check the card, or try another way",
     no_bill: "There is nothing to pay",
+    nothing_to_pay: "Nothing to pay here: go to a service window",
     no_choice: "Nothing to choose from at the moment",
     no_department: "No department takes patients at the moment",
     no_doctor: "No doctor of this department is free at the moment",

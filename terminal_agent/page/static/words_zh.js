@@ -105,6 +105,7 @@ export const ZH = {
     cancelling: "正在取消，请稍候",
     no_patient: "没有找到您的信息，请确认卡片或改用其他方式",
     no_bill: "没有待缴的费用",
+    nothing_to_pay: "此项不需要在本机付费，请到人工窗口办理",
     no_choice: "目前没有可选的项目",
     no_department: "目前没有可挂号的科室",
     no_doctor: "该科室目前没有可挂号的医生",
