@@ -336,8 +336,10 @@ def origin_reverses_done(payment: Payment, i: int, event: Event) -> Step:
 
 def contradiction(payment: Payment, i: int, event: Event) -> Step:
     """The counterparty contradicts what it said definitely before: recorded and alarmed. What was
-    given up without an answer was never said: its late answer changes nothing (I5)."""
+    given up without an answer was never said: its late answer changes nothing (I5). What is done
+    was said, however often it had been unknown before."""
     leg = payment.legs[i]
-    if leg.unknown_seen and event.kind is not EventKind.STANDS:
+    given_up = leg.state is LegState.REFUSED and leg.unknown_seen
+    if given_up and event.kind is not EventKind.STANDS:
         return payment, ()
     return payment, (alarm("I9", f"{leg.kind}: {event.kind} after {leg.state}", i),)

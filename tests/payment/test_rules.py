@@ -367,6 +367,20 @@ def test_finish_that_is_not_heard_of_reverses_the_debit() -> None:
     assert play.sent == [(Verb.UNDO, 0)]
 
 
+def test_I9_what_was_unknown_before_it_was_done_is_missed_in_the_file_all_the_same() -> None:
+    """A debit found by asking, a booking done at the second try: answered as done, so a settlement
+    file without them is an alarm. A card given up without a word had said nothing: none."""
+    play = Play((K.DEBIT, INSURANCE), (K.BOOK, BOOK_L3))(0, E.DO_UNKNOWN).timer(0)(0, E.ASK_FOUND)
+    play(1, E.DO_UNKNOWN).timer(1)(1, E.DO_DONE)
+    assert play.payment.rest is Rest.DONE
+    assert [play(leg, E.ABSENT).alarms for leg in (0, 1)] == [["I9"], ["I9"]]
+
+    card = booking((K.DEBIT, BANK), (K.FINISH, FINISH), (K.BOOK, BOOK_L3))(1, E.DO_UNKNOWN)
+    for _ in range(FINISH.ask_times):
+        card.timer(1)(1, E.ASK_UNKNOWN)
+    assert card(1, E.DO_DONE).alarms == []
+
+
 def test_I1_a_ledger_leg_rides_in_the_commit_or_turns_back() -> None:
     """Posted with the state itself; refused by its constraint, nothing was posted."""
     plan = ((K.DEBIT, LEDGER), (K.BOOK, BOOK_L3))
