@@ -23,15 +23,9 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from terminal_agent import logs
-from terminal_agent.app import Agent
-from terminal_agent.bench import folder as files
-from terminal_agent.bench.fast_reactor import FastReactor
-from terminal_agent.bench.joined_link import JoinedLink
+from terminal_agent.bench.joined_kiosk import JoinedKiosk
 from terminal_agent.bench.memory import rss_kib
-from terminal_agent.bench.page_reader import PageReader
-from terminal_agent.bench.patient import Kind, Patient
-from terminal_agent.bench.stand_in import StandIn
-from terminal_agent.config import load
+from terminal_agent.bench.patient import Kind
 from terminal_agent.devices.virtual_issuer import forget_sessions
 
 EVERY_MS: Final = 90_000
@@ -84,28 +78,18 @@ class Soak:
         self._tell = tell
         self._seed = seed
         self._chance = random.Random(seed)  # noqa: S311 - repeatable, nothing depends on it
-        self._reactor = FastReactor()
-        self._stand_in = StandIn()
-        self._joined = JoinedLink(self._reactor, self._stand_in)
+        self._kiosk = JoinedKiosk(folder)
+        self._reactor = self._kiosk.reactor
         self._samples: list[Sample] = []
         self._outcomes: Counter[str] = Counter()
         self._visits = 0
         self._failed: list[Failure] = []
         self._over = False
-        files.make(folder)
-        config = load(files.configure(folder, in_memory=True))
-        born_ms = int(time.time() * 1000)
-        self._agent = Agent(
-            config,
-            self._reactor,
-            now_ms=lambda: born_ms + int(self._reactor.seconds() * 1000),
-            connect=self._joined.connect,
-        )
 
     def run(self) -> dict[str, Any]:
         """Play it. Raises NotShownError when a patient stands before a screen for ever."""
         began = time.monotonic()
-        self._agent.start()
+        self._kiosk.agent.start()
         self._play()
         self._reactor.stop()
         for failure in self._failed:
@@ -128,14 +112,7 @@ class Soak:
         self._look()
 
     async def _patients(self, end_s: float) -> None:
-        page, panel = self._reader("/kiosk/ws"), self._reader("/panel/ws")
-        patient = Patient(
-            self._reactor,
-            page,
-            panel,
-            think_ms=THINK_MS,
-            cut_line=lambda: self._joined.cut(AWAY_MS),
-        )
+        patient = self._kiosk.patient(THINK_MS, AWAY_MS)
         kinds, shares = list(SHARES), list(SHARES.values())
         next_s = 0.0
         while self._reactor.seconds() < end_s:
@@ -148,15 +125,6 @@ class Soak:
 
     def _ended(self, _result: object) -> None:
         self._over = True
-
-    def _reader(self, path: str) -> PageReader:
-        site = self._agent.page
-        assert site is not None
-        assert site.panel is not None
-        club = site.kiosk if path.startswith("/kiosk") else site.panel
-        reader = PageReader(self._reactor, site.port, path, club.token)
-        self._reactor.join(site.port, reader)
-        return reader
 
     async def _pause(self, wait_s: float) -> None:
         pause: Deferred[None] = Deferred()
@@ -184,7 +152,7 @@ class Soak:
         first, last = self._samples[0], self._samples[-1]
         blocks, resident_kib = last.blocks - first.blocks, last.rss_kib - first.rss_kib
         flat = blocks <= BLOCKS_GROWTH_MAX and resident_kib <= RSS_GROWTH_KIB_MAX
-        still_open = self._agent.payments.open_count
+        still_open = self._kiosk.agent.payments.open_count
         return {
             "ok": flat and not still_open,
             "flat": flat,
@@ -192,9 +160,9 @@ class Soak:
             f" {RSS_GROWTH_KIB_MAX} KiB of resident memory more",
             "hours": self._hours,
             "visits": self._visits,
-            "payments": self._stand_in.started,
+            "payments": self._kiosk.stand_in.started,
             "open": still_open,
-            "line_cuts": self._joined.cuts,
+            "line_cuts": self._kiosk.line.cuts,
             "blocks_growth": blocks,
             "rss_growth_kib": resident_kib,
             "samples": [

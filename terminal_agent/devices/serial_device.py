@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from twisted.internet import protocol
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.python.failure import Failure
+from twisted.python.runtime import platform
 
 from terminal_agent.devices.interfaces import Completion, DeviceError, DeviceEvent, State, Watcher
 from terminal_agent.devices.waiting import Waiting
@@ -63,7 +64,7 @@ Opener = Callable[[protocol.Protocol, SerialOptions, Any], Port]
 
 
 class _SerialPort:
-    """Twisted's serial port as a Port: on Windows and on POSIX."""
+    """Twisted's serial port as a Port: on POSIX."""
 
     def __init__(self, ear: protocol.Protocol, options: SerialOptions, reactor: Any) -> None:
         from twisted.internet.serialport import SerialPort
@@ -87,6 +88,15 @@ class _SerialPort:
         from twisted.internet.error import ConnectionDone
 
         self._transport.connectionLost(Failure(ConnectionDone()))
+
+
+def open_serial(ear: protocol.Protocol, options: SerialOptions, reactor: Any) -> Port:
+    """The Opener of this system. Raises OSError, ValueError."""
+    if platform.isWindows():
+        from terminal_agent.devices.threaded_port import ThreadedPort
+
+        return ThreadedPort(ear, options, reactor)
+    return _SerialPort(ear, options, reactor)
 
 
 class _Ear(protocol.Protocol):
@@ -122,7 +132,7 @@ class SerialDevice:
         options: SerialOptions,
         reactor: Any,
         *,
-        open_port: Opener = _SerialPort,
+        open_port: Opener = open_serial,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._options = options

@@ -1,13 +1,20 @@
-"""Run as a program: imports and drives every driver where POSIX's own modules are not there, as on
-Windows. Prints what it
-drove. Its argument is a folder to work in."""
+"""Run as a program: imports all of the agent and drives it, every driver and a whole kiosk with
+patients at its page, where POSIX's own modules are not there, as on Windows. Prints what it drove.
+Its argument is a folder to work in."""
 
 # ruff: noqa: E402 - the blocker comes first
 import os
+import signal
 import sys
 
-BLOCKED = ("fcntl", "termios", "pty", "tty", "grp", "pwd", "resource")
-GONE = ("openpty", "ttyname", "fork", "login_tty")
+BLOCKED = ("fcntl", "termios", "pty", "tty", "grp", "pwd", "resource", "syslog", "crypt", "spwd")
+BLOCKED += ("curses", "readline", "nis", "posixshmem", "win32file")
+"""win32file: what Twisted asks for on Windows is not needed."""
+GONE = ("openpty", "ttyname", "fork", "forkpty", "login_tty", "getuid", "geteuid", "getgid")
+GONE += ("getegid", "setuid", "setgid", "setsid", "chown", "fchmod", "mkfifo", "nice", "killpg")
+GONE += ("getpgid", "sysconf", "uname", "sched_getaffinity", "getloadavg", "O_DIRECTORY", "sync")
+SIGNALS = ("SIGKILL", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGCHLD", "SIGQUIT", "SIGPIPE")
+SIGNALS += ("alarm", "setitimer", "pthread_sigmask", "sigwait")
 
 
 class Blocker:
@@ -25,15 +32,25 @@ sys.meta_path.insert(0, Blocker())  # type: ignore[arg-type]
 for gone in GONE:
     if hasattr(os, gone):
         delattr(os, gone)
+for gone in SIGNALS:
+    if hasattr(signal, gone):
+        delattr(signal, gone)
 
+import importlib
+import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.main import installReactor
 from twisted.internet.task import Clock
 
+import terminal_agent
 from hsm.primitives import check_value, ecb_encrypt, odd_parity
+from terminal_agent.bench.fast_reactor import FastReactor
+from terminal_agent.bench.joined_kiosk import JoinedKiosk
+from terminal_agent.bench.patient import Kind
 from terminal_agent.devices.cash_acceptor import CashAcceptor, CashOptions
 from terminal_agent.devices.cash_emulator import CashEmulator
 from terminal_agent.devices.escpos_emulator import EscPosEmulator
@@ -56,6 +73,8 @@ from terminal_agent.devices.zt598_emulator import Zt598Emulator
 MASTER = odd_parity(bytes(range(16)))
 KEY = odd_parity(bytes(range(16, 32)))
 SEALED, CHECK = ecb_encrypt(MASTER, KEY).hex(), check_value(KEY).hex()
+OWN_CHOICE = "terminal_agent.devices.threaded_port"
+"""pyserial takes its part for POSIX or for Windows by the system's name: not to be had here."""
 LINE: dict[str, Any] = {
     "port": "COM3",
     "baud": 9600,
@@ -178,5 +197,48 @@ def drive() -> list[str]:
     return done
 
 
+def import_all() -> int:
+    """Every module of the agent, emulators, bench and all: how many there are."""
+    found = [
+        module.name
+        for module in pkgutil.walk_packages(terminal_agent.__path__, "terminal_agent.")
+        if module.name != OWN_CHOICE
+    ]
+    for name in found:
+        importlib.import_module(name)
+    return len(found)
+
+
+def serve(folder: Path) -> list[str]:
+    """A kiosk's patients, from its start over a lost line and a lock to its restart: outcomes."""
+    kiosk = JoinedKiosk(folder)
+    kiosk.agent.start()
+    patient = kiosk.patient(100, 2000)
+    outcomes: list[Any] = []
+
+    async def visits() -> None:
+        for kind in (Kind.PAYS, Kind.WRONG_PIN, Kind.LINE_CUT, Kind.LEAVES_EARLY):
+            outcomes.append(await patient.visit(kind))
+        kiosk.agent.management.lock.lock("检修")
+        kiosk.agent.management.lock.unlock()
+        outcomes.append(await patient.visit(Kind.PAYS))
+
+    ends: list[Any] = []
+    Deferred.fromCoroutine(visits()).addBoth(ends.append)
+    while not ends:
+        kiosk.reactor.next_turn()
+    assert ends == [None], ends
+    assert kiosk.agent.management.identity.request("BENCH001").startswith("-----BEGIN")
+    kiosk.reactor.stop()
+    again = JoinedKiosk(folder)
+    outcomes.append(again.agent.payments.open_count)
+    again.agent.journal.close()
+    return [str(outcome) for outcome in outcomes]
+
+
 if __name__ == "__main__":
-    sys.stdout.write(" ".join(drive()))
+    # Twisted's timers of the house ask for the process's reactor; that of POSIX is not here.
+    installReactor(FastReactor())
+    driven, served, number = drive(), serve(Path(sys.argv[1]) / "kiosk"), import_all()
+    importlib.import_module("channels.kiosk.cli")  # yyt terminal enrol
+    sys.stdout.write(f"\n{' '.join(driven)}\n{' '.join(served)}\n{number}\n")
