@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -14,6 +15,10 @@ from switch.observe import metrics
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "conf" / "systemd").glob("*.service"))
+OURS = [path for path in UNITS if path.stem != "yyt-kiosk-browser"]
+TASKS = sorted((ROOT / "conf" / "windows").glob("*.xml"))
+TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
+INSTALLED_ON_WINDOWS = "C:\\yinyitong\\"
 SUFFIXES = ("", "_bucket", "_sum", "_count")
 
 
@@ -25,7 +30,7 @@ def unit(path: Path) -> configparser.ConfigParser:
     return parser
 
 
-@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.stem)
 def test_unit_starts_a_command_that_exists(path: Path) -> None:
     """Every option in ExecStart is one that the command's help knows."""
     words = shlex.split(unit(path)["Service"]["ExecStart"])
@@ -54,6 +59,29 @@ def test_I12_unit_is_hardened(path: Path) -> None:
     assert service["LimitCORE"] == "0"
     assert service["Restart"] == "always"
     assert service["User"] != "root"
+
+
+@pytest.mark.parametrize("path", TASKS, ids=lambda path: path.stem)
+def test_windows_task_is_one(path: Path) -> None:
+    """Well-formed; started again every minute, never ended for its length, never twice; what it
+    names of the installation exists."""
+    task = ElementTree.fromstring(path.read_text(encoding="utf-8").partition("?>")[2])
+    settings = {one.tag.removeprefix(TASK): one.text for one in task.find(f"{TASK}Settings") or ()}
+    (arguments,) = [one.text or "" for one in task.iter(f"{TASK}Arguments")]
+    named = re.findall(re.escape(INSTALLED_ON_WINDOWS) + r"(\S+)", arguments)
+
+    assert [one.text for one in task.iter(f"{TASK}Interval")] == ["PT1M"]
+    assert settings["MultipleInstancesPolicy"] == "IgnoreNew"
+    assert settings["ExecutionTimeLimit"] == "PT0S"
+    assert [name for name in named if not (ROOT / name.replace("\\", "/")).is_file()] == []
+
+
+def test_windows_script_runs_the_agent() -> None:
+    """``yyt agent --config``, as the command takes it."""
+    script = (ROOT / "conf" / "windows" / "yyt-agent.ps1").read_text(encoding="utf-8")
+
+    assert "Scripts\\yyt.exe" in script
+    assert "& $program agent --config " in script
 
 
 def rules() -> list[dict[str, dict[str, str]]]:
