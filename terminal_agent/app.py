@@ -176,6 +176,8 @@ class Agent:
 
     def stop(self) -> None:
         """Before the reactor ends: nothing is lost, the journal has it all."""
+        if self.page is not None:
+            self.page.stop()
         if self.visits is not None:
             self.visits.stop()
         self.payments.stop()

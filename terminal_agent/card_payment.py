@@ -109,8 +109,11 @@ class CardPayments:
         await self.outcome(wanted.visit, key, tell)
 
     async def outcome(self, visit: int, key: str, tell: Callable[[Event], None]) -> None:
-        """Wait for a payment's end, and let its card know when it was not asked meanwhile."""
-        told = await self._desk.outcome(key, self._config.payment.patient_wait_ms)
+        """Wait for a payment's end, and let its card know when it was not asked meanwhile. Not
+        shorter than the switch may take: a card given back before the bank's approval came could
+        not be finished, and the money would only go back."""
+        wait_ms = max(self._config.payment.patient_wait_ms, self._desk.link.payment_ms)
+        told = await self._desk.outcome(key, wait_ms)
         if told.state in protocol.FINAL:
             await self._finisher.close(key, _verdict(told))
         tell(Ended(visit=visit, told=told))

@@ -105,6 +105,8 @@ class Link:
         self._stopped = False
         self._heartbeat_ms = HEARTBEAT_MS
         self._patience_ms = config.request_timeout_ms
+        self.payment_ms = 0
+        """How long the exchanges of one payment may take, by the switch's word at boot."""
         self.up = False
 
     def start(self) -> None:
@@ -181,7 +183,8 @@ class Link:
         reply = protocol.decode_reply(envelope, protocol.BootReply)
         self._identity.proved()
         self._heartbeat_ms = reply.heartbeat_ms
-        self._patience_ms = max(self._config.request_timeout_ms, reply.terminal_timeout_ms)
+        self.payment_ms = reply.terminal_timeout_ms
+        self._patience_ms = max(self._config.request_timeout_ms, self.payment_ms)
         self._failures = 0
         self.up = True
         _log.info("link_up", skew_ms=self._now_ms() - reply.server_ms)

@@ -3,7 +3,7 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
-from terminal_agent.flows.businesses import FLOWS, Flow, Goal
+from terminal_agent.flows.businesses import FLOWS, Flow, Goal, Source
 from terminal_agent.flows.events import Command, GiveBack, Stage, Stop
 from terminal_agent.flows.view import DeviceLine, PaymentLine, Screen
 from terminal_agent.journal import PaymentOrder
@@ -139,6 +139,8 @@ def is_served(state: State, flow: Flow, rules: Rules) -> bool:
     working = {device.role for device in state.devices if device.state == _ONLINE}
     needed = _PAID_WITH if flow.goal is Goal.PAY else ()
     listed = not flow.serves or flow.serves in state.services
+    if flow.goal is Goal.PRINT and flow.picks[-1].source is not Source.SLIPS:
+        return False  # the kiosk prints its own slips; reports have no way to the paper yet
     return (
         state.link_up and listed and working.issuperset(needed) and bool(usable_media(state, rules))
     )

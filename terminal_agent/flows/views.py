@@ -188,6 +188,8 @@ def _result(state: State, rules: Rules) -> Fields:
     else:
         following = _NEXT.get(state.outcome, "")
     retry = (Button.CONFIRM,) if may_retry(state, rules) else ()
+    if retry and state.outcome != "cancelled":
+        following = "try_again"
     number = state.told.receipt.get("masked_pan", "") if state.told else ""
     card = (Fact(label="bank_card", value=number),) if number else ()
     return {

@@ -7,7 +7,7 @@ from terminal_agent.flows import events as ev
 from terminal_agent.flows.businesses import FLOWS
 from terminal_agent.flows.view import Button, DeviceLine, Screen, Tap
 from terminal_agent.protocol import Choice, Opaque, Told
-from tests.flows.world import BILLS, DEVICES, PATIENT, Paper
+from tests.flows.world import BILLS, DEVICES, PATIENT, SERVED, Paper
 
 
 def without(*roles: str) -> tuple[DeviceLine, ...]:
@@ -125,6 +125,7 @@ def test_rule_17_a_wrong_pin_is_a_new_payment_that_names_the_old_one() -> None:
         paper.end("declined", code="55")
         assert paper.kinds() == []
         assert Button.CONFIRM in paper.view.buttons
+        assert paper.view.next == "try_again"
         paper.tap("confirm")
         (pay,) = paper.wants
         assert pay.order.retry_of == "K1", retry
@@ -296,6 +297,14 @@ def test_only_media_whose_device_works_are_asked_for() -> None:
     paper.tap("cancel").tell(ev.DeviceNews(without("visit_card", "id_reader")))
 
     assert not any(tile.open for tile in paper.view.tiles)
+
+
+def test_reports_have_no_way_to_the_paper() -> None:
+    """Whatever the switch lists."""
+    paper = Paper().tell(ev.Services({**SERVED, "report_print": "报告打印"}))
+
+    assert {tile.id: tile.open for tile in paper.view.tiles}["report_print"] is False
+    assert paper.tap("tile", "report_print").screen is Screen.HOME
 
 
 def test_without_the_line_the_kiosk_is_closed() -> None:

@@ -38,6 +38,8 @@ PATIENT = {"patient_id": "P1", "name": "王小明", "card_no": "C1"}
 class HandSwitch:
     """The link. Inquiries are answered at once, payments and cards when the test says so."""
 
+    payment_ms = 0
+
     def __init__(self) -> None:
         self.up = True
         self.sent: list[tuple[str, str, Any]] = []

@@ -30,6 +30,19 @@ def end_of(kind: EndKind) -> End:
 # ---- in a visit ----------------------------------------------------------------------------------
 
 
+def test_the_card_stays_as_long_as_the_switch_may_take(bench: Bench) -> None:
+    """The switch said at boot how long one payment may take: the card is not given back before,
+    or an approval that comes late could not be finished."""
+    bench.switch.payment_ms = 20_000
+    bench.to_paying()
+
+    bench.wait(19_900)
+    assert bench.screen == "paying"
+    bench.wait(200)
+
+    assert (bench.screen, bench.view.outcome) == ("result", "pending")
+
+
 def test_a_card_pulled_after_the_patient_waited_long_enough_is_declined(bench: Bench) -> None:
     """PENDING is told, the card comes out; asked for it later, the kiosk says so, and the next
     patient's screen does not change."""

@@ -92,7 +92,11 @@ function outcomeOf(view, words) {
 }
 
 const PRINTING = { printed: "approved", failed: "failed" };
-const NOTHING = new Set(["no_bill", "no_choice"]); // nothing went wrong: there is nothing to do
+// Nothing went wrong: there is nothing to do.
+const NOTHING = new Set([
+  "no_bill", "no_choice", "no_department", "no_doctor", "no_slot", "no_appointment", "no_report",
+  "no_slip", "nothing_to_pay",
+]);
 
 // The colour and sign of a result.
 export function moodOf(view) {

@@ -178,6 +178,7 @@ export const EN = {
     money_back: "The money goes back to the card; you can try later",
     wait_or_counter: "Wait here, or ask at a service window; do not pay again",
     slip_to_counter: "Take the slip, or the number below, to a service window",
+    try_again: "You may try again",
     try_later: "Try later, or go to a service window",
     nothing_taken: "No money was taken; you can start again",
     counter_for_slip: "Get the slip at a service window",

@@ -172,6 +172,7 @@ export const ZH = {
     money_back: "款项将退回原卡，可稍后重新办理",
     wait_or_counter: "请稍候，或到人工窗口查询，请勿重复付款",
     slip_to_counter: "请带上凭条或本页编号，到人工窗口办理",
+    try_again: "可以再试一次",
     try_later: "请稍后再试，或到人工窗口办理",
     nothing_taken: "本次没有扣款，可重新办理",
     counter_for_slip: "凭条可到人工窗口补打",
