@@ -11,10 +11,12 @@ pytest_plugins = ("tests.browser",)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--sim-seeds N --sim-start K``: which seeds the simulator of tests/sim plays."""
+    """``--sim-seeds N --sim-start K``: which seeds the simulator of tests/sim plays. ``--tour``:
+    make the pictures of docs/kiosk-tour.md anew."""
     group = parser.getgroup("simulator")
     group.addoption("--sim-seeds", type=int, default=300, help="number of seeds (default 300)")
     group.addoption("--sim-start", type=int, default=0, help="first seed (default 0)")
+    parser.addoption("--tour", action="store_true", help="new pictures for docs/kiosk-tour.md")
 
 
 @pytest.hookimpl(trylast=True)

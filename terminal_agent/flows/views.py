@@ -22,6 +22,8 @@ _NEXT = {
     "cancelled": "nothing_taken",
 }
 """Outcome → what the patient should do now."""
+_OF_NO_USE = frozenset({"card_unusable", "card_blocked", "card_declined"})
+"""Reasons for which the same card will not do at a second try either."""
 
 Fields = dict[str, object]
 
@@ -63,20 +65,24 @@ def _title(state: State) -> str:
 
 
 def _step(state: State) -> int:
-    """Which of the flow's steps is now; past the last one when all is over."""
+    """Which of the flow's steps is now. What came to nothing stands where it ended: only what is
+    done is at the last one."""
     flow = state.flow
     assert flow is not None
-    if state.screen in (Screen.IDENTIFY, Screen.TAKE_CARD) or state.patient is None:
-        return len(flow.steps) - 1 if state.key else 0
-    picking = 1 + len(state.chosen)
+    last, paying = len(flow.steps) - 1, len(flow.picks) + 2
     places = {
+        Screen.IDENTIFY: 0,
         Screen.CHECK: len(flow.picks) + 1,
-        Screen.CARD: len(flow.picks) + 2,
-        Screen.PIN: len(flow.picks) + 2,
-        Screen.PAYING: len(flow.picks) + 2,
-        Screen.RESULT: len(flow.steps) - 1,
+        Screen.CARD: paying,
+        Screen.PIN: paying,
+        Screen.PAYING: paying,
     }
-    return places.get(state.screen, min(picking, len(flow.steps) - 1))
+    if state.screen is Screen.RESULT and (state.outcome == "approved" or not state.outcome):
+        return last
+    if state.screen is Screen.RESULT and state.order is not None:
+        return paying
+    picking = min(1 + len(state.chosen), last) if state.patient is not None else 0
+    return places.get(state.screen, picking)
 
 
 # ---- one function a screen -----------------------------------------------------------------------
@@ -189,7 +195,7 @@ def _result(state: State, rules: Rules) -> Fields:
         following = _NEXT.get(state.outcome, "")
     retry = (Button.CONFIRM,) if may_retry(state, rules) else ()
     if retry and state.outcome != "cancelled":
-        following = "try_again"
+        following = "other_card_or_counter" if state.notice in _OF_NO_USE else "try_again"
     number = state.told.receipt.get("masked_pan", "") if state.told else ""
     card = (Fact(label="bank_card", value=number),) if number else ()
     return {

@@ -79,6 +79,10 @@ class Stack(Rig):
         """The bank behaves again."""
         post(f"{self.http['bank']}/habits", {"clear": True})
 
+    def new_bills(self, patient: str, count: int) -> None:
+        """The hospital wants something more of this patient."""
+        post(f"{self.http['his']}/bills", {"patient": patient, "count": count})
+
     def moved(self, before: Audit) -> int:
         """What has moved since: the same at the bank, in the hospital's books and as the kiosks
         told it, with nothing left over and nothing to settle by hand."""

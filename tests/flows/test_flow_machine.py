@@ -1,5 +1,7 @@
 """The kiosk's machine: the way of one patient, and every way off it."""
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 
@@ -444,6 +446,44 @@ def test_every_view_of_the_way_says_where_the_patient_is() -> None:
     seen.append(paper.view.steps[paper.view.step])
 
     assert seen == ["bill", "check", "pay", "pay", "done"]
+
+
+def test_the_step_bar_stops_where_it_ended() -> None:
+    """What was not paid is not done; after a power cut the payment is the step that is shown."""
+    refused = Paper().to_paying().end("declined", code="51")
+    assert refused.view.steps[refused.view.step] == "pay"
+    order = refused.state.order
+    assert order is not None
+    woken = Paper().tell(ev.Unfinished(key="K1", order=order))
+    assert woken.view.steps[woken.view.step] == "pay"
+    woken.end("returned")
+    assert woken.view.steps[woken.view.step] == "pay"
+
+    paper = Paper().tap("tile", "outpatient_bill")
+    paper.about(ev.Identified, medium="visit", number=Opaque("C1"))
+    paper.about(ev.Found, patient=PATIENT).about(ev.Offered, choices=())
+
+    assert paper.view.notice == "no_bill"
+    assert paper.view.steps[paper.view.step] == "bill"
+
+
+@pytest.mark.parametrize(
+    ("ended", "following"),
+    [
+        ({"told": None, "code": "card_gone"}, ""),
+        ({"told": None, "code": "card_unusable"}, "other_card_or_counter"),
+        ({"told": None, "code": "canceled"}, "nothing_taken"),
+        ({"told": Told(key="K1", state="declined", version=1, code="55")}, ""),
+    ],
+)
+def test_who_may_try_again_is_not_sent_away(ended: dict[str, Any], following: str) -> None:
+    """Beside the button for another try no other way is named, but another card where it helps."""
+    paper = Paper().to_card()
+
+    paper.about(ev.Ended, **ended)
+
+    assert Button.CONFIRM in paper.view.buttons
+    assert paper.view.next == following
 
 
 def test_news_between_eye_and_finger_takes_no_tap_away() -> None:
