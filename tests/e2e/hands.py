@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from switch.demo.cards import EXPIRY, PIN
+from switch.demo.page_kiosk import VISITORS
 from terminal_agent.devices.escpos_emulator import EscPosEmulator
 from terminal_agent.devices.virtual_card import Habits, Print, VirtualCard
 from terminal_agent.devices.virtual_visit_card import VirtualCpuCard
@@ -46,7 +47,7 @@ class Hands(Protocol):
         ...
 
     def paper(self, there: bool) -> None:
-        """Take the paper out of the printer, or put new paper in."""
+        """Take the paper out of the printer, or put new paper in where there is none."""
         ...
 
 
@@ -57,13 +58,13 @@ class PanelHands:
         self._panel = panel
 
     def show(self, number: str) -> None:
-        """As a code, so that anybody can be anybody."""
-        self._panel.get_by_label("扫码").fill(number)
-        self._press("扫描")
-
-    def wave(self, number: str) -> None:
-        """A visit card that lies there."""
-        self._press(number)
+        """A visit card that lies there, else a code: anybody can be anybody. A scanner reads the
+        same code only once in a while."""
+        if number in VISITORS:
+            self._press(number)
+        else:
+            self._panel.get_by_label("扫码").fill(number)
+            self._press("扫描")
 
     def insert(self, card: str = "good", habits: Habits | None = None) -> None:
         """See Hands."""
@@ -87,7 +88,9 @@ class PanelHands:
 
     def paper(self, there: bool) -> None:
         """See Hands."""
-        self._press("装入纸卷" if there else "取走纸卷")
+        button = self._panel.get_by_role("button", name="装入纸卷" if there else "取走纸卷")
+        if button.is_visible():
+            button.click()
 
     def _press(self, name: str) -> None:
         self._panel.get_by_role("button", name=name, exact=True).click()

@@ -26,6 +26,7 @@ class Line:
         self._master, self._slave = os.openpty()
         self._over, self._end = os.pipe()
         tty.setraw(self._slave)
+        self._link = link
         link.symlink_to(os.ttyname(self._slave))
         device.attach(lambda data: os.write(self._master, data))
         self._thread = threading.Thread(target=self._listen, name=f"line-{link.name}")
@@ -37,7 +38,8 @@ class Line:
             return act()
 
     def close(self) -> None:
-        """Take the device away."""
+        """Take the device away, and its name: another device may get the same terminal next."""
+        self._link.unlink()
         os.write(self._end, b".")
         self._thread.join()
         for one in (self._master, self._slave, self._over, self._end):

@@ -79,6 +79,10 @@ class Stack(Rig):
         """The bank behaves again."""
         post(f"{self.http['bank']}/habits", {"clear": True})
 
+    def asked(self) -> int:
+        """Sales that the bank was ever asked for."""
+        return self.heard_by_bank().get("sale", 0)
+
     def new_bills(self, patient: str, count: int) -> None:
         """The hospital wants something more of this patient."""
         post(f"{self.http['his']}/bills", {"patient": patient, "count": count})

@@ -7,6 +7,7 @@ import pytest
 
 from switch.demo.cards import PIN as RIGHT
 from switch.demo.cards import WRONG_PIN
+from tests.crash.rig import until
 from tests.e2e.stack import EMULATED
 from tests.e2e.visitor import (
     CARD,
@@ -23,6 +24,8 @@ from tests.e2e.visitor import (
 SLOW_MS = 900
 """A bank that takes its time, less than the switch's."""
 IMPATIENT_MS = 3_000
+PATIENT = "P2002"
+"""Has a visit card at the side panel."""
 
 
 @pytest.fixture
@@ -34,6 +37,15 @@ def impatient(demo: Visitor) -> Iterator[Visitor]:
     yield demo
     demo.stack.configure(EMULATED, {"payment": {"patient_wait_ms": 60_000}})
     demo.stack.power_cut(EMULATED)
+
+
+def to_the_bank(demo: Visitor, pin: str = RIGHT) -> None:
+    """The PIN is typed, and the bank has the question: it thinks about it for a while."""
+    asked = demo.stack.asked()
+    demo.stack.bank_habit("late", delay_ms=SLOW_MS)
+    demo.hands.type(pin)
+    demo.sees(PAYING)
+    until(lambda: demo.stack.asked() > asked, "the bank is asked")
 
 
 def test_a_bill_is_paid_with_chip_and_pin(demo: Visitor) -> None:
@@ -90,10 +102,8 @@ def test_a_card_pulled_at_the_pin(demo: Visitor) -> None:
 def test_a_card_pulled_while_the_bank_thinks(demo: Visitor) -> None:
     """The bank approves, the card cannot confirm it any more: the money goes back (finish leg)."""
     before = demo.stack.settled()
-    demo.stack.bank_habit("late", delay_ms=SLOW_MS)
     demo.to_pin()
-    demo.hands.type()
-    demo.sees(PAYING)
+    to_the_bank(demo)
     demo.hands.pull()
     demo.sees(RETURNED)
     demo.taps("返回首页")
@@ -117,7 +127,6 @@ def test_the_issuer_does_not_prove_itself(demo: Visitor) -> None:
 def test_I7_the_page_is_loaded_anew(demo: Visitor) -> None:
     """At the PIN and while the money moves: the same screen again, and one payment."""
     before = demo.stack.settled()
-    demo.stack.bank_habit("late", delay_ms=SLOW_MS)
     fen = demo.to_pin()
     for key in RIGHT[:3]:
         demo.hands.press(key)
@@ -125,8 +134,7 @@ def test_I7_the_page_is_loaded_anew(demo: Visitor) -> None:
     demo.page.reload()
     demo.sees(PIN)
     demo.dots(3)
-    demo.hands.type(RIGHT[3:])
-    demo.sees(PAYING)
+    to_the_bank(demo, RIGHT[3:])
     demo.page.reload()
     demo.sees(PAID)
     demo.goes_home()
@@ -138,10 +146,8 @@ def test_I7_the_power_is_lost_while_the_bank_thinks(demo: Visitor) -> None:
     """kill -9 of the kiosk: the page comes back by itself and shows how it ended. The card has
     no power either, so nobody can finish it and the money goes back."""
     before = demo.stack.settled()
-    demo.stack.bank_habit("late", delay_ms=SLOW_MS)
     demo.to_pin()
-    demo.hands.type()
-    demo.sees(PAYING)
+    to_the_bank(demo)
     demo.stack.power_cut(EMULATED)
     demo.is_gone()
     demo.sees(RETURNED)
@@ -156,8 +162,7 @@ def test_no_paper_then_the_slip_again(demo: Visitor) -> None:
     """The payment stands without its slip; with new paper it can be printed at the same kiosk."""
     before = demo.stack.settled()
     demo.hands.paper(False)
-    number = demo.number()
-    fen = demo.to_pin(number=number)
+    fen = demo.to_pin(number=PATIENT)
     demo.hands.type()
     demo.sees(PAID)
     demo.reads("凭条未打印出来")
@@ -165,7 +170,7 @@ def test_no_paper_then_the_slip_again(demo: Visitor) -> None:
     demo.hands.paper(True)
     demo.taps("凭条补打")
     demo.sees(WHO)
-    demo.hands.show(number)
+    demo.hands.show(PATIENT)
     demo.sees("请选择要补打的记录")
     demo.screen.locator("button.line").first.click()
     demo.sees("打印成功")
@@ -193,10 +198,8 @@ def test_the_switch_is_away_and_back(demo: Visitor) -> None:
 def test_I1_the_switch_dies_in_the_middle_of_a_payment(demo: Visitor) -> None:
     """While the bank thinks. The patient is told the truth as soon as it is known."""
     before = demo.stack.settled()
-    demo.stack.bank_habit("late", delay_ms=SLOW_MS)
     demo.to_pin()
-    demo.hands.type()
-    demo.sees(PAYING)
+    to_the_bank(demo)
     demo.stack.power_cut("switch")
     demo.sees(RETURNED)
     demo.goes_home()
