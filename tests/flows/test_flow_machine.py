@@ -470,10 +470,10 @@ def test_the_step_bar_stops_where_it_ended() -> None:
 @pytest.mark.parametrize(
     ("ended", "following"),
     [
-        ({"told": None, "code": "card_gone"}, ""),
+        ({"told": None, "code": "card_gone"}, "try_again"),
         ({"told": None, "code": "card_unusable"}, "other_card_or_counter"),
         ({"told": None, "code": "canceled"}, "nothing_taken"),
-        ({"told": Told(key="K1", state="declined", version=1, code="55")}, ""),
+        ({"told": Told(key="K1", state="declined", version=1, code="55")}, "try_again"),
     ],
 )
 def test_who_may_try_again_is_not_sent_away(ended: dict[str, Any], following: str) -> None:
