@@ -1,10 +1,6 @@
 """Patients at the demo's kiosk, in a real browser, with everything behind it: they see the truth,
 and the books of bank, hospital, switch and kiosk agree with it."""
 
-from collections.abc import Iterator
-
-import pytest
-
 from switch.demo.cards import PIN as RIGHT
 from switch.demo.cards import WRONG_PIN
 from tests.crash.rig import until
@@ -23,20 +19,8 @@ from tests.e2e.visitor import (
 
 SLOW_MS = 900
 """A bank that takes its time, less than the switch's."""
-IMPATIENT_MS = 3_000
 PATIENT = "P2002"
 """Has a visit card at the side panel."""
-
-
-@pytest.fixture
-def impatient(demo: Visitor) -> Iterator[Visitor]:
-    """The kiosk lets its patient go home before the end is known."""
-    demo.stack.configure(EMULATED, {"payment": {"patient_wait_ms": IMPATIENT_MS}})
-    demo.stack.power_cut(EMULATED)
-    demo.comes()
-    yield demo
-    demo.stack.configure(EMULATED, {"payment": {"patient_wait_ms": 60_000}})
-    demo.stack.power_cut(EMULATED)
 
 
 def to_the_bank(demo: Visitor, pin: str = RIGHT) -> None:
@@ -208,29 +192,16 @@ def test_I1_the_switch_dies_in_the_middle_of_a_payment(demo: Visitor) -> None:
 
 
 def test_the_bank_is_silent(demo: Visitor) -> None:
-    """A reversal, and the patient hears of it before going away."""
+    """And hears no reversal at first: the patient waits as long as nobody knows, with the card
+    inside, and is told the end."""
     before = demo.stack.settled()
     demo.stack.bank_habit("silent")
+    demo.stack.bank_habit("lose", on="reversal", times=2)
     demo.to_pin()
     demo.hands.type()
+    demo.sees(PAYING)
     demo.sees(RETURNED)
     demo.reads("款项将退回原卡")
     demo.goes_home()
 
     assert demo.stack.moved(before) == 0
-
-
-def test_nobody_knows_yet(impatient: Visitor) -> None:
-    """Bank silent, reversals lost: the page says that the end is not known, warns of paying twice,
-    and says the end as soon as there is one."""
-    before = impatient.stack.settled()
-    impatient.stack.bank_habit("silent")
-    impatient.stack.bank_habit("lose", on="reversal", times=2)
-    impatient.to_pin()
-    impatient.hands.type()
-    impatient.sees("付款结果等待确认")
-    impatient.reads("请不要重复付款")
-    impatient.sees(RETURNED)
-    impatient.goes_home()
-
-    assert impatient.stack.moved(before) == 0
