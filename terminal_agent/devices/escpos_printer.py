@@ -5,8 +5,11 @@ turn); before and after it the real-time status (DLE EOT) tells paper, cover and
 escpos the commands alone are taken: its printers load Pillow, which no slip needs.
 """
 
+import os
+import shutil
 from typing import Any, Final
 
+from escpos import capabilities  # type: ignore[import-untyped]
 from escpos.constants import ESC, HW_INIT, PAPER_FULL_CUT  # type: ignore[import-untyped]
 
 from terminal_agent.devices.interfaces import (
@@ -16,6 +19,10 @@ from terminal_agent.devices.interfaces import (
     State,
 )
 from terminal_agent.devices.serial_device import Count, SerialDevice, SerialOptions
+
+if "ESCPOS_CAPABILITIES_PICKLE_DIR" not in os.environ:
+    # At every import it leaves a temporary folder behind, with a list of printers for nobody.
+    shutil.rmtree(capabilities.pickle_dir, ignore_errors=True)
 
 SLIP_BYTES_MAX: Final = 65_536
 ASK_OFFLINE, ASK_FAULT, ASK_PAPER = b"\x10\x04\x02", b"\x10\x04\x03", b"\x10\x04\x04"

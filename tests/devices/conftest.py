@@ -14,7 +14,7 @@ from terminal_agent.devices.ipp_printer import IppPrinter
 from terminal_agent.devices.pty_port import PtyPort
 from terminal_agent.devices.serial_device import SerialDevice
 
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 
 class Bench:

@@ -27,7 +27,7 @@ def options(folder: Path) -> CashOptions:
     return CashOptions(
         port=str(folder / "port"),
         baud=9600,
-        answer_timeout_ms=200,
+        answer_timeout_ms=600,
         reopen_min_ms=20,
         reopen_max_ms=50,
         poll_ms=10,

@@ -33,7 +33,7 @@ class Rig:
         options = EscPosOptions(
             port=str(bench.folder / "port"),
             baud=9600,
-            answer_timeout_ms=200,
+            answer_timeout_ms=600,
             reopen_min_ms=20,
             reopen_max_ms=100,
             poll_ms=poll_ms,

@@ -33,7 +33,7 @@ class Rig:
         options = IdReaderOptions(
             port=str(bench.folder / "port"),
             baud=115200,
-            answer_timeout_ms=150,
+            answer_timeout_ms=600,
             reopen_min_ms=20,
             reopen_max_ms=100,
             poll_ms=60_000,

@@ -63,7 +63,7 @@ class Rig:
         given_options: dict[str, Any] = {
             "port": str(bench.folder / "port"),
             "baud": 9600,
-            "answer_timeout_ms": 150,
+            "answer_timeout_ms": 600,
             "reopen_min_ms": 20,
             "reopen_max_ms": 100,
             "poll_ms": 60_000,

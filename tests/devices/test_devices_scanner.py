@@ -19,7 +19,7 @@ class Rig:
         options = ScannerOptions(
             port=str(bench.folder / "port"),
             baud=9600,
-            answer_timeout_ms=150,
+            answer_timeout_ms=600,
             reopen_min_ms=20,
             reopen_max_ms=100,
             poll_ms=60_000,

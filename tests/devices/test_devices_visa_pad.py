@@ -43,7 +43,7 @@ class Rig:
         options = VisaPadOptions(
             port=str(bench.folder / "port"),
             baud=1200,
-            answer_timeout_ms=150,
+            answer_timeout_ms=600,
             reopen_min_ms=20,
             reopen_max_ms=100,
             poll_ms=60_000,
