@@ -24,7 +24,7 @@ case $(cat {folder}/mode) in
 fail) exit 3 ;;
 wait)
     echo "STATE: +media-empty-warning" >&2
-    while [ ! -e {folder}/go ]; do sleep 0.05; done
+    while [ -e {folder}/mode ] && [ ! -e {folder}/go ]; do sleep 0.05; done
     echo "STATE: -media-empty-warning" >&2 ;;
 esac
 cp "$1" {folder}/out/
