@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from terminal_agent.flows.businesses import FLOWS, Goal, Source
+from terminal_agent.flows.businesses import FLOWS, Source
 from terminal_agent.flows.events import Stage
 from terminal_agent.flows.paying import is_payable, may_retry
 from terminal_agent.flows.state import Rules, State, is_served, usable_media
@@ -188,14 +188,7 @@ def _paying(state: State, _rules: Rules) -> Fields:
 
 
 def _result(state: State, rules: Rules) -> Fields:
-    flow = state.flow
-    if flow is not None and flow.goal is Goal.PRINT and not state.outcome:
-        following = "take_slip" if state.slip == "printed" else ""
-    else:
-        following = _NEXT.get(state.outcome, "")
     retry = (Button.CONFIRM,) if may_retry(state, rules) else ()
-    if retry and state.outcome != "cancelled":
-        following = "other_card_or_counter" if state.notice in _OF_NO_USE else "try_again"
     number = state.told.receipt.get("masked_pan", "") if state.told else ""
     card = (Fact(label="bank_card", value=number),) if number else ()
     return {
@@ -205,10 +198,23 @@ def _result(state: State, rules: Rules) -> Fields:
         "notice": state.notice,
         "text": state.text if state.outcome in ("declined", "failed", "returned") else "",
         "code": state.code,
-        "next": "counter_for_slip" if state.slip == "failed" else following,
+        "next": _next(state, retries=bool(retry)),
         "slip": state.slip,
         "buttons": (*retry, Button.HOME),
     }
+
+
+def _next(state: State, *, retries: bool) -> str:
+    """What the patient should do now."""
+    if state.slip == "failed":
+        return "counter_for_slip"
+    if not state.outcome:  # something was printed, nothing was paid
+        return "take_slip" if state.slip == "printed" else ""
+    if retries and state.outcome != "cancelled":
+        return "other_card_or_counter" if state.notice in _OF_NO_USE else "try_again"
+    if state.outcome == "approved" and state.card_inside:
+        return "take_card_and_slip"
+    return _NEXT.get(state.outcome, "")
 
 
 def _take_card(_state: State, _rules: Rules) -> Fields:

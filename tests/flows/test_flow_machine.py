@@ -45,6 +45,7 @@ def test_a_bill_is_paid() -> None:
     assert (paper.screen, paper.kinds()) == (Screen.RESULT, ["GiveBack"])
     paper.tell(ev.SlipNews(key="K1", slip="printed"))
     assert (paper.view.outcome, paper.view.slip) == ("approved", "printed")
+    assert paper.view.next == "take_card_and_slip"
     paper.tap("home")
     assert paper.screen is Screen.TAKE_CARD
     paper.tell(ev.CardNews(inside=False))

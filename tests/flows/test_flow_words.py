@@ -81,6 +81,17 @@ def given(name: str) -> set[str]:
     return found - {""}
 
 
+def returned(function: str) -> set[str]:
+    """The words that a function of the flows returns."""
+    found: set[str] = set()
+    for node in parsed(*FLOW_FILES):
+        if isinstance(node, ast.FunctionDef) and node.name == function:
+            for part in ast.walk(node):
+                if isinstance(part, ast.Return) and part.value is not None:
+                    found.update(texts(part.value))
+    return found - {""}
+
+
 def flow_errors() -> set[str]:
     """Codes with which the desk and the shell refuse a patient."""
     files = (AGENT / "desk.py", AGENT / "visits.py")
@@ -106,7 +117,7 @@ SAID: dict[str, set[str]] = {
         card_payment._UNUSABLE,
         *(f"no_{pick.step}" for pick in PICKS if pick.source is not Source.AMOUNTS),
     },
-    "next": {*views._NEXT.values(), *given("next"), "take_slip"},
+    "next": {*views._NEXT.values(), *returned("_next")},
     "outcome": {*TOLD, *given("outcome"), "failed", "cancelled"},
     "label": {*PICKED, *given("label")},
     "step": {step for flow in FLOWS.values() for step in flow.steps},

@@ -26,7 +26,7 @@ def test_a_bill_is_paid_with_chip_and_pin(kiosk: PageKiosk, switch: Switch) -> N
     assert (shown["outcome"], shown["amount_fen"], shown["next"]) == (
         "approved",
         1234,
-        "take_slip",
+        "take_card_and_slip",
     )
     kiosk.until(lambda view: view.get("slip") == "printed")
     while kiosk.panel.hear()["slip"] == 0:

@@ -58,7 +58,9 @@ class Result extends Screen {
     setIcon(this.sign, SIGNS[mood] ?? "declined");
     const headline = titleOf(view, words);
     setText(this.headline, headline);
-    fill(this.detail, mood === "nothing" ? "" : words.maybe("outcome_detail", view.outcome));
+    // Of money that goes back the switch's own sentence knows more than ours.
+    const said = mood === "nothing" || (view.outcome === "returned" && text !== "");
+    fill(this.detail, said ? "" : words.maybe("outcome_detail", view.outcome));
     fill(this.reason, mood === "nothing" ? "" : reason);
     this.classList.toggle("wordy", text.length > WORDY_CHARACTERS);
     show(this.text, setData(this.text, text).textContent !== "" && text !== headline);

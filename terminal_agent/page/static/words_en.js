@@ -174,6 +174,7 @@ export const EN = {
   },
   next: {
     take_slip: "Take your slip",
+    take_card_and_slip: "Take your card and your slip",
     other_card_or_counter: "Try another card, or pay at a service window",
     money_back: "The money goes back to the card; you can try later",
     wait_or_counter: "Wait here, or ask at a service window; do not pay again",

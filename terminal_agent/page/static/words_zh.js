@@ -137,7 +137,7 @@ export const ZH = {
   outcome: {
     approved: "缴费成功",
     declined: "付款未成功",
-    returned: "未能缴费，款项已退回",
+    returned: "未能缴费，已扣款项将退回",
     pending: "付款结果等待确认",
     exception: "需要人工处理",
     refused: "未能受理",
@@ -168,6 +168,7 @@ export const ZH = {
   },
   next: {
     take_slip: "请取走凭条",
+    take_card_and_slip: "请取走银行卡和凭条",
     other_card_or_counter: "请换一张银行卡，或到人工窗口缴费",
     money_back: "款项将退回原卡，可稍后重新办理",
     wait_or_counter: "请稍候，或到人工窗口查询，请勿重复付款",

@@ -34,6 +34,7 @@ export const ZH_ELDER = {
   },
   next: {
     take_slip: "请拿好凭条",
+    take_card_and_slip: "请拿好银行卡和凭条",
     other_card_or_counter: "请换一张卡，或到人工窗口",
     money_back: "钱会退回您的卡",
     wait_or_counter: "请到人工窗口问结果，不要再付一次",
