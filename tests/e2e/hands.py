@@ -131,10 +131,11 @@ class DeviceHands:
         self._inside.insert()
 
     def pull(self) -> None:
-        """See Hands."""
+        """See Hands. Over only when the reader has seen it."""
         inside, self._inside = self._inside, None
         if inside is not None:
             inside.pull()
+            until(lambda: is_empty(READERS[0]), "the slot is empty")
 
     def type(self, pin: str = PIN) -> None:
         """See Hands."""
