@@ -5,33 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from channels.kiosk import pki
-from tests.kiosk.rig import Switch, enrol_terminal
+from tests.kiosk import conftest as kiosks
+from tests.kiosk.rig import Switch
 from tests.visits.rig import PageKiosk
 
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An authority with KIOSK001 enrolled in ``k1``."""
-    folder = tmp_path_factory.mktemp("pki")
-    pki.init(folder, ["localhost", "127.0.0.1"])
-    enrol_terminal(folder, "KIOSK001", folder / "k1")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def running_switch(authority: Path) -> Iterator[Switch]:
-    """One for all tests."""
-    running = Switch(authority)
-    yield running
-    running.process.end()
-
-
-@pytest.fixture
-def switch(running_switch: Switch) -> Switch:
-    """Knowing nothing of former tests."""
-    running_switch.do(reset=True)
-    return running_switch
+authority = kiosks.authority
+running_switch = kiosks.running_switch
+switch = kiosks.switch
 
 
 @pytest.fixture

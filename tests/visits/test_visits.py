@@ -124,17 +124,7 @@ def test_rule_17_a_wrong_pin_is_asked_again_as_a_new_payment(
 ) -> None:
     """55: the card stays in; the second payment has a key of its own."""
     kiosk.start()
-    kiosk.ready()
-    kiosk.tap("tile", "outpatient_bill")
-    kiosk.on("identify")
-    kiosk.hand("visit", "P2004")
-    kiosk.on("pick")
-    kiosk.tap("choice", "D55-1")
-    kiosk.on("check")
-    kiosk.tap("confirm")
-    kiosk.on("card")
-    kiosk.hand("insert", "good")
-    kiosk.on("pin")
+    kiosk.to_pin(number="P2004")
     kiosk.type("000000")
     assert kiosk.on("result")["code"] == "55"
 
@@ -192,17 +182,7 @@ def test_I7_power_is_lost_while_the_payment_is_under_way(kiosk: PageKiosk, switc
     """SIGKILL after it was sent; after the restart the page waits for the outcome, then shows it,
     and the slip comes out. The payment is one."""
     kiosk.start()
-    kiosk.ready()
-    kiosk.tap("tile", "outpatient_bill")
-    kiosk.on("identify")
-    kiosk.hand("visit", "P2002")
-    kiosk.on("pick")
-    kiosk.tap("choice", "SLOW-1")
-    kiosk.on("check")
-    kiosk.tap("confirm")
-    kiosk.on("card")
-    kiosk.hand("insert", "good")
-    kiosk.on("pin")
+    kiosk.to_pin(number="P2002")
     kiosk.type(PIN)
     kiosk.on("paying")
     (key,) = until_started(switch)
