@@ -15,6 +15,7 @@ from terminal_agent.chip_payment import ChipTerminal, PinRules, Question
 from terminal_agent.config import AgentConfig, ConfigError
 from terminal_agent.desk import Desk, card_with
 from terminal_agent.devices.interfaces import (
+    CARD_OUT,
     CardReader,
     Completion,
     DeviceError,
@@ -40,7 +41,6 @@ _REASONS = {
 }
 """Reasons of the kernel that the patient can do something about; all others: card_unusable."""
 _ANSWERED = frozenset({"approved", "declined", "returned"})
-_REMOVED = "CardReader.MediaRemovedEvent"
 _DEVICES_WAIT = 8
 """Times ``card_ms`` that reader and pad wait by themselves, all keys of a PIN together: it is the
 page that gives up, since a key typed and "more time" count there."""
@@ -198,7 +198,7 @@ class CardPayments:
 
     def _noticed(self, event: DeviceEvent) -> None:
         """A card that is pulled while its applications are shown leaves nothing to choose."""
-        if event.name == _REMOVED:
+        if event.name == CARD_OUT:
             self.choose(None)
 
 

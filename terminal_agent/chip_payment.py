@@ -12,6 +12,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from terminal_agent.devices.interfaces import (
+    CARD_OUT,
     CardData,
     CardReader,
     Completion,
@@ -38,7 +39,6 @@ from terminal_agent.protocol import PinBlock
 
 CHIP_ENTRY = "051"
 """Field 22: chip, with a PIN pad."""
-_REMOVED = "CardReader.MediaRemovedEvent"
 _GIVEN_UP = frozenset({Completion.CANCELED, Completion.TIME_OUT})
 """Ends of PIN entry that are the holder's doing."""
 
@@ -196,7 +196,7 @@ class ChipTerminal:
 
     def _noticed(self, event: DeviceEvent) -> None:
         """A card that is pulled while the PIN is typed leaves nothing to type for."""
-        if event.name == _REMOVED:
+        if event.name == CARD_OUT:
             self._removed = True
             if self._typing:
                 self._pad.cancel()

@@ -15,6 +15,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from terminal_agent import preview
+from terminal_agent.bounded_request import BoundedRequest
 from terminal_agent.config import AgentConfig
 from terminal_agent.desk import Desk, FlowError
 from terminal_agent.devices.interfaces import DeviceError
@@ -60,7 +61,7 @@ class Control:
 
     def site(self, reactor: Any) -> Site:
         """Ready to listen on the loopback address."""
-        site = Site(_Router(self.answer), requestFactory=_BoundedRequest, reactor=reactor)
+        site = Site(_Router(self.answer), requestFactory=_Request, reactor=reactor)
         site.displayTracebacks = False
         site.noisy = False
         return site
@@ -128,15 +129,8 @@ def _json(status: int, body: object) -> Reply:
     return status, JSON, msgspec.json.encode(body) + b"\n"
 
 
-class _BoundedRequest(Request):
-    """Keeps no more of a body than it may be."""
-
-    body_bytes = 0
-
-    def handleContentChunk(self, data: bytes) -> None:
-        self.body_bytes += len(data)
-        if self.body_bytes <= BODY_BYTES_MAX:
-            super().handleContentChunk(data)  # type: ignore[no-untyped-call]
+class _Request(BoundedRequest):
+    body_bytes_max = BODY_BYTES_MAX
 
 
 class _Router(Resource):
@@ -146,13 +140,13 @@ class _Router(Resource):
         super().__init__()  # type: ignore[no-untyped-call]
         self._answer = answer
 
-    def render(self, request: _BoundedRequest) -> int:
+    def render(self, request: _Request) -> int:
         gone: list[object] = []
         request.notifyFinish().addErrback(gone.append)
         Deferred.fromCoroutine(self._serve(request, gone)).addErrback(_broken, request, gone)
         return NOT_DONE_YET
 
-    async def _serve(self, request: _BoundedRequest, gone: list[object]) -> None:
+    async def _serve(self, request: _Request, gone: list[object]) -> None:
         if request.getHeader("origin") is not None or not _is_own_name(request):
             reply = _json(403, {"error": "not for pages"})
         elif request.body_bytes > BODY_BYTES_MAX:

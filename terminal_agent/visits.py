@@ -18,6 +18,8 @@ from terminal_agent.card_payment import CardPayments
 from terminal_agent.config import Flows
 from terminal_agent.desk import Desk, FlowError
 from terminal_agent.devices.interfaces import (
+    CARD_IN,
+    CARD_OUT,
     KEYBOARD_OPEN,
     CardReader,
     Completion,
@@ -43,8 +45,6 @@ SLIPS_MAX = 8
 """A patient's payments offered for a reprint."""
 LATEST_MAX = 12
 """Payments shown to the attendant."""
-_INSERTED = "CardReader.MediaInsertedEvent"
-_REMOVED = "CardReader.MediaRemovedEvent"
 _KEY = "Keyboard.KeyEvent"
 
 
@@ -317,8 +317,8 @@ class Visits:
     # ---- devices ---------------------------------------------------------------------------------
 
     def _reader_says(self, event: DeviceEvent) -> None:
-        if event.name in (_INSERTED, _REMOVED):
-            self.feed(ev.CardNews(event.name == _INSERTED))
+        if event.name in (CARD_IN, CARD_OUT):
+            self.feed(ev.CardNews(event.name == CARD_IN))
 
     def _pad_says(self, event: DeviceEvent) -> None:
         """The keyboard is open, or a key of the PIN: that there was one, never which."""

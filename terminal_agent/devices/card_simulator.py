@@ -17,6 +17,8 @@ from twisted.internet.defer import Deferred
 
 from terminal_agent.config import ConfigError, load_yaml
 from terminal_agent.devices.interfaces import (
+    CARD_IN,
+    CARD_OUT,
     CardData,
     Completion,
     DeviceError,
@@ -92,7 +94,7 @@ class SimulatedCardReader:
         if card not in known:
             raise DeviceError(Completion.USER_ERROR, "no such test card")
         self._inside = known[card].data()
-        self._tell("CardReader.MediaInsertedEvent")
+        self._tell(CARD_IN)
         if self._wanted is not None:
             wanted, self._wanted = self._wanted, None
             wanted.callback(self._inside)
@@ -124,7 +126,7 @@ class SimulatedCardReader:
         """The patient takes the card at once."""
         if self._inside is not None:
             self._inside = None
-            self._tell("CardReader.MediaRemovedEvent")
+            self._tell(CARD_OUT)
 
     def status(self) -> str:
         """Never breaks."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from terminal_agent.devices.interfaces import Completion, DeviceError, IdentityCard
+from terminal_agent.devices.interfaces import CARD_IN, Completion, DeviceError, IdentityCard
 from terminal_agent.devices.sam_frames import (
     FIND,
     FOUND,
@@ -49,7 +49,7 @@ class SamIdReader(SerialDevice):
             while not self._canceled:
                 card = await self._try()
                 if card is not None:
-                    self._tell("CardReader.MediaInsertedEvent")
+                    self._tell(CARD_IN)
                     return card
                 if self._reactor.seconds() >= end:
                     raise DeviceError(Completion.TIME_OUT, "no card")

@@ -74,6 +74,8 @@ class DeviceEvent(Struct, frozen=True, kw_only=True):
     ``cancel``."""
 
 
+CARD_IN: Final = "CardReader.MediaInsertedEvent"
+CARD_OUT: Final = "CardReader.MediaRemovedEvent"
 KEYBOARD_OPEN: Final = "Keyboard.EnterDataEvent"
 """The pad takes keys from now on: the moment to ask the patient for the PIN."""
 Watcher = Callable[[DeviceEvent], None]

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
+from terminal_agent.bounded_request import BoundedRequest
 from terminal_agent.devices.ipp_emulator import IppEmulator
 from terminal_agent.devices.ipp_exchange import IppExchange
 from terminal_agent.devices.ipp_http import HttpPost, Unheard
@@ -30,15 +31,8 @@ class EmulatedIppOptions(IppTimes, frozen=True, kw_only=True):
     """How long a page takes."""
 
 
-class _BoundedRequest(Request):
-    """Keeps no more of a body than it may be."""
-
-    body_bytes = 0
-
-    def handleContentChunk(self, data: bytes) -> None:
-        self.body_bytes += len(data)
-        if self.body_bytes <= BODY_BYTES_MAX:
-            super().handleContentChunk(data)  # type: ignore[no-untyped-call]
+class _Request(BoundedRequest):
+    body_bytes_max = BODY_BYTES_MAX
 
 
 class LoopbackPrinter(Resource):
@@ -58,7 +52,7 @@ class LoopbackPrinter(Resource):
     def plug(self) -> str:
         """Listen; the address. Raises CannotListenError."""
         site = Site(self, reactor=self._reactor)
-        site.requestFactory = _BoundedRequest
+        site.requestFactory = _Request
         site.displayTracebacks = False
         site.noisy = False
         self._listening = self._reactor.listenTCP(self._port, site, interface=LOOPBACK)
@@ -73,7 +67,7 @@ class LoopbackPrinter(Resource):
 
     def render(self, request: Request) -> bytes | int:
         """One request; without an answer the line stays open and silent."""
-        assert isinstance(request, _BoundedRequest)
+        assert isinstance(request, _Request)
         assert request.content is not None
         if request.path != PATH.encode():
             request.setResponseCode(404)

@@ -25,6 +25,8 @@ from twisted.python.threadpool import ThreadPool
 
 from terminal_agent.config import ConfigError
 from terminal_agent.devices.interfaces import (
+    CARD_IN,
+    CARD_OUT,
     CardData,
     Completion,
     DeviceError,
@@ -48,8 +50,8 @@ from terminal_agent.logs import get_logger
 _log = get_logger("pcsc")
 
 _WORDS: Final = {
-    ReaderNews.CARD_INSERTED: "CardReader.MediaInsertedEvent",
-    ReaderNews.CARD_REMOVED: "CardReader.MediaRemovedEvent",
+    ReaderNews.CARD_INSERTED: CARD_IN,
+    ReaderNews.CARD_REMOVED: CARD_OUT,
 }
 _STATUS_EVENT: Final = "Common.StatusChangedEvent"
 

@@ -12,6 +12,8 @@ from twisted.internet.defer import Deferred
 
 from terminal_agent.devices.card_simulator import load_cards
 from terminal_agent.devices.interfaces import (
+    CARD_IN,
+    CARD_OUT,
     CardData,
     Completion,
     DeviceError,
@@ -67,7 +69,7 @@ class VirtualReader:
         if self._inside is not None:
             raise DeviceError(Completion.USER_ERROR, "there is a card inside")
         self._inside, self._given_back, self._powered = card, False, False
-        self._tell("CardReader.MediaInsertedEvent")
+        self._tell(CARD_IN)
         wanted, self._wanted = self._wanted, None
         if wanted is not None:
             wanted.callback(card.atr)
@@ -76,7 +78,7 @@ class VirtualReader:
         """Take it out, whatever it is doing. Out already is no error."""
         if self._inside is not None:
             self._inside, self._powered = None, False
-            self._tell("CardReader.MediaRemovedEvent")
+            self._tell(CARD_OUT)
 
     @property
     def occupied(self) -> bool:

@@ -14,7 +14,16 @@ from terminal_agent.flows.events import (
     Print,
     Stop,
 )
-from terminal_agent.flows.state import Rules, State, Step, enter, home, is_served, usable_media
+from terminal_agent.flows.state import (
+    Rules,
+    State,
+    Step,
+    enter,
+    home,
+    is_served,
+    preferences,
+    usable_media,
+)
 from terminal_agent.flows.view import Screen
 from terminal_agent.journal import PaymentOrder
 from terminal_agent.protocol import Choice
@@ -28,7 +37,12 @@ def begin(state: State, business: str, now_ms: int, rules: Rules) -> Step:
     flow = FLOWS.get(business)
     if flow is None or not is_served(state, flow, rules) or state.lock_text is not None:
         return state, ()
-    after = replace(home(state), **_preferences(state), business=business)
+    return _arrived(state, business, now_ms, rules)
+
+
+def _arrived(state: State, business: str, now_ms: int, rules: Rules) -> Step:
+    """Somebody nobody knows yet: a visit of its own."""
+    after = replace(home(state), **preferences(state), business=business)
     after = enter(after, Screen.IDENTIFY, now_ms, rules.choose_ms)
     return after, (Identify(visit=after.visit, media=usable_media(state, rules)),)
 
@@ -97,9 +111,8 @@ def back(state: State, _id: str, now_ms: int, rules: Rules) -> Step:
     """To the pick before; from the first one to the start of the visit."""
     if state.screen is Screen.CHECK or state.chosen:
         return _offer(replace(state, chosen=state.chosen[:-1], order=None), now_ms, rules)
-    after = replace(home(state), **_preferences(state), business=state.business)
-    after = enter(after, Screen.IDENTIFY, now_ms, rules.choose_ms)
-    return after, (Stop(), Identify(visit=after.visit, media=usable_media(state, rules)))
+    after, commands = _arrived(state, state.business, now_ms, rules)
+    return after, (Stop(), *commands)
 
 
 def _offer(state: State, now_ms: int, rules: Rules) -> Step:
@@ -149,10 +162,6 @@ def _sorry(state: State, code: str, text: str, now_ms: int, rules: Rules) -> Ste
         choices=(),
     )
     return after, ()
-
-
-def _preferences(state: State) -> dict[str, object]:
-    return {name: getattr(state, name) for name in ("language", "elder", "contrast", "voice")}
 
 
 def _ids(state: State) -> tuple[str, ...]:

@@ -112,13 +112,18 @@ def home(state: State) -> State:
     )
 
 
+def preferences(state: State) -> dict[str, object]:
+    """How this patient wants the page: it stays while a visit begins or ends around it."""
+    return {name: getattr(state, name) for name in ("language", "elder", "contrast", "voice")}
+
+
 def leave(state: State, now_ms: int) -> Step:
     """The patient goes: first the card, then home. Nothing waits for them any more."""
     after = home(state)
     if not state.card_inside:
         return after, (Stop(),)
-    shown = {name: getattr(state, name) for name in ("language", "elder", "contrast", "voice")}
-    return enter(after, Screen.TAKE_CARD, now_ms, 0, **shown), (Stop(), GiveBack())
+    after = enter(after, Screen.TAKE_CARD, now_ms, 0, **preferences(state))
+    return after, (Stop(), GiveBack())
 
 
 ROLES = {"visit": "visit_card", "id": "id_reader", "scan": "scanner"}
