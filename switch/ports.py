@@ -11,6 +11,10 @@ from msgspec import Struct
 
 from switch.model.answer import Answer
 from switch.model.card import CardSecrets as CardSecrets  # noqa: PLC0414 - part of this page
+from switch.model.key_service import IssuedKey as IssuedKey  # noqa: PLC0414
+from switch.model.key_service import KeyRing as KeyRing  # noqa: PLC0414
+from switch.model.key_service import KeyService as KeyService  # noqa: PLC0414
+from switch.model.key_service import KeyServiceError as KeyServiceError  # noqa: PLC0414
 from switch.model.logical_terminal import LogicalTerminal as LogicalTerminal  # noqa: PLC0414
 from switch.model.logical_terminal import StanBlock as StanBlock  # noqa: PLC0414
 from switch.model.logical_terminal import WorkingKeys as WorkingKeys  # noqa: PLC0414
@@ -233,67 +237,6 @@ class Keys(Protocol):
 
     async def install(self, terminal: LogicalTerminal, keys: WorkingKeys) -> bool:
         """False when another node installed this generation first: load again."""
-        ...
-
-
-class KeyRing(Protocol):
-    """The key store as the key service's client sees it: texts in, cryptograms out, no waiting."""
-
-    def resolve(self, text: str) -> str:
-        """``key:NAME`` → what is held under it; a text of before a change of LMK → its successor;
-        any other text → itself. KeyServiceError ``name``: no such key."""
-        ...
-
-    def require_valid(self, text: str) -> None:
-        """Before what begins something new. KeyServiceError ``expired`` names the key."""
-        ...
-
-
-# ---- the key service (HSM) -----------------------------------------------------------------------
-
-
-class KeyServiceError(Exception):
-    """The HSM could not do it. ``code`` is the two-character error, or ``timeout`` / ``down``."""
-
-    def __init__(self, command: str, code: str, text: str) -> None:
-        super().__init__(f"{command}: {code} {text}")
-        self.command = command
-        self.code = code
-        self.text = text
-
-
-class KeyService(Protocol):
-    """Host commands by what they do. Keys are cryptograms under the LMK (``U…``), never clear."""
-
-    async def translate_pin(
-        self, source_tpk: str, target_zpk: str, pin_block: Secret[str], account12: Secret[str]
-    ) -> Secret[str]:
-        """CA: from the pad's key to the bank's PIK, ISO format 0 both (16 hex)."""
-        ...
-
-    async def make_mac(self, mak: str, text16: bytes) -> bytes:
-        """M6, algorithm 1, padding 1, type TAK, over 16 characters → 8 upper-case hex (F64)."""
-        ...
-
-    async def check_mac(self, mak: str, text16: bytes, mac: bytes) -> bool:
-        """M8. False is *verification failed*; anything else wrong raises KeyServiceError."""
-        ...
-
-    async def import_key(self, key_type: str, zmk: str, cryptogram: str) -> tuple[str, str]:
-        """A6: (key under LMK, check value of 6 hex). ``cryptogram`` is ``X``/``U``/``Z`` + hex or
-        16 hex for a single-length key."""
-        ...
-
-    async def check_value(self, key_type: str, key: str) -> str:
-        """BU: 16 hex."""
-        ...
-
-    async def protect(self, clear: Secret[str]) -> str:
-        """M0 under the vault's DEK: text → ``v1:…`` for the journal (PAN)."""
-        ...
-
-    async def reveal(self, protected: str) -> Secret[str]:
-        """M2: what :meth:`protect` made."""
         ...
 
 

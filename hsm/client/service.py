@@ -5,32 +5,29 @@ all of one command at once; ``%NN`` behind a cryptogram becomes the command's LM
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from hsm import codec, layouts, uses
-from hsm.block_header import Attributes
+from hsm import codec, layouts
+from hsm.client import key_words
 from hsm.codec import Command, Tail
 from hsm.errors import TEXTS, CommandError
-from hsm.keys import Cryptogram, parse_cryptogram, scheme_for
+from hsm.keys import BLOCK_TYPE, Cryptogram, parse_cryptogram
 from hsm.kinds import Values
 from switch.model.held_key import LMK_ID, join_held, split_held
+from switch.model.mac_form import CUP, MacForm
 from switch.model.secret import Secret
-from switch.ports import KeyRing, KeyServiceError
+from switch.ports import IssuedKey, KeyRing, KeyServiceError
 
 Exchange = Callable[[Command, bytes], Awaitable[bytes]]
 """Take a command (code and data) to a key service and bring its answer (code, error, data)."""
 
 _TAK: Final = "003"
 _DEK: Final = "00B"
-_IN_BLOCK: Final = "FFF"
-"""Key type of a key block: its header says what the key may do."""
 _BLOCK: Final = 8
 _TEXT_MAX: Final = 247
 """Bytes of text the vault takes at once: its length must fit the first byte."""
-
-_FLAGS: Final = {16: "0", 32: "1", 48: "2"}
-_FLAG_IN_BLOCK: Final = "F"
 
 
 class _Held(NamedTuple):
@@ -104,16 +101,17 @@ class HostCommandService:
         }
         return Secret((await self._ask(layouts.CA, values))["translated"])
 
-    async def make_mac(self, mak: str, text16: bytes) -> bytes:
-        """M6 over the folded message: the 8 characters of field 64."""
-        answer = await self._ask(layouts.M6, self._mac(mak, text16))
+    async def make_mac(self, mak: str, data: bytes, form: MacForm = CUP) -> bytes:
+        """M6; as the form says."""
+        answer = await self._ask(layouts.M6, self._mac(mak, data, form))
         return bytes(answer["mac"], "ascii")
 
-    async def check_mac(self, mak: str, text16: bytes, mac: bytes) -> bool:
-        """M8. False: the MAC is wrong. One that is not 8 hex characters is wrong unasked."""
-        values = self._mac(mak, text16)
+    async def check_mac(self, mak: str, data: bytes, mac: bytes, form: MacForm = CUP) -> bool:
+        """M8. False: the MAC is wrong. One that is not the form's hex characters is wrong
+        unasked."""
+        values = self._mac(mak, data, form)
         values["mac"] = mac.decode("latin-1")
-        if len(mac) != 8 or not set(mac) <= set(b"0123456789ABCDEF"):
+        if len(mac) != form.characters or not set(mac) <= set(b"0123456789ABCDEF"):
             return False
         try:
             await self._ask(layouts.M8, values)
@@ -134,17 +132,44 @@ class HostCommandService:
             received = Cryptogram("X", received.body)
         blocks = wrapping.key.in_block
         values: Values = {
-            "key_type": _IN_BLOCK if blocks else key_type,
+            "key_type": BLOCK_TYPE if blocks else key_type,
             "zmk": zmk,
             "key_zmk": received,
-            "scheme_lmk": "S" if blocks else _variant_scheme(received),
+            "scheme_lmk": "S" if blocks else key_words.variant_scheme(received),
         }
         tail = None
         if blocks and not received.in_block:
-            algorithm = _ALGORITHMS[len(received.body) // 2]
-            tail = Tail(wrapping.lmk_id, attributes=_attributes("A6", key_type, algorithm))
+            algorithm = key_words.algorithm_for(wrapping.key, len(received.body) // 2)
+            tail = Tail(wrapping.lmk_id, attributes=key_words.attributes("A6", key_type, algorithm))
         answer = await self._ask(layouts.A6, values, tail)
         return join_held(str(answer["key_lmk"]), wrapping.lmk_id), str(answer["check_value"])
+
+    async def issue_key(self, key_type: str, zmk: str) -> IssuedKey:
+        """A0, mode 1, then BU: A0 shows 6 digits of the check value, a sign-on carries 8."""
+        self._ring.require_valid(zmk)
+        wrapping = self._hold("A0", zmk)
+        blocks = wrapping.key.in_block
+        values: Values = {
+            "mode": "1",
+            "key_type": BLOCK_TYPE if blocks else key_type,
+            "scheme_lmk": "S" if blocks else "U",
+            "zmk_flag": "0",
+            "zmk": zmk,
+            "scheme_zmk": "X",
+        }
+        tail = None
+        if blocks:
+            algorithm = key_words.algorithm_for(wrapping.key, 16)
+            # A terminal takes plain ECB: such a key must be allowed to leave its block.
+            attributes = replace(key_words.attributes("A0", key_type, algorithm), export="S")
+            tail = Tail(wrapping.lmk_id, attributes=attributes)
+        answer = await self._ask(layouts.A0, values, tail)
+        key = join_held(str(answer["key_lmk"]), wrapping.lmk_id)
+        return IssuedKey(
+            key=key,
+            cryptogram=str(answer["key_zmk"]),
+            check_value=await self.check_value(key_type, key),
+        )
 
     async def generate_key(self, key_type: str, scheme: str, lmk_id: str) -> tuple[str, str]:
         """A0, mode 0. Scheme S is a key block of a double-length key; under an LMK that keeps
@@ -152,9 +177,9 @@ class HostCommandService:
         try:
             return await self._generate(key_type, scheme, lmk_id, "T2")
         except KeyServiceError as refused:
-            if refused.code != _WRONG_SCHEME or scheme not in _LENGTHS:
+            if refused.code != _WRONG_SCHEME or scheme not in key_words.LENGTHS:
                 raise
-        return await self._generate(key_type, "S", lmk_id, _LENGTHS[scheme])
+        return await self._generate(key_type, "S", lmk_id, key_words.LENGTHS[scheme])
 
     async def _generate(
         self, key_type: str, scheme: str, lmk_id: str, algorithm: str
@@ -162,10 +187,10 @@ class HostCommandService:
         blocks = scheme == "S"
         values: Values = {
             "mode": "0",
-            "key_type": _IN_BLOCK if blocks else key_type,
+            "key_type": BLOCK_TYPE if blocks else key_type,
             "scheme_lmk": scheme,
         }
-        attributes = _attributes("A0", key_type, algorithm) if blocks else None
+        attributes = key_words.attributes("A0", key_type, algorithm) if blocks else None
         tail = Tail(lmk_id or self._lmk_id, attributes=attributes)
         answer = await self._ask(layouts.A0, values, tail)
         return join_held(str(answer["key_lmk"]), lmk_id), str(answer["check_value"])
@@ -186,21 +211,22 @@ class HostCommandService:
         """BW under ``%to_lmk``: the device knows which older LMK this one replaces. Where that one
         keeps blocks only, a variant key becomes one of its type."""
         held = self._hold("BW", key).key
-        values = _typed(held, key_type)
+        values = key_words.typed(held, key_type)
         values["key"] = held
         try:
             answer = await self._ask(layouts.keys.BW, values, Tail(to_lmk))
         except KeyServiceError as refused:
             if held.in_block or refused.code not in _WANTS_BLOCK:
                 raise
-            attributes = _attributes("BW", key_type, _ALGORITHMS[len(held.body) // 2])
+            algorithm = key_words.algorithm_for(held, len(held.body) // 2)
+            attributes = key_words.attributes("BW", key_type, algorithm)
             answer = await self._ask(layouts.keys.BW, values, Tail(to_lmk, attributes=attributes))
         return join_held(str(answer["key"]), to_lmk)
 
     async def check_value(self, key_type: str, key: str) -> str:
         """BU, 16 hex."""
         held = self._hold("BU", key)
-        values = _typed(held.key, key_type)
+        values = key_words.typed(held.key, key_type)
         values["key"] = key
         return str((await self._ask(layouts.BU, values))["check_value"])
 
@@ -248,7 +274,7 @@ class HostCommandService:
             raise KeyServiceError(command, "26", "not a cryptogram") from None
 
     def _type(self, command: str, key: str, key_type: str) -> str:
-        return _IN_BLOCK if self._hold(command, key).key.in_block else key_type
+        return BLOCK_TYPE if self._hold(command, key).key.in_block else key_type
 
     def _take_keys(self, command: str, values: Values) -> Tail:
         """Put cryptograms in the place of texts; the LMK they are all under is the tail."""
@@ -281,17 +307,21 @@ class HostCommandService:
             raise KeyServiceError(command.code, error, TEXTS.get(error, "refused"))
         return answer
 
-    def _mac(self, mak: str, text16: bytes) -> Values:
-        """Algorithm 1 over 16 characters, padding 1 (which adds nothing), 8 hex digits back."""
+    def _mac(self, mak: str, data: bytes, form: MacForm) -> Values:
+        if form is CUP:  # once for every money message: the others are worked out
+            codes = key_words.CUP_CODES
+        else:
+            codes = key_words.mac_codes(form, self._hold("M6", mak).key)
+        data_form, size, algorithm, padding = codes
         return {
             "mode": "0",
-            "form": "2",
-            "mac_size": "0",
-            "algorithm": "1",
-            "padding": "1",
+            "form": data_form,
+            "mac_size": size,
+            "algorithm": algorithm,
+            "padding": padding,
             "key_type": self._type("M6", mak, _TAK),
             "key": mak,
-            "message": text16,
+            "message": data,
         }
 
     def _vault(self, iv: str, data: bytes) -> Values:
@@ -307,34 +337,6 @@ class HostCommandService:
 
 
 _KEY_FIELDS: Final = ("key", "tpk", "zpk", "zmk")
-
-_ALGORITHMS: Final = {8: "T1", 16: "T2", 24: "T3"}
-"""Bytes of a DES key → its algorithm in ``#`` attributes."""
-_LENGTHS: Final = {"U": "T2", "T": "T3"}
 _WRONG_SCHEME: Final = "26"
 _WANTS_BLOCK: Final = ("26", "A1", "A6")
 """Scheme, LMK style, or usage: what a device that keeps blocks may miss in a variant key."""
-
-
-def _attributes(command: str, key_type: str, algorithm: str) -> Attributes:
-    """Of a new key block: what its type means, in any mode of use. KeyServiceError 28: no usage is
-    known for this type."""
-    usage = uses.APART.get(key_type) or uses.BLOCK_OF_TYPE.get(key_type, ("", ""))[0]
-    if not usage:
-        raise KeyServiceError(command, "28", f"no key block is known for type {key_type}")
-    return Attributes(usage, algorithm, "N", "00", "N" if key_type in uses.AT_HOME else "E")
-
-
-def _typed(key: Cryptogram, key_type: str) -> Values:
-    """How BU and BW name a key's type: a pair code and a length flag, or ``FF`` and the type."""
-    if key.in_block:
-        return {"pair_code": "FF", "length_flag": _FLAG_IN_BLOCK, "key_type": _IN_BLOCK}
-    flag = _FLAGS[len(key.body)]
-    if key_type.startswith("0"):
-        return {"pair_code": key_type[1:], "length_flag": flag}
-    return {"pair_code": "FF", "length_flag": flag, "key_type": key_type}
-
-
-def _variant_scheme(received: Cryptogram) -> str:
-    """A TR-31 block does not show its key's length: double, as every key of the trade is."""
-    return "U" if received.in_block else scheme_for(len(received.body) // 2)

@@ -192,14 +192,19 @@ class KeyService(LocalKeyService):
 
     def __getattribute__(self, name):
         value = super().__getattribute__(name)
-        if name in {"translate_pin", "make_mac", "check_mac", "import_key", "protect", "reveal"}:
+        if name in _ASKED:
             self.calls.append(name)
             if name in self.down:
                 return _fails
         return value
 
 
-async def _fails(*_args):
+_ASKED = frozenset(
+    {"translate_pin", "make_mac", "check_mac", "import_key", "issue_key", "protect", "reveal"}
+)
+
+
+async def _fails(*_args, **_named):
     raise KeyServiceError("XX", "down", "the HSM is away")
 
 

@@ -9,15 +9,17 @@ from zlib import crc32
 
 from twisted.internet.defer import Deferred
 
+from switch.model.mac_form import CUP, MacForm
 from switch.model.secret import Secret
-from switch.ports import KeyServiceError
+from switch.ports import IssuedKey, KeyServiceError
 from tests.sim.mix import Mix
 from tests.sim.process import Mortal
 
 
-def mac_of(mak: str, text16: bytes) -> bytes:
-    """8 upper-case hex digits."""
-    return b"%08X" % crc32(mak.encode() + text16)
+def mac_of(mak: str, data: bytes, form: MacForm = CUP) -> bytes:
+    """As many upper-case hex digits as the form says."""
+    kind = "" if form is CUP else f"{form.algorithm}{form.padding}"
+    return b"%08X" % crc32(kind.encode() + mak.encode() + data) * (form.characters // 8)
 
 
 def kcv_of(key_hex: str) -> str:
@@ -44,17 +46,24 @@ class SimKeyService:
         await self._turn("CA")
         return Secret(kcv_of(target_zpk))
 
-    async def make_mac(self, mak: str, text16: bytes) -> bytes:
+    async def make_mac(self, mak: str, data: bytes, form: MacForm = CUP) -> bytes:
         await self._turn("M6")
-        return mac_of(mak, text16)
+        return mac_of(mak, data, form)
 
-    async def check_mac(self, mak: str, text16: bytes, mac: bytes) -> bool:
+    async def check_mac(self, mak: str, data: bytes, mac: bytes, form: MacForm = CUP) -> bool:
         await self._turn("M8")
-        return mac_of(mak, text16) == mac
+        return mac_of(mak, data, form) == mac
 
     async def import_key(self, key_type: str, zmk: str, cryptogram: str) -> tuple[str, str]:
         await self._turn("A6")
         return under_lmk(cryptogram), kcv_of(cryptogram[1:])[:6]
+
+    async def issue_key(self, key_type: str, zmk: str) -> IssuedKey:
+        await self._turn("A0")
+        digits = f"{self._random.getrandbits(128):032X}"
+        return IssuedKey(
+            key=under_lmk("X" + digits), cryptogram="X" + digits, check_value=kcv_of(digits)
+        )
 
     async def check_value(self, key_type: str, key: str) -> str:
         await self._turn("BU")
