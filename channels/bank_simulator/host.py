@@ -18,6 +18,7 @@ from channels.iso8583.dialect import Dialect
 from channels.iso8583.errors import RemoteError
 from channels.iso8583.mac import BLANK, FOLDS, MAC_CHARS
 from channels.iso8583.message import Message
+from channels.iso8583.recognise import Recogniser
 from channels.iso8583.rules import check_complete
 from hsm import primitives
 from switch.net.frames import framed
@@ -49,6 +50,7 @@ class BankHost:
         """The link must be dropped after the answers; the caller does it and clears this."""
         self._dialect = dialect
         self._codec = Codec(dialect)
+        self._recogniser = Recogniser(dialect)
         self._fold = FOLDS[dialect.mac.rule]
         self._tmks = {(t.merchant, t.terminal): bytes.fromhex(t.tmk) for t in world.terminals}
         self._issuer = Issuer(world)
@@ -102,16 +104,8 @@ class BankHost:
     # ---- by kind of message ----------------------------------------------------------------------
 
     def _kind(self, message: Message) -> On | None:
-        if message.mti == self._dialect.sign_on.request.mti:
-            return On.SIGN_ON
-        if message.mti == self._dialect.echo.mti:
-            return On.ECHO
-        if message.mti == self._dialect.reversal.mti:
-            return On.REVERSAL
-        if message.mti == self._dialect.sale.mti:
-            is_balance = message.fields.get("3") == self._dialect.balance.fields["3"]
-            return On.BALANCE if is_balance else On.SALE
-        return None
+        kind = self._recogniser.kind(message)
+        return _KINDS.get(kind)
 
     def _answer(self, on: On, message: Message, habit: Habit | None) -> Answers:
         if _terminal(message) not in self._tmks:
@@ -258,7 +252,7 @@ class BankHost:
     ) -> Answers:
         """Echo, add, MAC, and misbehave if told to."""
         rule = self._dialect.mtis[message.mti]
-        answer = {n: message.fields[n] for n in _ECHOED if n in message.fields}
+        answer = {n: message.fields[n] for n in self._dialect.answers.echo if n in message.fields}
         date, now = self._date_time()
         answer |= {"12": now, "13": date[4:], **fields}
         name = habit.habit if habit is not None else None
@@ -326,7 +320,7 @@ class BankHost:
         self.counts[what] = self.counts.get(what, 0) + 1
 
 
-_ECHOED = ("3", "4", "11", "25", "41", "42", "49", "60")
+_KINDS = {str(on): on for on in On}
 
 
 def _terminal(message: Message) -> tuple[str, str]:

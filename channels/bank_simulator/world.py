@@ -9,7 +9,7 @@ import msgspec
 import yaml
 from msgspec import Struct
 
-from channels.iso8583.dialect import Strict
+from channels.iso8583.dialogue import Strict
 
 
 class TerminalKey(Strict, frozen=True, kw_only=True):

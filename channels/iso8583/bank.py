@@ -24,6 +24,7 @@ from channels.iso8583.session import Event
 from channels.iso8583.template import compiled, filled
 from channels.iso8583.terminal import Terminal
 from channels.iso8583.writes import Write
+from switch.model.operation import Operation
 from switch.observe.logs import get_logger
 from switch.ports import Context, JournalDown
 
@@ -85,7 +86,8 @@ class Bank:
         }
         self.pool = Pool(tuple(self.terminals.values()), _pool_limits(config), context.timeline)
         self._doors = [self._door(number) for number in range(len(config.links))]
-        self._echo = compiled(dialect.echo)
+        self._echo_template = dialect.network["echo"]
+        self._echo = compiled(self._echo_template)
         self._remembered = _remembered(dialect)
 
     # ---- life ------------------------------------------------------------------------------------
@@ -156,7 +158,8 @@ class Bank:
         """The sale that is being reversed: its approval may still come, though this process never
         sent it, and it must find its payment (I5)."""
         sale = {n: facts[f"F{n}"] for n in self._remembered if facts.get(f"F{n}")}
-        self.hub.remember(self.dialect.sale.mti, Exchange(sale, terminal, terminal.mak, origin))
+        mti = self.dialect.operations[Operation.SALE].mti
+        self.hub.remember(mti, Exchange(sale, terminal, terminal.mak, origin))
 
     # ---- HubOwner --------------------------------------------------------------------------------
 
@@ -202,8 +205,8 @@ class Bank:
         fields = filled(self._echo, values)
         exchange = Exchange(fields, terminal, "", None)
         try:
-            encoded = self.hub.codec.encode(self.dialect.echo.mti, fields)
-            self.hub.expect(self.dialect.echo.mti, exchange)
+            encoded = self.hub.codec.encode(self._echo_template.mti, fields)
+            self.hub.expect(self._echo_template.mti, exchange)
         except LocalError as error:
             # Another link's echo is out under the same key: this link is asked next time.
             _log.info("echo_skipped", bank=self.name, link=link.name, why=str(error))

@@ -22,6 +22,7 @@ from channels.iso8583.terminal import Terminal
 from channels.iso8583.writes import Write, write_plain, write_reversal, write_sale
 from switch.model.chip import ChipError
 from switch.model.clock_time import ClockTime
+from switch.model.operation import Operation
 from switch.model.outcome import Outcome, Reply, Verb
 from switch.model.payment import LegKind, LegPolicy, OnUnknown, Rung, RungKind
 from switch.model.secret import Secret
@@ -57,9 +58,11 @@ class BankChannel:
         self._cutover = ClockTime.parse(config.cutover)
         self._bank = Bank(name, config, self._dialect, context)
         self._pool = self._bank.pool
-        self._sale = sale.Split(self._dialect.sale)
-        self._balance = sale.Split(self._dialect.balance)
-        self._reversal = compiled(self._dialect.reversal)
+        self._splits = {
+            name: sale.Split(template) for name, template in self._dialect.operations.items()
+        }
+        self._sale = self._splits[Operation.SALE]
+        self._reversal = compiled(self._dialect.reversal.template)
         self._reversing = 0
         self._balances = 0
 
@@ -155,6 +158,7 @@ class BankChannel:
             "F13": date[4:],
             "batch": batch,
             "sent_date": date[4:],
+            "sent_time": time,
             "key_generation": str(terminal.keys.generation if terminal.keys else 0),
         }
         if order.leg.attempt > 1:
@@ -253,7 +257,7 @@ class BankChannel:
         values = reversal_values(self._dialect, order.payment, order.leg, pan)
         fields = filled(self._reversal, values)
         return await self._bank.send(
-            self._dialect.reversal.mti,
+            self._dialect.reversal.template.mti,
             fields,
             terminal,
             write_reversal,
@@ -267,6 +271,8 @@ class BankChannel:
         """``balance`` with a BalanceQuery: ``body`` = {"balance_fen": n}. Raises nothing."""
         if function != "balance" or not isinstance(request, BalanceQuery):
             return InquiryReply(ok=False, code="unknown_function", text="不支持的查询")
+        if Operation.BALANCE not in self._splits:
+            return InquiryReply(ok=False, code="not_offered", text="该银行不支持余额查询")
         self._balances += 1
         key = (f"balance/{self._balances}", 0)
         try:
@@ -282,8 +288,9 @@ class BankChannel:
 
     async def _ask_balance(self, terminal: Terminal, card: CardSecrets) -> InquiryReply:
         batch, stan = await terminal.stans.take()
-        facts = self._balance.kept(self._values(terminal, batch, stan) | sale.card_values(card))
-        sent = await self._send_card(self._balance, terminal, card, facts, write_plain, None)
+        balance = self._splits[Operation.BALANCE]
+        facts = balance.kept(self._values(terminal, batch, stan) | sale.card_values(card))
+        sent = await self._send_card(balance, terminal, card, facts, write_plain, None)
         if sent.answer is None:
             return InquiryReply(ok=False, code=replies.NO_ANSWER, text="银行未应答")
         self._follow_up(terminal, sent.answer)
@@ -296,7 +303,10 @@ class BankChannel:
     # ---- both ------------------------------------------------------------------------------------
 
     def _values(self, terminal: Terminal, batch: str, stan: str) -> dict[str, str]:
+        date, time = self._context.timeline.wall_clock()
         return {
+            "date": date[4:],
+            "time": time,
             "batch": batch,
             "stan": stan,
             "terminal": terminal.config.terminal,

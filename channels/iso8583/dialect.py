@@ -7,13 +7,19 @@ YAML by :mod:`channels.iso8583.load`; the next bank is a new file (docs/bank-lin
 
 from enum import StrEnum
 
-from msgspec import Struct
+import msgspec
 
+from channels.iso8583.dialogue import (
+    Answers,
+    NetworkTemplate,
+    OperationTemplate,
+    Part,
+    Reversal,
+    Settlement,
+    Strict,
+    Template,
+)
 from switch.net.frames import LengthPrefix
-
-
-class Strict(Struct, frozen=True, forbid_unknown_fields=True):
-    """Base: an unknown word in a dialect file is a mistake, not an extension."""
 
 
 class Content(StrEnum):
@@ -106,21 +112,6 @@ class Mti(Strict, frozen=True, kw_only=True):
     """Answers: must equal the request's; must be there too when field 39 approves."""
 
 
-class Choice(Strict, frozen=True, kw_only=True):
-    """A template that depends on whether a value is there."""
-
-    when: str
-    then: str
-    otherwise: str = ""
-
-
-class Template(Strict, frozen=True, kw_only=True):
-    """A message to be made: field → text with ``{names}``. Empty results are left out."""
-
-    mti: str
-    fields: dict[str, str | Choice]
-
-
 class Span(Strict, frozen=True, kw_only=True):
     """Bytes ``at … at + size`` of a key block."""
 
@@ -129,32 +120,47 @@ class Span(Strict, frozen=True, kw_only=True):
 
 
 class KeyLayout(Strict, frozen=True, kw_only=True):
-    """A key block of one length: where its keys and check values (KCV) lie."""
+    """A key block of one length: where its keys and check values (KCV) lie.
+
+    ``key`` is the only key of a block that does not say which one it is (``KeyField.which``).
+    """
 
     length: int
-    pik: Span
-    pik_kcv: Span
-    mak: Span
-    mak_kcv: Span
+    pik: Span | None = None
+    pik_kcv: Span | None = None
+    mak: Span | None = None
+    mak_kcv: Span | None = None
+    key: Span | None = None
+    key_kcv: Span | None = None
 
 
-class Part(Strict, frozen=True, kw_only=True):
-    """Characters ``at … at + size`` of a field."""
+class KeyName(StrEnum):
+    """A working key."""
+
+    PIK = "pik"
+    MAK = "mak"
+
+
+class KeyField(Strict, frozen=True, kw_only=True):
+    """A field that carries working keys, in a sign-on answer or a key reset."""
 
     field: str
-    at: int
-    size: int
+    marker: str = ""
+    """What stands before the keys (``NK``)."""
+    which: Part | None = None
+    """Where the message says which key it brings …"""
+    names: dict[str, KeyName] = msgspec.field(default_factory=dict)
+    """… and what it says there."""
+    layouts: tuple[KeyLayout, ...]
 
 
 class SignOn(Strict, frozen=True, kw_only=True):
-    """签到: the request and how its answer is read."""
+    """签到: what else the answer to ``network.sign_on`` says."""
 
-    request: Template
-    keys_field: str
-    layouts: tuple[KeyLayout, ...]
-    batch: Part
-    date_field: str
-    time_field: str
+    batch: Part | None = None
+    """Where it names the batch; None: there are no batches."""
+    date_field: str = ""
+    time_field: str = ""
 
 
 class Action(StrEnum):
@@ -183,21 +189,6 @@ class Code(Strict, frozen=True, kw_only=True):
     text: str
 
 
-class ReversalCodes(Strict, frozen=True, kw_only=True):
-    """How the answers to a reversal are read: sets of codes. A code in none is Unknown."""
-
-    done: frozenset[str]
-    not_found: frozenset[str]
-    """No original: proves nothing, the sale may still arrive."""
-    refused: frozenset[str]
-    reason_timeout: str
-    reason_mac: str
-    reason_cancel: str
-    """Approved, and the business could not finish."""
-    reason_card: str
-    """Approved, and the chip card did not confirm it."""
-
-
 class Dialect(Strict, frozen=True, kw_only=True):
     """A whole dialect file."""
 
@@ -215,15 +206,25 @@ class Dialect(Strict, frozen=True, kw_only=True):
     fields: dict[str, Field]
     mac: Mac
     mtis: dict[str, Mti]
+    constants: dict[str, str] = msgspec.field(default_factory=dict)
+    """Values of templates that are the same in every message (``operator``: F63.1)."""
+    terminal_block: str = ""
+    """终端信息: text of the value ``{terminal_block}``, made of ``{serial}``; without a serial
+    number it is empty."""
+    network: dict[str, NetworkTemplate]
+    """``sign_on``, ``sign_off``, ``echo``, ``key_request``; of the bank's: ``key_reset``,
+    ``day_cut_start``, ``day_cut_end``, ``echo``."""
     sign_on: SignOn
-    echo: Template
-    sale: Template
-    balance: Template
+    keys: tuple[KeyField, ...]
+    """Where working keys are found; the first field that is there counts."""
+    operations: dict[str, OperationTemplate]
+    """By names of switch.model.operation; one that is absent is not offered by this bank."""
     balance_field: str
-    reversal: Template
-    reversal_chip: tuple[str, ...]
-    """Tags of a reversal's field 55, in order; of those that rule 18 lets the journal hold."""
-    reversal_codes: ReversalCodes
+    reversal: Reversal
+    script_notice: Template | None = None
+    """脚本结果通知: ``{chip}`` are the issuer scripts' results."""
+    settlement: Settlement | None = None
+    answers: Answers
     codes: dict[str, Code]
     unmapped_text: str
     """Sentence for a code that the table does not have; ``{code}`` is replaced."""

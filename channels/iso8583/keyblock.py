@@ -1,39 +1,44 @@
-"""Working keys as a sign-on answer carries them (field 62), cut out by the dialect's layouts.
+"""Working keys as a sign-on answer or a key reset carries them, cut out by the dialect's layouts.
 
 Nothing here decrypts: the cryptograms go to the HSM (A6) as they came, and the check values (KCV)
 are compared with what the HSM computed.
 """
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
-from channels.iso8583.dialect import KeyLayout, SignOn, Span
+from channels.iso8583.dialect import Dialect, KeyField, KeyName, Span
 from channels.iso8583.errors import RemoteError
 
 _HALF_BYTES = 8
 
 
 class KeyBlock(Struct, frozen=True, kw_only=True):
-    """Cryptograms under the TMK as A6 takes them (``X`` + 32 hex, or 16 hex), KCVs as hex."""
+    """Cryptograms under the TMK as A6 takes them (``X`` + 32 hex, or 16 hex), KCVs as hex.
 
-    pik: str
-    pik_kcv: str
-    mak: str
-    mak_kcv: str
+    A key reset may bring one key only, and a bank may send no check value: empty then.
+    """
+
+    pik: str = ""
+    pik_kcv: str = ""
+    mak: str = ""
+    mak_kcv: str = ""
 
     def __repr__(self) -> str:
         return "<KeyBlock>"
 
 
-def cut_keys(sign_on: SignOn, field: str) -> KeyBlock:
-    """Cut a key block (upper-case hex) by the layout of its length.
+def cut_keys(dialect: Dialect, fields: Mapping[str, str]) -> KeyBlock:
+    """The working keys that a message's fields carry, by the layout of the block's length.
 
-    Raises RemoteError when no layout has this length: the old keys stay.
+    Raises RemoteError when there is no key field, or no layout of this length: the old keys stay.
     """
-    for layout in sign_on.layouts:
-        if len(field) == 2 * layout.length:
-            return _cut(layout, field)
-    known = ", ".join(str(layout.length) for layout in sign_on.layouts)
-    raise RemoteError(sign_on.keys_field, f"{len(field) // 2} bytes of keys; known are {known}")
+    for key_field in dialect.keys:
+        value = fields.get(key_field.field, "")
+        if value and value.startswith(key_field.marker):
+            return _cut_field(key_field, value.removeprefix(key_field.marker), fields)
+    raise RemoteError(dialect.keys[0].field, "no working keys in the message")
 
 
 def same_kcv(ours: str, theirs: str) -> bool:
@@ -46,23 +51,44 @@ def same_kcv(ours: str, theirs: str) -> bool:
     return digits >= 6 and ours[:digits].upper() == theirs[:digits].upper()
 
 
-def _cut(layout: KeyLayout, field: str) -> KeyBlock:
-    return KeyBlock(
-        pik=_key(field, layout.pik),
-        pik_kcv=_part(field, layout.pik_kcv),
-        mak=_key(field, layout.mak),
-        mak_kcv=_part(field, layout.mak_kcv),
-    )
+def _cut_field(key_field: KeyField, block: str, fields: Mapping[str, str]) -> KeyBlock:
+    for layout in key_field.layouts:
+        if len(block) == 2 * layout.length:
+            break
+    else:
+        known = ", ".join(str(layout.length) for layout in key_field.layouts)
+        raise RemoteError(key_field.field, f"{len(block) // 2} bytes of keys; known are {known}")
+    if layout.key is None:
+        return KeyBlock(
+            pik=_key(block, layout.pik),
+            pik_kcv=_part(block, layout.pik_kcv),
+            mak=_key(block, layout.mak),
+            mak_kcv=_part(block, layout.mak_kcv),
+        )
+    key, kcv = _key(block, layout.key), _part(block, layout.key_kcv)
+    if _which(key_field, fields) is KeyName.PIK:
+        return KeyBlock(pik=key, pik_kcv=kcv)
+    return KeyBlock(mak=key, mak_kcv=kcv)
 
 
-def _part(field: str, span: Span) -> str:
-    return field[2 * span.at : 2 * (span.at + span.size)]
+def _which(key_field: KeyField, fields: Mapping[str, str]) -> KeyName:
+    part = key_field.which
+    assert part is not None  # the dialect's check
+    said = fields.get(part.field, "")[part.at : part.at + part.size]
+    name = key_field.names.get(said)
+    if name is None:
+        raise RemoteError(part.field, "does not say which key it brings")
+    return name
 
 
-def _key(field: str, span: Span) -> str:
+def _part(block: str, span: Span | None) -> str:
+    return block[2 * span.at : 2 * (span.at + span.size)] if span is not None else ""
+
+
+def _key(block: str, span: Span | None) -> str:
     """A single-length MAK travels in 16 bytes of which the second half is zero ciphertext:
     decrypting all 16 would give a key whose second half is garbage."""
-    cryptogram = _part(field, span)
+    cryptogram = _part(block, span)
     half = 2 * _HALF_BYTES
     if len(cryptogram) == half or not cryptogram[half:].strip("0"):
         return cryptogram[:half]

@@ -82,7 +82,7 @@ def reply_to_sale(dialect: Dialect, message: Message, link: str = "") -> Reply:
 
 def reply_to_reversal(dialect: Dialect, message: Message) -> Reply:
     """A proven answer to a reversal. What neither ends nor refuses it is Unknown: sent again."""
-    codes, code = dialect.reversal_codes, message.code
+    codes, code = dialect.reversal.codes, message.code
     row = dialect.codes.get(code)
     text = row.text if row else dialect.unmapped_text.replace("{code}", code)
     outcome = Outcome.UNKNOWN

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from channels.iso8583.dialect import Action, Dialect
 from channels.iso8583.replies import UNPROVEN
 from switch.model.chip import ChipError, chosen
+from switch.model.operation import Operation
 from switch.model.payment import Leg, LegKind, LegState, Payment
 from switch.observe.logs import get_logger
 
@@ -21,6 +22,7 @@ def reversal_values(dialect: Dialect, payment: Payment, leg: Leg, pan: str) -> d
     return {
         **leg.facts,
         "pan": pan,
+        "mti": dialect.operations[Operation.SALE].mti,
         "reason": reversal_reason(dialect, leg.facts, finish),
         "chip": _chip(dialect, leg, finish),
     }
@@ -28,7 +30,7 @@ def reversal_values(dialect: Dialect, payment: Payment, leg: Leg, pan: str) -> d
 
 def reversal_reason(dialect: Dialect, facts: Mapping[str, str], finish: Leg | None = None) -> str:
     """F39: why the sale of these facts goes back."""
-    codes = dialect.reversal_codes
+    codes = dialect.reversal.codes
     reason = facts.get("reason", "")
     if reason:
         return codes.reason_mac if reason == UNPROVEN else codes.reason_timeout
@@ -45,7 +47,7 @@ def _chip(dialect: Dialect, leg: Leg, finish: Leg | None) -> str:
     last = finish.facts.get("chip", "") if finish is not None else ""
     try:
         data = bytes.fromhex(last or leg.facts.get("chip", ""))
-        return chosen(data, dialect.reversal_chip).hex().upper()
+        return chosen(data, dialect.reversal.chip).hex().upper()
     except (ChipError, ValueError) as error:
         _log.error("chip_facts_unreadable", why=str(error), invariant="I3")
         return ""

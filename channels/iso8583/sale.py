@@ -7,7 +7,7 @@ card's secrets when the message is built, and live no longer than that (I12).
 
 from collections.abc import Mapping
 
-from channels.iso8583.dialect import Template
+from channels.iso8583.dialogue import Template
 from channels.iso8583.template import compiled, filled
 from switch.model.chip import journaled
 from switch.model.secret import Secret, masked_pan

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping
 from string import Formatter
 
-from channels.iso8583.dialect import Choice, Template
+from channels.iso8583.dialect import Dialect
+from channels.iso8583.dialogue import Choice, Template
 
 Values = Mapping[str, str]
 Fill = Callable[[Values], str]
+_parse = Formatter().parse
 
 
 def names_in(text: str) -> set[str]:
@@ -15,7 +17,31 @@ def names_in(text: str) -> set[str]:
     >>> sorted(names_in("22{batch}{kind}"))
     ['batch', 'kind']
     """
-    return {name for _, name, _, _ in Formatter().parse(text) if name}
+    return {name for _, name, _, _ in _parse(text) if name}
+
+
+def literals(text: str) -> list[str]:
+    """What stands before, between and after its names; a text without names is one literal.
+
+    >>> literals("22{batch}{kind}50")
+    ['22', '', '50']
+    """
+    parts = [""]
+    for before, name, _, _ in _parse(text):
+        parts[-1] += before
+        if name is not None:
+            parts.append("")
+    return parts
+
+
+def shapes_in(text: str) -> set[str]:
+    """The shapes of its names, see :data:`SHAPES`."""
+    return {shape for _, _, shape, _ in _parse(text) if shape}
+
+
+def terminal_block(dialect: Dialect, serial: str) -> str:
+    """The value ``{terminal_block}`` of a terminal with this serial number."""
+    return _fill(dialect.terminal_block)({"serial": serial})
 
 
 def compiled(template: Template) -> dict[str, Fill]:
@@ -43,11 +69,40 @@ def _fill(text: str | Choice) -> Fill:
     if text == "{" + next(iter(names)) + "}":
         name = names.pop()
         return lambda values: values.get(name, "")
-    return _composed(text, frozenset(names))
+    return _composed(text)
 
 
-def _composed(text: str, names: frozenset[str]) -> Fill:
+def _composed(text: str) -> Fill:
+    parts = [(before, name, SHAPES[shape or ""]) for before, name, shape, _ in _parse(text)]
+    names = frozenset(name for _, name, _ in parts if name)
+
     def fill(values: Values) -> str:
-        return text.format_map(values) if all(values.get(name) for name in names) else ""
+        if not all(values.get(name) for name in names):
+            return ""
+        return "".join(
+            before + shape(values[name]) if name else before for before, name, shape in parts
+        )
 
     return fill
+
+
+def _length(digits: int) -> Callable[[str], str]:
+    return lambda value: f"{len(value):0{digits}d}"
+
+
+def _plain(value: str) -> str:
+    return value
+
+
+def _hex(value: str) -> str:
+    return value.encode("gbk").hex().upper()
+
+
+SHAPES: Mapping[str, Callable[[str], str]] = {
+    "": _plain,
+    "hex": _hex,
+    "len2": _length(2),
+    "len3": _length(3),
+}
+"""How ``{name:shape}`` writes a value: as it is, as hexadecimal (for a text in a binary field), or
+its length in 2 or 3 digits."""

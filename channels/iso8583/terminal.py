@@ -79,7 +79,8 @@ class Terminal:
         self._dialect = dialect
         self._context = context
         self._owner = owner
-        self._fills = compiled(dialect.sign_on.request)
+        self._request = dialect.network["sign_on"]
+        self._fills = compiled(self._request)
         self._busy = 0
         self._turn = 0
         self._block: KeyBlock | None = None
@@ -166,7 +167,7 @@ class Terminal:
         """Send 0800 and read its answer. A result of an earlier turn is nobody's any more."""
         try:
             message = await self._ask()
-            block = cut_keys(self._dialect.sign_on, message.fields[self._keys_field])
+            block = cut_keys(self._dialect, message.fields)
             await self._adopt_batch(message)
         except (Iso8583Error, JournalDown, KeyServiceError) as error:
             _log.warning("sign_on_failed", why=str(error), **self._names())
@@ -184,9 +185,8 @@ class Terminal:
             "terminal": self.config.terminal,
             "merchant": self.config.merchant,
         }
-        request = self._dialect.sign_on.request
         fields = filled(self._fills, values)
-        message = await self._owner.send_sign_on(self, request.mti, fields)
+        message = await self._owner.send_sign_on(self, self._request.mti, fields)
         if message is None:
             raise RemoteError("sign-on", "no answer")
         if not approves(self._dialect, message.code):
@@ -237,15 +237,13 @@ class Terminal:
 
     async def _adopt_batch(self, message: Message) -> None:
         part = self._dialect.sign_on.batch
+        if part is None:
+            return
         batch = message.fields.get(part.field, "")[part.at : part.at + part.size]
         if len(batch) == part.size:
             await self.stans.adopt(batch)
 
     # ---- small things ----------------------------------------------------------------------------
-
-    @property
-    def _keys_field(self) -> str:
-        return self._dialect.sign_on.keys_field
 
     def _names(self) -> dict[str, str]:
         return {"bank": self.identity.bank, "terminal": self.config.terminal}

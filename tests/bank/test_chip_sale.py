@@ -109,7 +109,7 @@ def test_a_wrong_issuer_is_not_confirmed_and_the_reversal_says_so() -> None:
     objects, reason = town.reversed(town.finished(LegState.REFUSED, chip))
 
     assert reason == "06"
-    assert list(objects) == [tag for tag in DIALECT.reversal_chip if tag in objects]
+    assert list(objects) == [tag for tag in DIALECT.reversal.chip if tag in objects]
     assert objects == dict(parse(bytes.fromhex(chip)))
     assert town.rig.host.debits()["net_fen"] == 0
 
@@ -141,7 +141,7 @@ def test_I3_a_reversal_without_a_last_word_takes_the_sales_own() -> None:
     objects, reason = town.reversed(given_up)
 
     assert reason == "96"
-    assert objects == {tag: before[tag] for tag in DIALECT.reversal_chip if tag in before}
+    assert objects == {tag: before[tag] for tag in DIALECT.reversal.chip if tag in before}
     assert town.reversed(given_up) == (objects, reason), "a repeat is the identical message (I3)"
 
 
@@ -274,9 +274,9 @@ def test_a_dialect_may_not_ask_for_what_is_not_journaled() -> None:
     from importlib.resources import files
 
     text = (files("channels.iso8583") / "dialects" / "cup-pos.yaml").read_text("utf-8")
-    with pytest.raises(DialectError, match="reversal_chip: 5A is not in rule 18"):
+    with pytest.raises(DialectError, match=r"reversal\.chip: 5A is not in rule 18"):
         parse_dialect(text.replace('"9F1E", "9F10"', '"5A", "9F10"', 1), "mine")
-    assert set(DIALECT.reversal_chip) <= set(JOURNALED)
+    assert set(DIALECT.reversal.chip) <= set(JOURNALED)
 
 
 @pytest.mark.parametrize(

@@ -280,7 +280,7 @@ TMK = bytes.fromhex("CA5D92598DCA48CE8A4C76361A9269E9")
 
 def test_field_62_known_answer():
     """Published sign-on block: PIK and single-length MAK decrypt, both check values agree."""
-    block = cut_keys(DIALECT.sign_on, F62)
+    block = cut_keys(DIALECT, {"62": F62})
 
     pik = primitives.ecb_decrypt(TMK, bytes.fromhex(block.pik[1:]))
     mak = primitives.ecb_decrypt(TMK, bytes.fromhex(block.mak))
@@ -293,13 +293,13 @@ def test_field_62_known_answer():
 
 def test_field_62_layouts():
     """24 and 60 bytes are cut by their own layout; any other length keeps the old keys."""
-    short = cut_keys(DIALECT.sign_on, "11" * 8 + "22" * 4 + "33" * 8 + "44" * 4)
-    long = cut_keys(DIALECT.sign_on, "11" * 16 + "22" * 4 + "33" * 16 + "44" * 4 + "55" * 20)
+    short = cut_keys(DIALECT, {"62": "11" * 8 + "22" * 4 + "33" * 8 + "44" * 4})
+    long = cut_keys(DIALECT, {"62": "11" * 16 + "22" * 4 + "33" * 16 + "44" * 4 + "55" * 20})
 
     assert (short.pik, short.mak, short.mak_kcv) == ("11" * 8, "33" * 8, "44" * 4)
     assert (long.pik, long.mak) == ("X" + "11" * 16, "X" + "33" * 16)
     with pytest.raises(RemoteError, match="41 bytes of keys"):
-        cut_keys(DIALECT.sign_on, "00" * 41)
+        cut_keys(DIALECT, {"62": "00" * 41})
 
 
 @pytest.mark.parametrize(

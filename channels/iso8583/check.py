@@ -1,0 +1,126 @@
+"""What a dialect must still satisfy after the schema: every name it uses exists."""
+
+from collections.abc import Iterator
+
+from channels.iso8583.dialect import Dialect
+from channels.iso8583.dialogue import Choice, NetworkTemplate, Template
+from channels.iso8583.template import SHAPES, names_in, shapes_in
+from switch.model.chip import JOURNALED
+from switch.model.operation import Operation
+
+CARD_VALUES = frozenset(["pan", "track2", "track3", "pin_block", "chip", "qr_code"])
+"""Values that come from the card, the pad or the patient's phone, never journaled (I12)."""
+VALUES = CARD_VALUES | {
+    *("amount", "currency", "stan", "batch", "terminal", "merchant", "reason"),
+    *("date", "time", "sent_date", "sent_time", "mti", "terminal_block"),
+    *("expiry", "entry_mode", "card_sequence"),
+    *("original_batch", "original_sent_date", "original_sent_time", "original_mti"),
+    *("debit_count", "debit_amount", "credit_count", "credit_amount"),
+    *("upload_count", "close_code"),
+}
+"""Names a template may use; also ``F…`` (a reversal's, of what it reverses) and ``original_F…``
+(of the payment that a void, a refund, a completion or an upload refers to), as journaled."""
+
+
+def problems(dialect: Dialect) -> Iterator[tuple[str, str]]:
+    """Everything the schema cannot say as (path, sentence), first mistake first."""
+    yield from _fields(dialect)
+    yield from _mtis(dialect)
+    for name, template in templates(dialect).items():
+        for path, text in _template(template, dialect):
+            yield f"{name}.{path}", text
+    for name in dialect.operations.keys() - set(Operation):
+        yield f"operations.{name}", "not an operation: " + ", ".join(Operation)
+    if Operation.SALE not in dialect.operations:
+        yield "operations", "sale is missing"
+    for name in {"sign_on", "echo"} - dialect.network.keys():
+        yield "network", f"{name} is missing"
+    for tag in dialect.reversal.chip:
+        if tag not in JOURNALED:
+            yield "reversal.chip", f"{tag} is not in rule 18: the journal does not hold it"
+    if dialect.mac.field not in dialect.fields:
+        yield "mac.field", "not in fields"
+    for number in dialect.answers.echo:
+        if number not in dialect.fields:
+            yield "answers.echo", f"field {number} is not in fields"
+    if unknown := names_in(dialect.terminal_block) - {"serial"}:
+        yield "terminal_block", f"no value is called {min(unknown)}"
+    yield from _keys(dialect)
+
+
+def templates(dialect: Dialect) -> dict[str, Template]:
+    """Every message template by its path in the file."""
+    found: dict[str, Template] = {"reversal.template": dialect.reversal.template}
+    found |= {f"operations.{name}": one for name, one in dialect.operations.items()}
+    found |= {f"network.{name}": one for name, one in dialect.network.items()}
+    if dialect.script_notice is not None:
+        found["script_notice"] = dialect.script_notice
+    settlement = dialect.settlement
+    if settlement is not None:
+        found["settlement.request"] = settlement.request
+        if settlement.upload is not None:
+            found["settlement.upload"] = settlement.upload
+        if settlement.upload_end is not None:
+            found["settlement.upload_end"] = settlement.upload_end
+    return found
+
+
+def _fields(dialect: Dialect) -> Iterator[tuple[str, str]]:
+    for number, field in dialect.fields.items():
+        if not (number.isdecimal() and 2 <= int(number) <= 128):
+            yield f"fields.{number}", "not a field number from 2 to 128"
+        if field.like not in dialect.encodings:
+            yield f"fields.{number}.like", f"no encoding {field.like}"
+
+
+def _mtis(dialect: Dialect) -> Iterator[tuple[str, str]]:
+    for mti, rule in dialect.mtis.items():
+        used = {*rule.match, *rule.mandatory, *rule.approved, *rule.echoes}
+        for number in sorted(used - dialect.fields.keys()):
+            yield f"mtis.{mti}", f"field {number} is not in fields"
+        if rule.answer and rule.answer not in dialect.mtis:
+            yield f"mtis.{mti}.answer", f"no message type {rule.answer}"
+    repeat = dialect.reversal.repeat_mti
+    if repeat and repeat not in dialect.mtis:
+        yield "reversal.repeat_mti", f"no message type {repeat}"
+
+
+def _template(template: Template, dialect: Dialect) -> Iterator[tuple[str, str]]:
+    mti = dialect.mtis.get(template.mti)
+    if mti is None or not mti.answer:
+        yield "mti", f"{template.mti} is not a request of mtis"
+    answer = template.answer if isinstance(template, NetworkTemplate) else {}
+    for path, texts in (("fields", template.fields), ("answer", answer)):
+        for number, text in texts.items():
+            if number not in dialect.fields:
+                yield f"{path}.{number}", "not in fields"
+            for name in sorted(_names(text)):
+                if not _is_value(name, dialect):
+                    yield f"{path}.{number}", f"no value is called {name}"
+            if not isinstance(text, Choice):
+                for shape in sorted(shapes_in(text) - SHAPES.keys()):
+                    yield f"{path}.{number}", f"no shape is called {shape}"
+
+
+def _names(text: str | Choice) -> set[str]:
+    return {text.when} if isinstance(text, Choice) else names_in(text)
+
+
+def _is_value(name: str, dialect: Dialect) -> bool:
+    return name in VALUES or name.removeprefix("original_").removeprefix("F") in dialect.fields
+
+
+def _keys(dialect: Dialect) -> Iterator[tuple[str, str]]:
+    if not dialect.keys:
+        yield "keys", "no field brings working keys"
+    for key_field in dialect.keys:
+        path = f"keys.{key_field.field}"
+        if key_field.field not in dialect.fields:
+            yield path, "not in fields"
+        for layout in key_field.layouts:
+            spans = (layout.pik, layout.pik_kcv, layout.mak, layout.mak_kcv)
+            for span in (*spans, layout.key, layout.key_kcv):
+                if span is not None and (span.at < 0 or span.at + span.size > layout.length):
+                    yield f"{path}.layouts.{layout.length}", "a part lies outside the block"
+            if layout.key is not None and not (key_field.which and key_field.names):
+                yield f"{path}.layouts.{layout.length}", "which key it is must be said"

@@ -1,0 +1,108 @@
+"""What a message is: the name of the template whose message type and literal parts fit it best.
+
+For whoever receives requests (a host, a door, ``yyt describe``). Pure; compiled once per dialect.
+"""
+
+import re
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from channels.iso8583.dialect import Dialect
+from channels.iso8583.dialogue import Choice, Template
+from channels.iso8583.message import Message
+from channels.iso8583.template import literals
+
+REVERSAL = "reversal"
+SETTLEMENT = "settlement"
+UPLOAD = "upload"
+UPLOAD_END = "upload_end"
+SCRIPT_NOTICE = "script_notice"
+
+
+class _Candidate(Struct, frozen=True):
+    kind: str
+    literal: dict[str, str]
+    """Fields that are written out in the template."""
+    composed: dict[str, tuple[re.Pattern[str], str]]
+    """Fields written out in part: the whole shape, and how they must begin."""
+    strict: bool
+    """The whole shape must fit: management messages differ by their last digits only."""
+
+
+class Recogniser:
+    """See the module."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._request_of = {rule.answer: mti for mti, rule in dialect.mtis.items() if rule.answer}
+        self._by_mti: dict[str, list[_Candidate]] = {}
+        for kind, template in _kinds(dialect):
+            candidate = _candidate(kind, template, strict=kind in dialect.network)
+            self._by_mti.setdefault(template.mti, []).append(candidate)
+        if dialect.reversal.repeat_mti:
+            repeat = self._by_mti[dialect.reversal.template.mti]
+            self._by_mti.setdefault(dialect.reversal.repeat_mti, []).extend(repeat)
+
+    def kind(self, message: Message) -> str:
+        """An operation, a message of ``network``, ``reversal``, ``settlement``, ``upload``,
+        ``upload_end`` or ``script_notice``; "" when none fits.
+
+        An answer is what its request was. A field that is left out speaks neither for nor
+        against."""
+        request = self._request_of.get(message.mti)
+        found, best = "", -1
+        for candidate in self._by_mti.get(request or message.mti, ()):
+            score = _score(candidate, message.fields)
+            if score > best:
+                found, best = candidate.kind, score
+        return found
+
+
+def _kinds(dialect: Dialect) -> list[tuple[str, Template]]:
+    kinds: list[tuple[str, Template]] = [*dialect.operations.items(), *dialect.network.items()]
+    kinds.append((REVERSAL, dialect.reversal.template))
+    if dialect.script_notice is not None:
+        kinds.append((SCRIPT_NOTICE, dialect.script_notice))
+    settlement = dialect.settlement
+    if settlement is not None:
+        kinds.append((SETTLEMENT, settlement.request))
+        if settlement.upload is not None:
+            kinds.append((UPLOAD, settlement.upload))
+        if settlement.upload_end is not None:
+            kinds.append((UPLOAD_END, settlement.upload_end))
+    return kinds
+
+
+def _candidate(kind: str, template: Template, *, strict: bool) -> _Candidate:
+    literal, composed = {}, {}
+    for number, text in template.fields.items():
+        if isinstance(text, Choice):
+            continue
+        parts = literals(text)
+        if len(parts) == 1:
+            literal[number] = text
+        elif any(parts):
+            composed[number] = (re.compile(".+".join(map(re.escape, parts))), parts[0])
+    return _Candidate(kind, literal, composed, strict)
+
+
+def _score(candidate: _Candidate, fields: Mapping[str, str]) -> int:
+    """How many literal parts are there; -1 when one contradicts, or none of them is there."""
+    score = 0
+    for number, text in candidate.literal.items():
+        value = fields.get(number)
+        if value == text:
+            score += 2
+        elif value is not None:
+            return -1
+    for number, (shape, beginning) in candidate.composed.items():
+        value = fields.get(number)
+        if value is None:
+            continue
+        if shape.fullmatch(value):
+            score += 2
+        elif candidate.strict or not value.startswith(beginning):
+            return -1
+        else:
+            score += 1
+    return score if score or not (candidate.literal or candidate.composed) else -1
