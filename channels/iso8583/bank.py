@@ -254,8 +254,9 @@ class Bank:
             )
         return Listener(name, where, self._context.reactor, self._new_link)
 
-    def _new_link(self, name: str) -> Link:
-        return Link(name, self.hub, self._timeline, self._config, self.dialect.length_prefix)
+    def _new_link(self, name: str, expected: frozenset[str] | None) -> Link:
+        prefix = self.dialect.length_prefix
+        return Link(name, self.hub, self._timeline, self._config, prefix, expected=expected)
 
 
 def _pool_limits(config: Config) -> PoolLimits:

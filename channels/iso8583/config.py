@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 from channels.iso8583.errors import DialectError
 from channels.iso8583.load import load_dialect
+from switch.net.allowed import AllowList
 
 Milliseconds = Annotated[int, Meta(ge=1, le=7 * 86_400_000)]
 Limit = Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -15,6 +16,39 @@ MerchantId = Annotated[str, Meta(pattern="^[0-9A-Za-z]{15}$")]
 TimeOfDay = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
+class ClientTls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """TLS 1.2 or 1.3 towards a peer that we dial: paths of PEM files."""
+
+    ca: str
+    """The authorities that may have signed the peer's certificate; no other is trusted."""
+    peer_name: str
+    """Who must answer: a host name or address of its certificate, or its common name."""
+    certificate: str = ""
+    """Ours, with its chain, where the peer asks for one."""
+    key: str = ""
+    """Its private key, not encrypted, readable by the switch's user alone."""
+
+    def __post_init__(self) -> None:
+        """A certificate and its key come together."""
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("certificate and key: both or neither")
+        if not self.peer_name:
+            raise ValueError("peer_name: who must answer is not stated")
+
+
+class ServerTls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """TLS 1.2 or 1.3 towards peers that dial us: each must show a certificate."""
+
+    ca: str
+    """The authorities that may have signed the peers' certificates; no other is trusted."""
+    certificate: str
+    """Ours, with its chain."""
+    key: str
+    """Its private key, not encrypted, readable by the switch's user alone."""
+    peer_names: Annotated[tuple[str, ...], Meta(min_length=1)]
+    """Who may come: host names, addresses or common names of their certificates."""
+
+
 class ClientLink(
     Struct, frozen=True, kw_only=True, tag="client", tag_field="mode", forbid_unknown_fields=True
 ):
@@ -22,17 +56,34 @@ class ClientLink(
 
     host: str
     port: Port
+    tls: ClientTls | None = None
+    """Absent: the link is in clear; MAC and PIN block are all that protects it."""
 
 
-class ServerLink(
-    Struct, frozen=True, kw_only=True, tag="server", tag_field="mode", forbid_unknown_fields=True
-):
-    """The bank dials us. A connection above ``accept_limit`` is closed; we keep listening."""
+class Doorway(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where peers connect to us. Who is refused is closed; we keep listening."""
 
     host: str
     """The address of ours to listen on."""
     port: Port
     accept_limit: Limit
+    """Connections at once."""
+    peer_limit: Limit
+    """Of these, from one address."""
+    allow: Annotated[tuple[str, ...], Meta(min_length=1)]
+    """Addresses and ranges (CIDR) that may connect; ``0.0.0.0/0`` lets all of IPv4 in."""
+    tls: ServerTls | None = None
+    """Absent: connections are in clear; MAC and PIN block are all that protects them."""
+
+    def __post_init__(self) -> None:
+        """Ranges are ranges; ``10.1.2.3/16`` is a mistake for an address or for 10.1.0.0/16."""
+        AllowList(self.allow)
+
+
+class ServerLink(
+    Doorway, frozen=True, kw_only=True, tag="server", tag_field="mode", forbid_unknown_fields=True
+):
+    """The bank dials us."""
 
 
 class TerminalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,6 +113,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     cutover: TimeOfDay
     """``HH:MM`` local time at which the bank's business day turns (日切)."""
     connect_timeout_ms: Milliseconds
+    """Until a connection stands, and again until TLS does."""
     reconnect_first_ms: Milliseconds
     reconnect_ceiling_ms: Milliseconds
     response_timeout_ms: Milliseconds

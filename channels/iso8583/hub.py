@@ -77,16 +77,14 @@ class Hub:
     # ---- out -------------------------------------------------------------------------------------
 
     def pick(self, preferred: str = "") -> Link | None:
-        """The link by this name if it is up, else the least busy one; None when all are down."""
-        best = None
-        for link in self.links:
-            if not link.usable:
-                continue
+        """The link by this name, else the least busy one; one that is doubtful only when all are.
+        None when all are down."""
+        usable = [link for link in self.links if link.usable]
+        sure = [link for link in usable if not link.doubtful] or usable
+        for link in sure:
             if link.name == preferred:
                 return link
-            if best is None or link.in_flight < best.in_flight:
-                best = link
-        return best
+        return min(sure, key=lambda link: link.in_flight, default=None)
 
     async def with_mac(self, mti: str, fields: dict[str, str], mak: str) -> bytes:
         """The encoded message, its MAC made by the HSM over what is sent.
@@ -110,14 +108,26 @@ class Hub:
         """The proven answer to what was just written on ``link``, or None when time is over."""
         exchange.link = link
         link.in_flight += 1
+        sent_at = self._timeline.now_ms()
         exchange.timer = self._timeline.call_at(
             Millis(self._timeline.now_ms() + timeout_ms), lambda: self._expire(exchange)
         )
         try:
-            return await exchange.answered
+            message = await exchange.answered
         finally:
             link.in_flight -= 1
             self._in_flight.set(len(self._mux))
+        if message is None and link.usable and link.received_at <= sent_at:
+            self._doubt(link)
+        return message
+
+    def _doubt(self, link: Link) -> None:
+        """Nothing at all came on it since the request: half open, perhaps. Other links carry what
+        comes next, and it is asked for a sign of life now and not when it has been idle."""
+        if not link.doubtful:
+            link.doubtful = True
+            _log.warning("link_doubtful", bank=self.name, link=link.name)
+            self._owner.link_idle(link)
 
     # ---- LinkOwner -------------------------------------------------------------------------------
 
@@ -135,6 +145,7 @@ class Hub:
         self._owner.links_changed(first=False, last=not self.links)
 
     def idle(self, link: Link) -> None:
+        link.doubtful = True
         self._owner.link_idle(link)
 
     def frame(self, link: Link, frame: bytes) -> None:

@@ -1,16 +1,22 @@
 """One link (链路): a TCP connection with frames, an idle watch and a slow-frame watch.
 
-The same class serves a connection we dialled and one the bank dialled. It knows nothing of
-messages: whole frames go to its hub.
+The same class serves a connection we dialled and one the peer dialled. It knows nothing of
+messages: whole frames go to its owner. Under TLS it is up when the peer has proven its name, and
+not a byte goes out before; there is no way from there to a connection in clear.
 """
 
 from typing import Protocol as Interface
 
+from OpenSSL.SSL import Error as TlsError
+from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from switch.model.outcome import Millis
 from switch.net.frames import FrameError, FrameReader, LengthPrefix, framed
+from switch.net.tls import peer_names
+from switch.observe import metrics
 from switch.observe.logs import get_logger
 from switch.ports import Cancellable, Timeline
 
@@ -19,6 +25,9 @@ _log = get_logger("iso8583.link")
 
 class LinkTimes(Interface):
     """What a link needs of the channel's configuration."""
+
+    @property
+    def connect_timeout_ms(self) -> int: ...
 
     @property
     def frame_limit_bytes(self) -> int: ...
@@ -39,8 +48,10 @@ class LinkOwner(Interface):
     def idle(self, link: "Link") -> None: ...
 
 
+@implementer(IHandshakeListener)
 class Link(Protocol):
-    """A connected link. ``name`` is for logs and metrics."""
+    """A connected link. ``name`` is for logs and metrics; ``expected``: under TLS, the names of
+    which the peer's certificate must be for one; None: in clear."""
 
     def __init__(
         self,
@@ -49,8 +60,18 @@ class Link(Protocol):
         timeline: Timeline,
         times: LinkTimes,
         prefix: LengthPrefix,
+        *,
+        expected: frozenset[str] | None = None,
     ) -> None:
         self.name = name
+        self.peer = ""
+        """Address of whoever dialled us."""
+        self.gone = False
+        """Lost for good; until then it counts against the limits of who let it in."""
+        self.spoke = False
+        """The peer has sent something: it is a host that talks to us, not just a port."""
+        self.doubtful = False
+        """It owes an answer and said nothing since: others are used while there are others."""
         self.wrong_macs = 0
         self.in_flight = 0
         self.received_at = 0
@@ -61,6 +82,9 @@ class Link(Protocol):
         self._timeline = timeline
         self._times = times
         self._prefix = prefix
+        self._expected = expected
+        self._secure_timer: Cancellable | None = None
+        self._dropped = False
         self._reader = FrameReader(prefix, times.frame_limit_bytes)
         self._frame_timer: Cancellable | None = None
         self._idle_timer: Cancellable | None = None
@@ -88,11 +112,32 @@ class Link(Protocol):
         if self.usable:
             _log.warning("link_dropped", link=self.name, why=why)
         self.usable = False
+        self._dropped = True
         if self.transport is not None:
             abort = getattr(self.transport, "abortConnection", self.transport.loseConnection)
             abort()
 
     def connectionMade(self) -> None:
+        if self._expected is None:
+            self._open()
+            return
+        self._secure_timer = self._timeline.call_at(
+            self._later(self._times.connect_timeout_ms),
+            lambda: self._refuse("tls", "TLS did not stand in time"),
+        )
+
+    def handshakeCompleted(self) -> None:
+        """The peer's certificate is one of the stated authority; now its name."""
+        if self._secure_timer is not None:
+            self._secure_timer.cancel()
+        names = peer_names(self.transport)
+        if self._expected is None or names.isdisjoint(self._expected):
+            shown = ", ".join(sorted(names)) or "nobody"
+            self._refuse("peer_name", f"the certificate is for {shown}")
+            return
+        self._open()
+
+    def _open(self) -> None:
         self.up = self.usable = True
         self.received_at = self._timeline.now_ms()
         self._tune()
@@ -100,7 +145,10 @@ class Link(Protocol):
         self._owner.link_up(self)
 
     def dataReceived(self, data: bytes) -> None:
+        if not self.usable:
+            return  # it is being dropped
         self.received_at = self._timeline.now_ms()
+        self.spoke, self.doubtful = True, False
         try:
             for frame in self._reader.receive(data):
                 self._stop_frame_timer()
@@ -116,12 +164,31 @@ class Link(Protocol):
             )
 
     def connectionLost(self, reason: Failure | None = None) -> None:
+        was_up = self.up
         self.up = self.usable = False
+        self.gone = True
+        if self._secure_timer is not None:
+            self._secure_timer.cancel()
+        if self._expected is not None and not self._dropped:
+            # With TLS 1.3 a peer may refuse our certificate after we are content with its own.
+            if reason is not None and reason.check(TlsError):
+                self._refused("tls", _why(reason.value))
+            elif not was_up:
+                self._refused("tls", "the peer closed before TLS stood")
         self._stop_frame_timer()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
             self._idle_timer = None
-        self._owner.link_down(self)
+        if was_up:
+            self._owner.link_down(self)
+
+    def _refuse(self, reason: str, why: str) -> None:
+        self._refused(reason, why)
+        self.drop(why)
+
+    def _refused(self, reason: str, why: str) -> None:
+        metrics.CONNECTIONS_REFUSED.labels(self.name, reason).inc()
+        _log.error("tls_refused", link=self.name, peer=self.peer, why=why, invariant="I10")
 
     def _later(self, wait_ms: int) -> Millis:
         return Millis(self._timeline.now_ms() + wait_ms)
@@ -155,3 +222,9 @@ class Link(Protocol):
             )
         else:
             self._watch_idle()
+
+
+def _why(error: object) -> str:
+    """The reasons of OpenSSL, without its library's and functions' names."""
+    reasons = error.args[0] if isinstance(error, TlsError) and error.args else ()
+    return ", ".join(str(reason[-1]) for reason in reasons) or "TLS refused"

@@ -73,6 +73,17 @@ REVERSAL_OLDEST_SECONDS = _gauge(
 # ---- banks ---------------------------------------------------------------------------------------
 LINK_UP = _gauge("yyt_link_up", "链路状态 1 = connected and signed on", "bank", "link")
 LINK_RECONNECTS = _counter("yyt_link_reconnects_total", "重连次数 reconnects", "bank", "link")
+CONNECTIONS_REFUSED = _counter(
+    "yyt_connections_refused_total",
+    "拒绝的连接 connections refused: address, limit, peer_limit, tls, peer_name",
+    "door",
+    "reason",
+)
+LINK_CERTIFICATE_END_SECONDS = _gauge(
+    "yyt_link_certificate_end_seconds",
+    "链路证书到期时刻 when our certificate for TLS ends, seconds since 1970",
+    "door",
+)
 BANK_IN_FLIGHT = _gauge("yyt_bank_in_flight", "在途报文 exchanges waiting at a bank", "bank")
 RESPONSE_CODES = _counter(
     "yyt_response_codes_total", "应答码 response codes (field 39)", "bank", "code"

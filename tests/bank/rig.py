@@ -5,6 +5,7 @@ from random import Random
 from types import SimpleNamespace
 
 import msgspec
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionDone
 from twisted.internet.task import Clock
@@ -116,6 +117,8 @@ class End:
         self.net, self.peer, self.protocol, self.open = net, None, None, True
         self.lost = lambda: None
         self.written = b""
+        self.deaf = False
+        self.disconnecting = False
 
     def write(self, data):
         if self.open:
@@ -124,7 +127,7 @@ class End:
                 self.net.clock.callLater(0, self.peer.take, data)
 
     def take(self, data):
-        if self.open:
+        if self.open and not self.deaf:
             self.protocol.dataReceived(data)
 
     def loseConnection(self):
@@ -150,6 +153,12 @@ class Net:
         self.dials = []
         self.ends = []
         self.refuse = self.black_hole = False
+        self.caller = "127.0.0.1"
+
+    @property
+    def address(self):
+        """Whoever dials now comes from here."""
+        return IPv4Address("TCP", self.caller, 50_000)
 
     def listenTCP(self, port, factory, interface=""):
         self.listeners[port] = factory
@@ -158,12 +167,13 @@ class Net:
     def connectTCP(self, host, port, factory, timeout=30):
         self.dials.append(self.clock.seconds())
         connector = SimpleNamespace(disconnect=lambda: None)
-        self.clock.callLater(0, self._open, port, factory, connector)
+        connector.connect = lambda: self.clock.callLater(0, self._open, port, factory, connector)
+        connector.connect()
         return connector
 
     def _open(self, port, factory, connector):
         server = None if self.refuse else self.listeners.get(port)
-        there = server and server.buildProtocol(None)
+        there = server and server.buildProtocol(self.address)
         if not there:
             factory.clientConnectionFailed(connector, Failure(ConnectError()))
             return
@@ -177,9 +187,8 @@ class Net:
             client.lost = lambda: factory.clientConnectionLost(connector, Failure(ConnectionDone()))
             connector.disconnect = client.loseConnection
         self.ends.append((client, server))
-        here.transport, there.transport = client, server
-        there.connectionMade()
-        here.connectionMade()
+        there.makeConnection(server)
+        here.makeConnection(client)
 
 
 class KeyService(LocalKeyService):
