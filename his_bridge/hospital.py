@@ -20,6 +20,7 @@ from his_bridge.policy import FUNCTION_OF, capped, leg_policy
 from his_bridge.profile import CancelKind, FunctionName, Profile
 from his_bridge.reply import Mapped, ReplyMap, Verdict
 from his_bridge.template import Probe, Template
+from switch.model.operation import Operation
 from switch.model.outcome import Millis, Outcome, Reply, Verb
 from switch.model.payment import LegKind, LegPolicy
 from switch.observe import metrics
@@ -62,7 +63,7 @@ class Hospital:
 
     # ---- counterparty --------------------------------------------------------------------------
 
-    def policy(self, kind: LegKind, clearing: str) -> LegPolicy:
+    def policy(self, kind: LegKind, clearing: str, operation: Operation | None = None) -> LegPolicy:
         """Raises KeyError for a kind of leg that the profile has no function for."""
         return self._policies[kind]
 

@@ -18,6 +18,7 @@ from switch.model.key_service import KeyServiceError as KeyServiceError  # noqa:
 from switch.model.logical_terminal import LogicalTerminal as LogicalTerminal  # noqa: PLC0414
 from switch.model.logical_terminal import StanBlock as StanBlock  # noqa: PLC0414
 from switch.model.logical_terminal import WorkingKeys as WorkingKeys  # noqa: PLC0414
+from switch.model.operation import Operation
 from switch.model.outcome import Millis, Reply, Verb
 from switch.model.payment import Leg, LegKind, LegPolicy, Payment, RungKind
 from switch.model.request import PaymentRequest as PaymentRequest  # noqa: PLC0414 - part of this page
@@ -85,8 +86,9 @@ class Counterparty(Protocol):
 
     name: str
 
-    def policy(self, kind: LegKind, clearing: str) -> LegPolicy:
-        """How a leg of this kind behaves here, from the channel's or profile's data."""
+    def policy(self, kind: LegKind, clearing: str, operation: Operation | None = None) -> LegPolicy:
+        """How a leg of this kind behaves here, from the channel's or profile's data; ``operation``
+        for a money leg."""
         ...
 
     async def prepare(self, order: Order, secrets: CardSecrets | None) -> "Prepared | None":
@@ -146,6 +148,15 @@ class Prepared(Struct, frozen=True, kw_only=True):
 # ---- the journal -------------------------------------------------------------------------------
 
 
+class Reserve(Struct, frozen=True, kw_only=True):
+    """(Part of) an original's amount kept for one payment, in the same commit: all that refers to
+    an original never takes more than ``limit_fen`` of it."""
+
+    original: str
+    amount_fen: int
+    limit_fen: int
+
+
 class Write(Struct, frozen=True, kw_only=True):
     """One compare-and-set of one payment, committed with others in one batch.
 
@@ -157,6 +168,10 @@ class Write(Struct, frozen=True, kw_only=True):
     event: bytes
     """JSON of the event that led here (for version 1: the request's safe digest)."""
     identities: tuple[Identity, ...] = ()
+    reserve: Reserve | None = None
+    """Taken with this write, or the write is lost (``reserve``)."""
+    release: Reserve | None = None
+    """Given back with it: what had reserved it rests without effect."""
 
 
 class CommitResult(Struct, frozen=True, kw_only=True):
@@ -165,7 +180,8 @@ class CommitResult(Struct, frozen=True, kw_only=True):
     committed: bool
     existing: Payment | None = None
     reason: str = ""
-    """``exists`` (I8 key), ``bill`` (one live payment per bill), ``fence`` (I13), ``identity``."""
+    """``exists`` (I8 key), ``bill`` (one live payment per bill), ``fence`` (I13), ``identity``,
+    ``reserve`` (what is left of the original is not enough)."""
 
 
 class JournalDown(Exception):  # noqa: N818 - a state of the world, told as one
@@ -313,6 +329,15 @@ class FrontService(Protocol):
         ...
 
 
+class PinRoute(Struct, frozen=True, kw_only=True):
+    """Which channel and which of its merchant roles a card's payment goes by, and in which way the
+    PIN block travels: ``translate`` or ``pass_through``."""
+
+    channel: str
+    clearing: str
+    pin: str
+
+
 class Front(Protocol):
     """What serves terminals needs of the engine."""
 
@@ -324,12 +349,27 @@ class Front(Protocol):
         """The answer for a key; an unknown key becomes a tombstone (rule 12)."""
         ...
 
+    async def reverse(self, hospital: str, terminal: str, key: str, *, settled: bool) -> Answer:
+        """The origin takes its payment back (a POS's or a bank's 0400). The wish is committed
+        before this returns; an unknown key becomes a tombstone that refuses the late original
+        (rule 11). ``settled``: wait, as long as a terminal's call may, for the end. APPROVED in
+        the answer: it cannot be taken back any more. Raises JournalDown: nothing is promised."""
+        ...
+
     async def inquire(self, hospital: str, function: str, body: Mapping[str, Any]) -> InquiryReply:
         """Patient, bills: by name, body as JSON built-ins."""
         ...
 
-    async def balance(self, hospital: str, business: str, secrets: CardSecrets) -> InquiryReply:
-        """Balance of a bank card (0200, 310000); ``body`` = {"balance_fen": n}."""
+    async def balance(
+        self, hospital: str, business: str, secrets: CardSecrets, clearing: str = ""
+    ) -> InquiryReply:
+        """Balance of a bank card (0200, 310000); ``body`` = {"balance_fen": n}. ``clearing``: the
+        merchant role of a terminal that has its own."""
+        ...
+
+    def route(self, hospital: str, business: str, medium: str, pan: str) -> PinRoute | None:
+        """Where a payment by this card (or the beginning of its number) would go, for a terminal
+        that must know before the PIN is typed. None: nowhere."""
         ...
 
     def watch(self, terminal: str, tell: Callable[[Answer], None]) -> Callable[[], None]:

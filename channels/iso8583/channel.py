@@ -86,7 +86,7 @@ class BankChannel:
 
     # ---- Counterparty ----------------------------------------------------------------------------
 
-    def policy(self, kind: LegKind, clearing: str) -> LegPolicy:
+    def policy(self, kind: LegKind, clearing: str, operation: Operation | None = None) -> LegPolicy:
         """A debit here is undone by reversal, for ever until acknowledged (I3)."""
         return LegPolicy(
             timeout_ms=self._config.response_timeout_ms,

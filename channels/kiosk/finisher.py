@@ -20,6 +20,7 @@ from twisted.internet.defer import Deferred
 
 from channels.kiosk.config import KioskConfig
 from switch.model.chip import ChipError, journaled
+from switch.model.operation import Operation
 from switch.model.outcome import Millis, Outcome, Reply, Verb
 from switch.model.payment import GiveUp, LegKind, LegPolicy, OnUnknown
 from switch.observe.crash import crash_point
@@ -105,7 +106,7 @@ class Finisher:
 
     # ---- Counterparty ----------------------------------------------------------------------------
 
-    def policy(self, kind: LegKind, clearing: str) -> LegPolicy:
+    def policy(self, kind: LegKind, clearing: str, operation: Operation | None = None) -> LegPolicy:
         """Without a word: ask how it ended, then count the card as not finished. It moves no
         money, so nothing of it is undone."""
         config = self._config

@@ -7,6 +7,9 @@ import msgspec
 from switch.model.payment import Payment
 from switch.ports import PaymentRequest
 
+_LATER = ("original", "clearing", "business_date")
+"""Fields that requests got later: a request without them has the digest it always had."""
+
 
 def request_digest(request: PaymentRequest) -> str:
     """SHA-256 over what was asked, without card data (I8: tells a repeat from a conflict).
@@ -15,6 +18,9 @@ def request_digest(request: PaymentRequest) -> str:
     same request comes again: it does not count."""
     asked = msgspec.to_builtins(request)
     del asked["finisher"]
+    for name in _LATER:
+        if not asked[name]:
+            del asked[name]
     return hashlib.sha256(msgspec.json.encode(asked)).hexdigest()
 
 
@@ -32,5 +38,6 @@ def asked_for(request: PaymentRequest) -> Payment:
         bill=request.bill,
         patient=request.patient,
         retry_of=request.retry_of,
+        original=request.original,
         details=request.details,
     )

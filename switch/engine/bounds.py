@@ -1,6 +1,6 @@
 """What the engine is told by configuration: its bounds and its routes."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -22,10 +22,21 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Payments adopted per sweep: recovery goes at a stated rate."""
 
 
+Bin = Annotated[str, Meta(pattern="^[0-9]{1,12}$")]
+
+
 class Route(Struct, frozen=True, kw_only=True):
-    """(hospital, business, medium) → channel."""
+    """(hospital, business, medium, BIN) → channel, merchant role, way of the PIN block."""
 
     hospital: str
     business: str
     medium: str
     channel: str
+    bins: tuple[Bin, ...] = ()
+    """Beginnings of card numbers; the longest that fits wins. None: every card that no other route
+    names."""
+    clearing: str = ""
+    """Merchant role; empty: the business's (``outpatient``, ``inpatient``)."""
+    pin: Literal["translate", "pass_through"] = "translate"
+    """``translate``: the pad shares one key with the switch, and the HSM translates.
+    ``pass_through``: the bank's own PIN key sits in the pad."""

@@ -11,6 +11,7 @@ from switch.model.payment import Leg, LegKind, LegState
 from switch.model.secret import Secret
 from switch.ports import CardSecrets
 
+_BY_CARD = (LegKind.DEBIT, LegKind.CREDIT)
 _TO_DEBIT = frozenset({LegState.IDLE, LegState.DOING})
 _TO_FINISH = frozenset({LegState.IDLE, LegState.DOING, LegState.DO_WAIT})
 
@@ -30,10 +31,12 @@ class CardMemory:
         """Keep what an approving issuer says to the chip."""
         if reply.issuer is not None:
             self._issuer = reply.issuer
+            if self.secrets is not None:
+                self.secrets.issuer = reply.issuer
 
     def settle(self, legs: Sequence[Leg]) -> None:
         """After a commit: forget what no leg of the payment needs any more."""
-        if self.secrets is not None and not _any(legs, LegKind.DEBIT, _TO_DEBIT):
+        if self.secrets is not None and not any(_any(legs, kind, _TO_DEBIT) for kind in _BY_CARD):
             self.secrets.forget()
             self.secrets = None
         if not _any(legs, LegKind.FINISH, _TO_FINISH):

@@ -14,7 +14,9 @@ from twisted.internet.defer import Deferred
 
 from switch import payment as machine
 from switch.engine.card_memory import CardMemory
-from switch.engine.events import event_of
+from switch.engine.events import die_before_commit, event_of
+from switch.engine.originals import released, reserve_to_reverse
+from switch.engine.unsent import OVERDUE, UNPREPARED, too_late
 from switch.model.outcome import Millis, Outcome, Reply, Verb
 from switch.model.payment import (
     Effect,
@@ -38,6 +40,7 @@ from switch.ports import (
     Identity,
     Journal,
     Order,
+    Reserve,
     Timeline,
     Write,
 )
@@ -49,10 +52,6 @@ SETTLED = frozenset(
 )
 IDENTITY_TRIES_MAX = 3
 """A STAN that the database has seen is given up for the next; three in a row are a defect."""
-
-_TAKING = frozenset({LegKind.HOLD, LegKind.DEBIT})
-_unsent = Reply(outcome=Outcome.NOT_SENT, code="unprepared")
-_overdue = Reply(outcome=Outcome.NOT_SENT, code="overdue")
 
 
 class House(Protocol):
@@ -102,14 +101,16 @@ class Driver:
 
     # ---- life ------------------------------------------------------------------------------------
 
-    async def begin(self) -> CommitResult:
-        """Commit the birth of the payment and act on it. Raises JournalDown: nothing happened."""
+    async def begin(self, reserve: Reserve | None = None) -> CommitResult:
+        """Commit the birth of the payment, with what it reserves of its original, and act on it.
+        Raises JournalDown: nothing happened."""
         crash_point("K1")
         at = self._house.timeline.now_ms()
         after, effects = machine.begin(self.payment, Event(kind=EventKind.TIMER, at=at))
-        result = await self._commit({"kind": "born", "at": at}, after, effects)
+        result = await self._commit({"kind": "born", "at": at}, after, effects, reserve)
         if result.committed:
             self._arm_deadline()
+            self._start()
         return result
 
     def adopt(self) -> None:
@@ -151,7 +152,11 @@ class Driver:
         if not self._alive:
             return
         self._queue.append((event, decided))
-        if not self._running:
+        if self.payment.version:  # what comes before the birth is committed waits for it
+            self._start()
+
+    def _start(self) -> None:
+        if self._queue and not self._running:
             self._running = True
             Deferred.fromCoroutine(self._run()).addErrback(self._broken)
 
@@ -162,8 +167,9 @@ class Driver:
             if after is self.payment:
                 self._act(effects)
             else:
-                self._crash_before_commit(event)
-                result = await self._commit(event, after, effects)
+                die_before_commit(self.payment, event)
+                reserve = reserve_to_reverse(self.payment, event)
+                result = await self._commit(event, after, effects, reserve)
                 if not result.committed and decided is None:
                     self._hand_on(event)
             if decided is not None and self._alive:
@@ -187,7 +193,11 @@ class Driver:
     # ---- commit ----------------------------------------------------------------------------------
 
     async def _commit(
-        self, event: Event | dict[str, object], after: Payment, effects: tuple[Effect, ...]
+        self,
+        event: Event | dict[str, object],
+        after: Payment,
+        effects: tuple[Effect, ...],
+        reserve: Reserve | None,
     ) -> CommitResult:
         """Prepare what is to be sent, commit it all, and only then act."""
         self._term = self._house.journal.lease_term()
@@ -195,11 +205,20 @@ class Driver:
             prepared, acts, identities = await self._prepare(after, effects)
             entry = msgspec.json.encode({"event": event, "effects": acts})
             result = await self._house.journal.commit(
-                Write(payment=prepared, event=entry, identities=identities)
+                Write(
+                    payment=prepared,
+                    event=entry,
+                    identities=identities,
+                    reserve=reserve,
+                    release=released(self.payment, prepared),
+                )
             )
             if result.reason != "identity":
                 break
             log.error("identity_seen_before", key=after.key, invariant="I8")
+        if result.reason == "reserve" and self.payment.version:
+            log.error("refunded_not_taken_back", key=after.key, invariant="I1")
+            return result
         if not result.committed:
             self._lost(result)
             return result
@@ -241,7 +260,7 @@ class Driver:
     def _unprepared(self, after: Payment, effect: Effect) -> tuple[Payment, tuple[Effect, ...]]:
         unsent = event_of(
             Verb.DO,
-            _unsent,
+            UNPREPARED,
             effect.leg,
             effect.attempt,
             self._house.timeline.now_ms(),
@@ -267,17 +286,6 @@ class Driver:
                     Order(payment=after, leg_index=i, verb=Verb.DO)
                 )
         self._card.settle(after.legs)
-
-    def _crash_before_commit(self, event: Event) -> None:
-        kind = self.payment.legs[event.leg].kind
-        if event.kind is EventKind.DO_DONE and kind is LegKind.DEBIT:
-            crash_point("K5")
-        if event.kind is EventKind.DO_DONE and kind is LegKind.FINISH:
-            crash_point("F2 card finished, not committed")
-        if event.kind is EventKind.DO_DONE and kind is LegKind.BOOK:
-            crash_point("K8")
-        if event.kind is EventKind.UNDO_DONE:
-            crash_point("K13")
 
     # ---- act -------------------------------------------------------------------------------------
 
@@ -314,13 +322,6 @@ class Driver:
         journal = self._house.journal
         return self._alive and journal.lease_left_ms() > 0 and journal.lease_term() == self._term
 
-    def _too_late(self, effect: Effect) -> bool:
-        """A commit may have waited long for its database: after the deadline nothing is taken from
-        a patient who has left."""
-        payment = self.payment
-        begins = effect.verb is Verb.DO and payment.legs[effect.leg].kind in _TAKING
-        return begins and 0 < payment.deadline_at <= self._house.timeline.now_ms()
-
     async def _exchange(self, effect: Effect) -> None:
         payment, i = self.payment, effect.leg
         leg = payment.legs[i]
@@ -343,8 +344,8 @@ class Driver:
             may_send=may_send,
             issuer=self._card.issuer(leg.kind, effect.verb),
         )
-        if self._too_late(effect):
-            reply = _overdue
+        if too_late(payment, effect, started):
+            reply = OVERDUE
         else:
             reply = await self._house.counterparty(leg.counterparty).exchange(
                 order, self._card.secrets if effect.verb is Verb.DO else None
@@ -366,7 +367,7 @@ class Driver:
                 i,
                 effect.attempt,
                 at,
-                fresh_attempt=self._card.secrets is not None,
+                fresh_attempt=self._card.secrets is not None or leg.kind is LegKind.CREDIT,
             )
         )
 

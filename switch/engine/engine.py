@@ -11,16 +11,20 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from switch.catalogue import BUSINESSES, CHANNEL_KINDS, Birth, Business, new_payment
-from switch.engine.asked import asked_for, request_digest
+from switch.catalogue import BUSINESSES
+from switch.engine.asked import request_digest
 from switch.engine.bounds import Limits, Route
 from switch.engine.driver import Driver
 from switch.engine.finish import finish_line, observe_end
 from switch.engine.late import LateAnswers
+from switch.engine.planner import Plan, Planner
+from switch.engine.refusal import Refusal
+from switch.engine.routes import Routes
+from switch.engine.tombstone import TOMBSTONE, grave
 from switch.model.answer import Answer, AnswerState
 from switch.model.hospital import BillQuery, PatientQuery
 from switch.model.outcome import Millis, Reply
-from switch.model.payment import Event, EventKind, LegKind, LegPolicy, Payment, Rest
+from switch.model.payment import Event, EventKind, Payment
 from switch.observe import metrics
 from switch.observe.logs import get_logger
 from switch.payment import answer_of
@@ -32,26 +36,14 @@ from switch.ports import (
     Journal,
     JournalDown,
     PaymentRequest,
+    PinRoute,
     Service,
     Timeline,
-    Write,
 )
 
 log = get_logger("engine")
 
-TOMBSTONE = "tombstone"
-"""The request hash of a key that was asked for before it was ever used (rule 12)."""
-
 _INQUIRIES: dict[str, type[Struct]] = {"patient_query": PatientQuery, "bill_query": BillQuery}
-
-
-class Refusal(Exception):  # noqa: N818 - an answer, not a fault
-    """Not taken: nothing was journaled and nothing sent. ``reason`` is a metric label."""
-
-    def __init__(self, reason: str, text: str) -> None:
-        super().__init__(text)
-        self.reason = reason
-        self.text = text
 
 
 class Engine:
@@ -73,9 +65,16 @@ class Engine:
         self.timeline = timeline
         self._services = services
         self._hospitals = hospitals
-        self._routes = {(r.hospital, r.business, r.medium): r.channel for r in routes}
+        self._routes = Routes(routes)
         self._limits = limits
-        self._profile_version = profile_version
+        self._planner = Planner(
+            services=services,
+            hospitals=hospitals,
+            routes=self._routes,
+            counterparty=self.counterparty,
+            deadline_ms=limits.payment_deadline_ms,
+            profile_version=profile_version,
+        )
         self._finishers: dict[str, Counterparty] = {}
         self._live: dict[str, Driver] = {}
         self._watchers: dict[str, list[Callable[[Answer], None]]] = {}
@@ -91,14 +90,19 @@ class Engine:
         if live is not None:
             return await self._answer_same(live.payment, digest)
         try:
-            payment = self._plan(request, digest)
+            plan = await self._plan(request, digest, secrets.pan.reveal() if secrets else "")
+        except JournalDown:
+            return _refused(request.key, "journal", "系统故障,请稍后再试")
         except Refusal as refusal:
             return await self._refuse_unless_known(request, digest, refusal)
-        driver = Driver(self, payment, secrets)
+        live = self._live.get(request.key)
+        if live is not None:  # its repeat was planned first, while the original was being read
+            return await self._answer_same(live.payment, digest)
+        driver = Driver(self, plan.payment, secrets)
         self._live[request.key] = driver
         metrics.PAYMENTS_IN_FLIGHT.set(len(self._live))
         try:
-            result = await driver.begin()
+            result = await driver.begin(plan.reserve)
         except JournalDown:
             self._drop(driver)
             return _refused(request.key, "journal", "系统故障,请稍后再试")
@@ -130,14 +134,58 @@ class Engine:
             return InquiryReply(ok=False, code="bad_request", text=str(error))
         return await service.inquire(function, request)
 
-    async def balance(self, hospital: str, business: str, secrets: CardSecrets) -> InquiryReply:
+    async def balance(
+        self, hospital: str, business: str, secrets: CardSecrets, clearing: str = ""
+    ) -> InquiryReply:
         """Balance of a bank card on the channel that the business would be paid by."""
-        channel = self._routes.get((hospital, business, "bank_card"))
-        if channel is None or business not in BUSINESSES:
+        route = self.route(hospital, business, "bank_card", secrets.pan.reveal())
+        if route is None:
             return InquiryReply(ok=False, code="no_route", text="暂不支持")
-        return await self._services[channel].inquire(
-            "balance", BalanceQuery(clearing=BUSINESSES[business].clearing, secrets=secrets)
+        return await self._services[route.channel].inquire(
+            "balance", BalanceQuery(clearing=clearing or route.clearing, secrets=secrets)
         )
+
+    def route(self, hospital: str, business: str, medium: str, pan: str) -> PinRoute | None:
+        """Where a card's payment would go."""
+        row, found = BUSINESSES.get(business), self._routes.find(hospital, business, medium, pan)
+        if row is None or found is None:
+            return None
+        clearing = found.clearing or row.clearing
+        return PinRoute(channel=found.channel, clearing=clearing, pin=found.pin)
+
+    async def reverse(self, hospital: str, terminal: str, key: str, *, settled: bool) -> Answer:
+        """The origin takes its payment back (see ports.Front)."""
+        driver = self._live.get(key)
+        if driver is None:
+            payment = await self.journal.load(key) or await self._bury(hospital, terminal, key)
+            if (payment.hospital, payment.terminal) != (hospital, terminal):
+                return _refused(key, "foreign_key", "该支付键不属于本终端")
+            if not payment.legs:
+                return answer_of(payment)
+            driver = await self.driver_of(key)
+        elif (driver.payment.hospital, driver.payment.terminal) != (hospital, terminal):
+            return _refused(key, "foreign_key", "该支付键不属于本终端")
+        if driver is None:  # another node drives it: it finds the wish in the log (rule 13)
+            await self._late.wish(key)
+            return answer_of(payment)
+        await self._take_back(driver)
+        return await self._wait_for(driver) if settled else answer_of(driver.payment)
+
+    async def _take_back(self, driver: Driver) -> None:
+        """Returns when the wish is decided and committed; JournalDown when it takes too long."""
+        decided: Deferred[None] = Deferred()
+        at = Millis(self.timeline.now_ms() + self._limits.answer_wait_ms)
+        late = JournalDown("the wish to take it back is not committed yet")
+        timer = self.timeline.call_at(at, lambda: decided.errback(late))
+        event = Event(kind=EventKind.ORIGIN_REVERSES, at=self.timeline.now_ms())
+
+        def committed() -> None:
+            timer.cancel()
+            if not decided.called:
+                decided.callback(None)
+
+        driver.feed(event, committed)
+        await decided
 
     def finish_by(self, name: str, finisher: Counterparty) -> None:
         """Cards are finished at the terminals of this front; said before anything is recovered."""
@@ -258,41 +306,12 @@ class Engine:
 
     # ---- taking a payment ------------------------------------------------------------------------
 
-    def _plan(self, request: PaymentRequest, digest: str) -> Payment:
-        """The payment that ``request`` would become, or a Refusal that names the rule."""
-        business = BUSINESSES.get(request.business)
-        if business is None:
-            raise Refusal("unknown_business", "不支持的业务")
-        channel = self._routes.get((request.hospital, request.business, request.medium))
-        hospital = self._hospitals.get(request.hospital)
-        if channel is None or hospital is None:
-            raise Refusal("no_route", "暂不支持该支付方式")
+    async def _plan(self, request: PaymentRequest, digest: str, pan: str) -> Plan:
+        """See Planner; a switch that is full or closing takes nothing new (I11)."""
         if not self._taking or len(self._live) >= self._limits.payments_in_flight:
             raise Refusal("busy", "系统繁忙,请稍后再试")
-        if not self._services[hospital].ready(business.clearing):
-            raise Refusal("hospital_down", "医院系统暂停服务,请稍后再试")
-        if not self._services[channel].ready(business.clearing):
-            raise Refusal("channel_down", "银行通道暂停服务,请稍后再试")
-        return self._payment(request, digest, business, channel, hospital)
-
-    def _payment(
-        self, request: PaymentRequest, digest: str, business: Business, channel: str, hospital: str
-    ) -> Payment:
-        def assign(kind: LegKind) -> tuple[str, LegPolicy]:
-            name = channel if kind in CHANNEL_KINDS else hospital
-            if kind is LegKind.FINISH:
-                name = request.finisher
-            return name, self.counterparty(name).policy(kind, business.clearing)
-
-        birth = Birth(
-            at=self.timeline.now_ms(),
-            business_date=self._services[channel].business_date(),
-            deadline_ms=self._limits.payment_deadline_ms,
-            request_hash=digest,
-            profile_version=self._profile_version,
-            finishes=bool(request.finisher),
-        )
-        return new_payment(business, asked_for(request), birth, assign)
+        original = await self.journal.load(request.original) if request.original else None
+        return self._planner.plan(request, digest, pan, original, self.timeline.now_ms())
 
     async def _refuse_unless_known(
         self, request: PaymentRequest, digest: str, refusal: Refusal
@@ -308,6 +327,8 @@ class Engine:
     ) -> Answer:
         if reason == "exists" and existing is not None:
             return await self._answer_same(existing, digest)
+        if reason == "reserve":
+            return _refused(request.key, "reserve", "原交易已撤销、退货或余额不足")
         if reason == "bill":
             return _refused(request.key, "bill", "该账单正在支付或已支付")
         return _refused(request.key, reason, "系统故障,请稍后再试")
@@ -339,23 +360,11 @@ class Engine:
 
     async def _bury(self, hospital: str, terminal: str, key: str) -> Payment:
         """Commit the tombstone of a key never seen."""
-        grave = Payment(
-            key=key,
-            hospital=hospital,
-            business="",
-            terminal=terminal,
-            amount_fen=0,
-            request_hash=TOMBSTONE,
-            born_at=self.timeline.now_ms(),
-            business_date="",
-            rest=Rest.DECLINED,
-            version=1,
-        )
-        entry = msgspec.json.encode({"event": {"kind": "buried", "at": grave.born_at}})
-        result = await self.journal.commit(Write(payment=grave, event=entry))
+        write = grave(hospital, terminal, key, self.timeline.now_ms())
+        result = await self.journal.commit(write)
         if not result.committed and result.existing is None:
             raise JournalDown("this node may not write any more")
-        return result.existing or grave
+        return result.existing or write.payment
 
     def _drop(self, driver: Driver) -> None:
         driver.stop()

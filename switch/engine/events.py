@@ -1,7 +1,8 @@
 """From the end of an exchange to the event the machine decides."""
 
 from switch.model.outcome import Millis, Outcome, Reply, Verb
-from switch.model.payment import Event, EventKind
+from switch.model.payment import Event, EventKind, LegKind, Payment
+from switch.observe.crash import crash_point
 
 _KINDS: dict[tuple[Verb, Outcome], EventKind] = {
     (Verb.DO, Outcome.DONE): EventKind.DO_DONE,
@@ -39,3 +40,16 @@ def event_of(
         text=reply.text,
         facts=reply.facts,
     )
+
+
+def die_before_commit(payment: Payment, event: Event) -> None:
+    """For the crash matrix: what is known and not yet committed."""
+    kind = payment.legs[event.leg].kind
+    if event.kind is EventKind.DO_DONE and kind is LegKind.DEBIT:
+        crash_point("K5")
+    if event.kind is EventKind.DO_DONE and kind is LegKind.FINISH:
+        crash_point("F2 card finished, not committed")
+    if event.kind is EventKind.DO_DONE and kind is LegKind.BOOK:
+        crash_point("K8")
+    if event.kind is EventKind.UNDO_DONE:
+        crash_point("K13")

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from switch.engine.driver import Driver
 from switch.engine.events import event_of
 from switch.model.outcome import Reply, Verb
+from switch.model.payment import Event, EventKind
 from switch.observe import metrics
 from switch.observe.logs import get_logger
 from switch.ports import Journal, JournalDown, Timeline
@@ -27,9 +28,10 @@ class Late(Struct, frozen=True, kw_only=True):
     """A late answer as the journal's exchange log keeps it; never with the issuer's data, which
     would be of no use: the card it was for is gone (I12)."""
 
-    leg: int
-    attempt: int
-    reply: Reply
+    leg: int = 0
+    attempt: int = 0
+    reply: Reply | None = None
+    """None: no answer, but the origin's wish to take the payment back."""
 
 
 class LateAnswers:
@@ -54,6 +56,10 @@ class LateAnswers:
         late = Late(leg=leg, attempt=attempt, reply=replace(reply, issuer=None))
         Deferred.fromCoroutine(self._record(key, late)).addErrback(_later)
 
+    async def wish(self, key: str) -> None:
+        """The origin takes back what another node drives: durable when this returns."""
+        await self._journal.record_late(key, msgspec.json.encode(Late()))
+
     async def _record(self, key: str, late: Late) -> None:
         await self._journal.record_late(key, msgspec.json.encode(late))
         await self.take()
@@ -68,11 +74,14 @@ class LateAnswers:
                 continue
             self._fed[number] = driver
             late = msgspec.json.decode(what, type=Late)
-            counterparty = driver.payment.legs[late.leg].counterparty
-            metrics.LATE_REPLIES.labels(counterparty).inc()
-            now = self._timeline.now_ms()
-            event = event_of(Verb.DO, late.reply, late.leg, late.attempt, now, fresh_attempt=False)
-            driver.feed(event, partial(self._decided, number))
+            driver.feed(self._event(late, driver), partial(self._decided, number))
+
+    def _event(self, late: Late, driver: Driver) -> Event:
+        now = self._timeline.now_ms()
+        if late.reply is None:
+            return Event(kind=EventKind.ORIGIN_REVERSES, at=now)
+        metrics.LATE_REPLIES.labels(driver.payment.legs[late.leg].counterparty).inc()
+        return event_of(Verb.DO, late.reply, late.leg, late.attempt, now, fresh_attempt=False)
 
     def _is_fed(self, number: int) -> bool:
         if number not in self._fed:

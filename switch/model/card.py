@@ -22,8 +22,13 @@ class CardSecrets(Struct, kw_only=True):
     """Field 22."""
     chip: Secret[bytes] | None = None
     """Field 55, TLV."""
+    qr_code: Secret[str] | None = None
+    """A payment code scanned from the patient's phone; then there is no ``pan``."""
+    issuer: Secret[bytes] | None = None
+    """What an approving issuer says to the chip, for whoever asked for the payment: set when the
+    approval comes, and kept nowhere else."""
 
     def forget(self) -> None:
         """Whoever still holds it, a waiting request above all, holds nothing any more."""
         self.pan = Secret("")
-        self.track2 = self.pin_block = self.chip = None
+        self.track2 = self.pin_block = self.chip = self.qr_code = None

@@ -4,6 +4,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from switch.model.operation import Operation
 from switch.model.outcome import Millis, Verb
 
 
@@ -135,6 +136,8 @@ class Leg(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Name of the plugin instance that does it (a bank channel, a hospital, ``terminal``)."""
     amount_fen: int
     policy: LegPolicy
+    operation: Operation | None = None
+    """What a money leg asks of its bank; a debit of before there were others is a sale."""
     state: LegState = LegState.IDLE
     attempt: int = 0
     """Number of ``do`` exchanges begun; an answer names the attempt it belongs to."""
@@ -178,6 +181,10 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     patient: str = ""
     retry_of: str = ""
     original: str = ""
+    """Key of the payment that this one refunds, voids or completes."""
+    reserved_fen: int = 0
+    """What of the original's amount is kept for this payment: the credits of an original never
+    exceed its debit."""
     profile_version: str = ""
     stage: Stage = Stage.FORWARD
     rest: Rest | None = None
@@ -201,6 +208,12 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     def unproven(self) -> bool:
         """A leg's undo was only ever answered 25: evidence may still find that it stands."""
         return any(leg.state is LegState.UNPROVEN for leg in self.legs)
+
+    @property
+    def keeps_reserve(self) -> bool:
+        """What it reserved of its original is not free again: it took effect, or still may."""
+        ended = self.rest in (Rest.DECLINED, Rest.UNDONE) and not self.unproven
+        return self.reserved_fen > 0 and not ended
 
     @property
     def past_pivot(self) -> bool:

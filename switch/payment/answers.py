@@ -18,6 +18,14 @@ _TEXTS = {
     AnswerState.PENDING: "处理中,请稍候",
     AnswerState.UNKNOWN_KEY: "未找到该笔缴费,未扣款",
 }
+_CREDIT_TEXTS = {
+    AnswerState.APPROVED: "退款成功",
+    AnswerState.DECLINED: "退款未成功",
+    AnswerState.RETURNED: "退款未成功,原交易仍有效",
+    AnswerState.EXCEPTION: "退款结果待核实,请到人工窗口处理",
+    AnswerState.PENDING: "退款处理中,请稍候",
+}
+"""What is said of a payment that gives money back (void, refund)."""
 GOING_BACK = "缴费未成功,正在退回款项"
 UNPROVEN = "缴费未成功,如已扣款将于对账后退回"
 
@@ -46,6 +54,8 @@ def answer_of(payment: Payment) -> Answer:
 def _text(payment: Payment, state: AnswerState) -> str:
     if state is AnswerState.DECLINED and payment.text:
         return payment.text
+    if any(leg.kind is LegKind.CREDIT for leg in payment.legs):
+        return _CREDIT_TEXTS[state]
     if state is AnswerState.PENDING and payment.stage is Stage.BACKWARD:
         return GOING_BACK
     if state is AnswerState.RETURNED and payment.unproven:

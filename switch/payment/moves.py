@@ -36,7 +36,8 @@ from switch.payment.steps import (
 )
 
 RETRY_NOT_SENT = frozenset({LegKind.BOOK, LegKind.FINISH, LegKind.CREDIT})
-"""Rule 2: an unsent debit turns back at once, an unsent booking is tried until the deadline."""
+"""Rule 2: an unsent debit turns back at once, an unsent booking is tried until the deadline. A
+credit is owed once a refund is behind its pivot; before, whoever asked for it asks again."""
 
 
 # ---- moves of the do -----------------------------------------------------------------------------
@@ -73,7 +74,7 @@ def not_sent(payment: Payment, i: int, event: Event) -> Step:
     leg = payment.legs[i]
     if leg.unknown_seen:
         return _still_unknown(payment, i, event)
-    if leg.kind in RETRY_NOT_SENT and not payment.overdue and payment.stage is Stage.FORWARD:
+    if _owed(payment, leg) and not payment.overdue and payment.stage is Stage.FORWARD:
         return wait(payment, i, LegState.DO_WAIT, event.at + backoff(leg, leg.attempt))
     return turn_back(set_leg(payment, i, state=LegState.REFUSED), i)
 
@@ -102,10 +103,14 @@ def _still_unknown(payment: Payment, i: int, event: Event) -> Step:
         return _settle_backward(payment, i, event)
     if leg.policy.ask_times > leg.asks and not payment.overdue:
         return _ask_later(payment, i, event, leg.policy.ask_wait_ms)
-    unsent_booking = event.kind is EventKind.DO_NOT_SENT and leg.kind in RETRY_NOT_SENT
+    unsent_booking = event.kind is EventKind.DO_NOT_SENT and _owed(payment, leg)
     if unsent_booking and not payment.overdue:
         return wait(payment, i, LegState.DO_WAIT, event.at + backoff(leg, leg.attempt))
     return give_up(payment, i, event)
+
+
+def _owed(payment: Payment, leg: Leg) -> bool:
+    return leg.kind in RETRY_NOT_SENT and (leg.kind is not LegKind.CREDIT or payment.past_pivot)
 
 
 def _settle_backward(payment: Payment, i: int, event: Event) -> Step:

@@ -1,6 +1,7 @@
 """What must fit together between sections: names, capabilities, and who waits for whom.
 
-A plugin's settings may offer ``longest_ms() -> int``, the sum of the timeouts of the exchanges it
+A plugin's settings may offer ``operations() -> frozenset[str]``, what a channel's bank can be asked
+(switch.model.operation), and ``longest_ms() -> int``, the sum of the timeouts of the exchanges it
 makes for one payment (a front: those with its terminals, that finish a card); a front's may offer
 ``terminal_timeout_ms``, how long its terminals wait.
 """
@@ -8,7 +9,8 @@ makes for one payment (a front: those with its terminals, that finish a card); a
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from switch.catalogue import BUSINESSES, CHANNEL_KINDS, Business
+from switch.catalogue import BUSINESSES, CHANNEL_KINDS, Business, operation_of
+from switch.engine.bounds import Route
 from switch.model.payment import LegKind
 from switch.plugins import Group, PluginError, find, require
 from switch.settings.document import Mapping, Node, Place, Problem, Sequence
@@ -71,11 +73,12 @@ def _twice(
 def _routes(settings: Settings, root: Mapping) -> Iterator[Problem]:
     hospitals = {entry.id: entry for entry in settings.hospitals}
     channels = {entry.name: entry for entry in settings.channels}
-    seen = set()
+    seen: set[tuple[str, ...]] = set()
     for index, route in enumerate(settings.routes):
         hospital, channel = hospitals.get(route.hospital), channels.get(route.channel)
         business = BUSINESSES.get(route.business)
         what = (route.hospital, route.business, route.medium)
+        whose = {(*what, prefix) for prefix in route.bins or ("",)}
         if hospital is None:
             yield _problem(root, "routes", index, f"no hospital {route.hospital!r}", "hospital")
         elif channel is None:
@@ -86,11 +89,30 @@ def _routes(settings: Settings, root: Mapping) -> Iterator[Problem]:
         elif route.medium not in business.media:
             text = f"{route.business} is not paid by {route.medium!r} ({', '.join(business.media)})"
             yield _problem(root, "routes", index, text, "medium")
-        elif what in seen:
-            yield _problem(root, "routes", index, f"a second route for {' '.join(what)}")
+        elif not any(kind in CHANNEL_KINDS for kind in business.legs):
+            text = f"{route.business} moves no money through a channel: it needs no route"
+            yield _problem(root, "routes", index, text, "business")
+        elif business.original is not None:
+            text = f"{route.business} goes the way of its original: it needs no route"
+            yield _problem(root, "routes", index, text, "business")
+        elif twice := sorted(whose & seen):
+            text = f"a second route for {' '.join(twice[0]).rstrip()}"
+            yield _problem(root, "routes", index, text)
         else:
             yield from _capabilities(root, index, channel.plugin, hospital.plugin, business)
-        seen.add(what)
+            yield from _offered(root, index, route, channel.settings, business)
+        seen |= whose
+
+
+def _offered(
+    root: Mapping, index: int, route: Route, channel_settings: Any, business: Business
+) -> Iterator[Problem]:
+    """What the business asks of the bank must be an operation of the channel's dialect."""
+    operations = getattr(channel_settings, "operations", None)
+    wanted = operation_of(business, route.medium, None)
+    if operations is not None and wanted not in operations():
+        text = f"{route.channel} has no operation {wanted} ({', '.join(sorted(operations()))})"
+        yield _problem(root, "routes", index, text, "channel")
 
 
 def _capabilities(

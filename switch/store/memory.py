@@ -18,6 +18,7 @@ from switch.ports import (
     CommitResult,
     JournalDown,
     LogicalTerminal,
+    Reserve,
     Timeline,
     WorkingKeys,
     Write,
@@ -115,6 +116,8 @@ class MemoryDatabase:
         self.events: dict[tuple[str, int], tuple[str, bytes]] = {}
         """(key, version) → (trail, event)."""
         self.identities: dict[tuple[str, ...], str] = {}
+        self.reserved: dict[str, int] = {}
+        """Original → what others have reserved of it, in 分."""
         self.nodes: dict[str, _Node] = {}
         self.late: list[tuple[int, str, bytes]] = []
         self.late_handled: set[int] = set()
@@ -146,8 +149,14 @@ class MemoryDatabase:
             if row is None or row.fence != fence or row.version != payment.version - 1:
                 return _lost("fence", row)
             claims = claims and row.claims_bill
+        if not self._fits(write.reserve):
+            return _lost("reserve", row)
         if any(identity in self.identities for identity in wanted):
             return _lost("identity", row)
+        for change, sign in ((write.reserve, 1), (write.release, -1)):
+            if change is not None:
+                held = self.reserved.get(change.original, 0)
+                self.reserved[change.original] = held + sign * change.amount_fen
         self.identities.update(dict.fromkeys(wanted, payment.key))
         bill = (payment.hospital, payment.bill)
         if claims:
@@ -157,6 +166,11 @@ class MemoryDatabase:
         self.rows[payment.key] = _Row(payment, fence, node, claims)
         self.events[payment.key, payment.version] = (trail_of(payment), write.event)
         return CommitResult(committed=True)
+
+    def _fits(self, reserve: Reserve | None) -> bool:
+        if reserve is None:
+            return True
+        return self.reserved.get(reserve.original, 0) + reserve.amount_fen <= reserve.limit_fen
 
 
 class MemoryJournal:

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from switch.model.payment import Payment
-from switch.ports import CommitResult, Identity, Write
+from switch.ports import CommitResult, Identity, Reserve, Write
 from switch.store.errors import Corrupt, WriteRejected
 
 _encoder = msgspec.json.Encoder()
@@ -37,6 +37,8 @@ class WriteRow(Struct, frozen=True, kw_only=True, omit_defaults=True):
     trail: str
     event: Raw
     identities: list[tuple[str, str, str, str, str, str]] | None = None
+    reserve: Reserve | None = None
+    release: Reserve | None = None
 
 
 class LateRow(Struct, frozen=True, kw_only=True):
@@ -107,6 +109,8 @@ def encode_write(write: Write, number: int) -> str:
         trail=trail_of(payment),
         event=Raw(write.event),
         identities=[identity_tuple(one) for one in write.identities] or None,
+        reserve=write.reserve,
+        release=write.release,
     )
     return _as_text(_encoder.encode(row))
 

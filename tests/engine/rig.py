@@ -9,6 +9,7 @@ from twisted.internet.task import Clock
 
 from switch.engine import Engine, Limits, Route
 from switch.model.answer import Answer
+from switch.model.operation import Operation
 from switch.model.outcome import Outcome, Reply
 from switch.model.payment import GiveUp, LegKind, LegPolicy, OnUnknown, Payment, Rung, RungKind
 from switch.model.secret import Secret
@@ -39,6 +40,11 @@ FINISH = LegPolicy(
     ask_wait_ms=2_000,
     resend_waits_ms=(2_000,),
 )
+VOID = LegPolicy(
+    timeout_ms=30_000, on_unknown=OnUnknown.UNDO, ladder=(Rung(RungKind.REVERSAL),), attempts=2
+)
+REFUND = LegPolicy(timeout_ms=30_000, on_unknown=OnUnknown.STOP)
+UNBOOK = LegPolicy(timeout_ms=5_000, on_unknown=OnUnknown.RESEND, give_up=GiveUp.STOP, pivot=True)
 BOOK = LegPolicy(
     timeout_ms=5_000,
     on_unknown=OnUnknown.RESEND,
@@ -51,6 +57,12 @@ LIMITS = Limits(
     payment_deadline_ms=120_000,
     recovery_every_ms=5_000,
     recovery_batch=100,
+)
+
+
+ROUTES = tuple(
+    Route(hospital="h1", business=business, medium="bank_card", channel="bank")
+    for business in ("outpatient_bill", "pos_sale", "pos_preauth")
 )
 
 
@@ -82,7 +94,9 @@ class Scripted:
         self._policies = policies
         self._stan = 0
 
-    def policy(self, kind: LegKind, clearing: str) -> LegPolicy:
+    def policy(self, kind: LegKind, clearing: str, operation: Operation | None = None) -> LegPolicy:
+        if kind is LegKind.CREDIT and operation is not Operation.REFUND:
+            return VOID
         return self._policies[kind]
 
     def ready(self, clearing: str) -> bool:
@@ -95,7 +109,7 @@ class Scripted:
         if self.unprepared:
             self.unprepared -= 1
             return None
-        if order.leg.kind is not LegKind.DEBIT:
+        if order.leg.kind not in {LegKind.DEBIT, LegKind.CREDIT}:
             return Prepared()
         self._stan += 1
         identity = self.identities.popleft() if self.identities else self.identity(self._stan)
@@ -174,20 +188,27 @@ class House:
         self.timeline = self.town.timeline
         self.faults = Faults(self.clock)
         self.journal = MemoryJournal(self.town.database, self.timeline, node, LEASE_MS, self.faults)
-        self.bank = Scripted("bank", self.timeline, {LegKind.DEBIT: policies.get("debit", DEBIT)})
+        self.bank = Scripted(
+            "bank",
+            self.timeline,
+            {LegKind.DEBIT: policies.get("debit", DEBIT), LegKind.CREDIT: REFUND},
+        )
+        self.bank_b = Scripted("bank-b", self.timeline, {LegKind.DEBIT: DEBIT})
         self.his = Scripted(
             "his",
             self.timeline,
-            {LegKind.HOLD: policies.get("hold", HOLD), LegKind.BOOK: policies.get("book", BOOK)},
+            {
+                LegKind.HOLD: policies.get("hold", HOLD),
+                LegKind.BOOK: policies.get("book", BOOK),
+                LegKind.UNBOOK: UNBOOK,
+            },
         )
         self.engine = Engine(
             journal=self.journal,
             timeline=self.timeline,
-            services={"bank": self.bank, "his": self.his},
+            services={"bank": self.bank, "bank-b": self.bank_b, "his": self.his},
             hospitals={"h1": "his"},
-            routes=[
-                Route(hospital="h1", business="outpatient_bill", medium="bank_card", channel="bank")
-            ],
+            routes=policies.get("routes", ROUTES),
             limits=policies.get("limits", LIMITS),
         )
         self.kiosks = Scripted("kiosks", self.timeline, {LegKind.FINISH: FINISH})

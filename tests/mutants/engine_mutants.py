@@ -81,7 +81,7 @@ def _act_before_commit() -> Any:
     """Bytes first, journal second."""
 
     async def commit(
-        self: Driver, event: Any, after: Payment, effects: tuple[Effect, ...]
+        self: Driver, event: Any, after: Payment, effects: tuple[Effect, ...], reserve: Any
     ) -> CommitResult:
         self._term = self._house.journal.lease_term()
         prepared, acts, identities = await self._prepare(after, effects)
@@ -89,7 +89,7 @@ def _act_before_commit() -> Any:
         self._act(acts)
         entry = msgspec.json.encode({"event": event, "effects": acts})
         result = await self._house.journal.commit(
-            Write(payment=prepared, event=entry, identities=identities)
+            Write(payment=prepared, event=entry, identities=identities, reserve=reserve)
         )
         if result.committed:
             self._settle(before, prepared)
@@ -105,13 +105,13 @@ def _told_before_durable() -> Any:
     true = Driver._commit
 
     async def commit(
-        self: Driver, event: Any, after: Payment, effects: tuple[Effect, ...]
+        self: Driver, event: Any, after: Payment, effects: tuple[Effect, ...], reserve: Any
     ) -> CommitResult:
         if after.rest is Rest.DONE:
             before, self.payment = self.payment, after
             self._house.told(self)
             self.payment = before
-        return await true(self, event, after, effects)
+        return await true(self, event, after, effects, reserve)
 
     return mock.patch.object(Driver, "_commit", commit)
 

@@ -101,6 +101,9 @@ UNBOOK_L2 = LegPolicy(
 )
 CREDIT_KEYED = LegPolicy(timeout_ms=10_000, on_unknown=OnUnknown.RESEND, give_up=GiveUp.STOP)
 CREDIT_PLAIN = LegPolicy(timeout_ms=60_000, on_unknown=OnUnknown.STOP, give_up=GiveUp.STOP)
+VOID = LegPolicy(
+    timeout_ms=60_000, on_unknown=OnUnknown.UNDO, ladder=(Rung(RungKind.REVERSAL),), attempts=2
+)
 LEDGER = LegPolicy(timeout_ms=0, on_unknown=OnUnknown.STOP, ledger=True)
 
 THE_BANK = Counterparty(again=True, forgets=True)
@@ -172,6 +175,9 @@ CASES = (
          (K.CREDIT, CREDIT_KEYED, Counterparty())),
     case("un-book L2+plain credit", (K.UNBOOK, UNBOOK_L2, HIS_TWICE),
          (K.CREDIT, CREDIT_PLAIN, PLAIN)),
+    case("debit only", (K.DEBIT, BANK, THE_BANK)),
+    case("void only", (K.CREDIT, VOID, THE_BANK)),
+    case("plain credit only", (K.CREDIT, CREDIT_PLAIN, PLAIN)),
     case("ledger debit+book L3", (K.DEBIT, LEDGER, OURS), (K.BOOK, BOOK_L3, HIS)),
     case("hold+ledger debit+book L2", (K.HOLD, HOLD, HOSPITAL_LOCK), (K.DEBIT, LEDGER, OURS),
          (K.BOOK, BOOK_L2, HIS_TWICE)),

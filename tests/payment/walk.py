@@ -278,7 +278,7 @@ class Walk:
                 proven = leg.state is not LegState.UNPROVEN
                 if proven and leg.kind in _MONEY and (_stands(cell) or _may_come(cell)):
                     raise Broken("I1", f"{payment.rest}, and {leg.kind} stands or may come")
-                if not proven and leg.kind is not LegKind.DEBIT:
+                if not proven and leg.kind in _AT_HIS:
                     raise Broken("I6", f"{leg.kind} is unproven: the HIS must be definite")
 
     # ---- liveness and traces ---------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from switch.model.payment import Leg, LegKind, LegState, Rest, Stage
-from switch.ports import CommitResult, WorkingKeys, Write
+from switch.ports import CommitResult, Reserve, WorkingKeys, Write
 from switch.store.errors import WriteRejected
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -426,3 +426,64 @@ def test_a_leg_is_kept_whole(world) -> None:
     world.run(node.commit(write("k", legs=legs)))
 
     assert world.run(node.load("k")) == payment("k", legs=legs)
+
+
+# ---- what others reserve of an original ----------------------------------------------------------
+
+
+def reserving(key: str, amount_fen: int, **changes: object) -> Write:
+    """A birth that reserves of the original ``o``, of which there are 100 分."""
+    reserve = Reserve(original="o", amount_fen=amount_fen, limit_fen=100)
+    values = {"bill": "", "original": "o", "reserved_fen": amount_fen} | changes
+    return replace(write(key, **values), reserve=reserve)
+
+
+def test_I1_64_racers_reserve_no_more_than_there_is(world) -> None:
+    """Ten of sixty-four get their ten 分 each; the others are told, and leave no trace."""
+    nodes = [world.node("a"), world.node("b")]
+
+    results = world.run_all([nodes[n % 2].commit(reserving(f"r{n}", 10)) for n in range(RACERS)])
+
+    assert Counter(result.reason for result in results) == {"": 10, "reserve": RACERS - 10}
+    losers = [f"r{n}" for n, result in enumerate(results) if not result.committed]
+    assert world.run(nodes[0].load(losers[0])) is None
+
+
+def test_I1_what_is_released_may_be_reserved_again(world) -> None:
+    """Declined, it gives back what it had; a lost write gives nothing back."""
+    node = world.node("a")
+    world.run(node.commit(reserving("r1", 100)))
+    back = Reserve(original="o", amount_fen=100, limit_fen=0)
+    assert world.run(node.commit(reserving("r2", 1))).reason == "reserve"
+
+    stale = replace(write("r1", 3, bill="", original="o", rest=Rest.DECLINED), release=back)
+    assert world.run(node.commit(stale)).reason == "fence"
+    assert world.run(node.commit(reserving("r3", 1))).reason == "reserve"
+    end = replace(write("r1", 2, bill="", original="o", rest=Rest.DECLINED), release=back)
+    assert world.run(node.commit(end)).committed
+    assert world.run(node.commit(reserving("r4", 100))).committed
+
+
+def test_I1_a_later_write_may_reserve_its_own_payment(world) -> None:
+    """An origin that takes a payment back reserves the whole of it: lost when a part is gone."""
+    node = world.node("a")
+    whole = Reserve(original="k", amount_fen=12_345, limit_fen=12_345)
+    part = Reserve(original="k", amount_fen=5, limit_fen=12_345)
+    world.run(node.commit(write("k")))
+    world.run(node.commit(replace(write("r", bill="", original="k"), reserve=part)))
+
+    lost = world.run(node.commit(replace(write("k", 2), reserve=whole)))
+
+    assert (lost.committed, lost.reason) == (False, "reserve")
+    assert world.run(node.load("k")).version == 1
+
+
+def test_I8_a_number_seen_before_leaves_the_reserve_free(world) -> None:
+    """The identity is lost, so nothing is reserved either: the next number finds all of it."""
+    node = world.node("a")
+    world.run(node.commit(write("k", identities=(identity(1),))))
+
+    seen = replace(reserving("r1", 100), identities=(identity(1),))
+    assert world.run(node.commit(seen)).reason == "identity"
+    fresh = replace(reserving("r1", 100), identities=(identity(2),))
+    assert world.run(node.commit(fresh)).committed
