@@ -100,6 +100,10 @@ class TerminalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cryptogram under our LMK."""
     in_flight: Limit
     """Payments at once on this terminal; 1 unless the bank allows more in writing."""
+    kiosk: str = ""
+    """Id of the kiosk that this terminal is dedicated to: its pad makes PIN blocks under the
+    terminal's own PIN key (pass-through), and nobody else uses it. Empty: it belongs to the pool,
+    and the HSM translates."""
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

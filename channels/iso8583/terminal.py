@@ -217,6 +217,7 @@ class Terminal:
             pik_kcv=block.pik_kcv,
             mak_kcv=block.mak_kcv,
             installed_at=self._context.timeline.now_ms(),
+            pik_cryptogram=block.pik if self.config.kiosk else "",
         )
         if not await self._context.keys.install(self.identity, keys):
             _log.warning("keys_installed_elsewhere", invariant="I13", **self._names())

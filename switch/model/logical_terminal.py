@@ -28,3 +28,6 @@ class WorkingKeys(Struct, frozen=True, kw_only=True):
     pik_kcv: str
     mak_kcv: str
     installed_at: int
+    pik_cryptogram: str = ""
+    """The PIN key as the bank sent it, under its TMK, for the kiosk that this terminal is dedicated
+    to; empty for every other terminal."""

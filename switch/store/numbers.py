@@ -7,7 +7,7 @@ from switch.store.errors import WriteRejected
 from switch.store.reader import Reader
 
 STAN_MAX = 999_999
-_KEY_COLUMNS = "key_generation, pik, mak, pik_kcv, mak_kcv, installed_at"
+_KEY_COLUMNS = "key_generation, pik, mak, pik_kcv, mak_kcv, installed_at, pik_cryptogram"
 _OF_TERMINAL = "WHERE (bank, merchant, terminal) = (%s, %s, %s)"
 
 
@@ -73,7 +73,7 @@ class PostgresKeys:
                     _triple(terminal),
                 )
                 cursor.execute(
-                    f"UPDATE logical_terminal SET ({_KEY_COLUMNS}) = (%s, %s, %s, %s, %s, %s)"  # noqa: S608 - constants
+                    f"UPDATE logical_terminal SET ({_KEY_COLUMNS}) = (%s, %s, %s, %s, %s, %s, %s)"  # noqa: S608 - constants
                     f" {_OF_TERMINAL} AND key_generation = %s",
                     (
                         keys.generation,
@@ -82,6 +82,7 @@ class PostgresKeys:
                         keys.pik_kcv,
                         keys.mak_kcv,
                         keys.installed_at,
+                        keys.pik_cryptogram,
                         *_triple(terminal),
                         keys.generation - 1,
                     ),
@@ -103,7 +104,7 @@ def _load_keys(conn: connection, terminal: LogicalTerminal) -> WorkingKeys | Non
         row = cursor.fetchone()
     if row is None:
         return None
-    generation, pik, mak, pik_kcv, mak_kcv, installed_at = row
+    generation, pik, mak, pik_kcv, mak_kcv, installed_at, pik_cryptogram = row
     return WorkingKeys(
         generation=generation,
         pik=pik,
@@ -111,6 +112,7 @@ def _load_keys(conn: connection, terminal: LogicalTerminal) -> WorkingKeys | Non
         pik_kcv=pik_kcv,
         mak_kcv=mak_kcv,
         installed_at=installed_at,
+        pik_cryptogram=pik_cryptogram,
     )
 
 

@@ -96,8 +96,10 @@ def _simulated_reader(device: Device, reactor: Any) -> Any:
 
 def _simulated_pad(device: Device, reactor: Any) -> Any:
     from terminal_agent.devices.pad_simulator import SimulatedPinPad
+    from terminal_agent.devices.pin_slots import read_files
 
-    return SimulatedPinPad(_path(device, "key_file"), Waiting(reactor))
+    masters = read_files(device.options.get("masters", ""), "masters")
+    return SimulatedPinPad(_path(device, "key_file"), Waiting(reactor), masters)
 
 
 def _simulated_printer(device: Device, _reactor: Any) -> Any:

@@ -136,15 +136,16 @@ class PinPad(Device, Protocol):
     """Keyboard, PinPad and KeyManagement. No method returns a clear PIN or key."""
 
     async def pin_entry(
-        self, minimum: int, maximum: int, timeout_ms: int, pan: Pan | None = None
+        self, minimum: int, maximum: int, timeout_ms: int, pan: Pan | None = None, slot: str = ""
     ) -> int:
         """Let the patient type: the number of digits, 0 when the pad does not tell. ``pan`` is for
-        pads that encrypt as soon as the PIN is confirmed; they take no other afterwards. Raises
+        pads that encrypt as soon as the PIN is confirmed; they take no other afterwards. ``slot``:
+        whose key the block will be made under; empty: the one shared with the switch. Raises
         DeviceError."""
         ...
 
     async def get_pin_block(self, pan: Pan) -> PinBlock:
-        """The typed PIN as ISO format 0 under the pad's key; the pad then forgets it.
+        """The typed PIN as ISO format 0 under the key of the entry's slot; the pad then forgets it.
         Raises DeviceError (sequenceError: nothing was typed)."""
         ...
 
@@ -162,10 +163,12 @@ class KeyedPinPad(PinPad, Protocol):
     """KeyManagement and Crypto of a real pad. Clear keys never come here: a master key is loaded
     at the pad by custodians, everything else arrives as a cryptogram under it."""
 
-    async def import_key(self, use: KeyUse, cryptogram: str, check_value: str) -> None:
-        """Load a working key: hex under the pad's master key, and its check value (6 to 16 hex),
-        which the pad's own must equal where it tells one. Raises DeviceError (invalidData: it does
-        not; the key is then not used)."""
+    async def import_key(
+        self, use: KeyUse, cryptogram: str, check_value: str, slot: str = ""
+    ) -> None:
+        """Load a working key: hex under the slot's master key, and its check value (6 to 16 hex),
+        which the pad's own must equal where it tells one. Slots beside the pad's own, "", have
+        PIN keys alone. Raises DeviceError (invalidData: it does not; the key is then not used)."""
         ...
 
     async def generate_authentication(self, data: bytes) -> bytes:

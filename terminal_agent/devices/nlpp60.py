@@ -22,6 +22,7 @@ from terminal_agent.devices.nlpp60_frames import (
     error_of,
 )
 from terminal_agent.devices.nlpp60_pairing import AuthKey, read_pairing
+from terminal_agent.devices.pin_slots import PinSlot, PinSlots
 from terminal_agent.devices.serial_device import SerialDevice, SerialOptions
 from terminal_agent.devices.zt598 import BLOCK, account_part, is_hex, must_be_check_value
 from terminal_agent.protocol import Pan, PinBlock
@@ -54,6 +55,8 @@ class NlPp60Options(SerialOptions, frozen=True, kw_only=True):
     """See :func:`read_pairing`."""
     cancel_command: Annotated[str, Meta(pattern="^[89A-F][0-9A-F]$")] = "D5"
     """Ends a PIN entry. The manual has a command for it; here the pad is reset instead."""
+    slots: str = ""
+    """Banks' own keys: ``NAME=MASTER/PIN`` with spaces between, ``icbc.outpatient=01/11``."""
 
 
 def card_field(pan: Pan) -> bytes:
@@ -71,8 +74,10 @@ class NlPp60(SerialDevice):
         super().__init__(options, reactor, **world)
         self._pad = options
         self._pairing = read_pairing(Path(options.pairing_file))
+        own = PinSlot(options.pin_master, options.pin_key)
+        self._slots = PinSlots(own, options.slots, "[0-9A-F]{2}/[0-9A-F]{2}")
         self._decoder = Decoder({})
-        self._refused: set[KeyUse] = set()
+        self._refused: set[tuple[KeyUse, str]] = set()
         self._block: tuple[Pan, PinBlock] | None = None
         self._typing = False
         self._canceled = False
@@ -80,15 +85,16 @@ class NlPp60(SerialDevice):
     # ---- Keyboard, PinPad ------------------------------------------------------------------------
 
     async def pin_entry(
-        self, minimum: int, maximum: int, timeout_ms: int, pan: Pan | None = None
+        self, minimum: int, maximum: int, timeout_ms: int, pan: Pan | None = None, slot: str = ""
     ) -> int:
         """See PinPad; the number of digits stays unknown."""
+        key = self._slots[slot].key
         if pan is None:
             raise DeviceError(Completion.SEQUENCE_ERROR, "this pad needs the card first")
         self._canceled = False
         async with self._turn_of_mine():
             self._block = None
-            number = self._usable(KeyUse.PIN, self._pad.pin_key)
+            number = self._usable(KeyUse.PIN, key)
             await self._choose_directory()
             await self._proven(
                 self._pairing.use, Command.SELECT_PIN_KEY, bytes([number, PIN_MODE]) + RESERVED
@@ -140,22 +146,23 @@ class NlPp60(SerialDevice):
 
     # ---- KeyManagement, Crypto -------------------------------------------------------------------
 
-    async def import_key(self, use: KeyUse, cryptogram: str, check_value: str) -> None:
+    async def import_key(
+        self, use: KeyUse, cryptogram: str, check_value: str, slot: str = ""
+    ) -> None:
         """See KeyedPinPad; PIN and MAC keys of double length. The check value of a MAC key is the
         MAC of eight zero bytes. The pad tells nothing of a PIN key's value: its proven answer is
         all there is, and a wrong key shows when its first block does not open."""
-        if use not in LOAD_MODES:
+        chosen = self._slots[slot]
+        if use not in LOAD_MODES or (slot and use is not KeyUse.PIN):
             raise DeviceError(Completion.UNSUPPORTED_COMMAND, f"no {use} key is loaded from here")
         if len(cryptogram) != KEY_DIGITS or not is_hex(cryptogram):
             raise DeviceError(Completion.INVALID_DATA, "a key of this pad has 32 hex digits")
         must_be_check_value(check_value)
         pad = self._pad
-        numbers = (
-            (pad.pin_master, pad.pin_key) if use is KeyUse.PIN else (pad.mac_master, pad.mac_key)
-        )
+        numbers = chosen if use is KeyUse.PIN else (pad.mac_master, pad.mac_key)
         head = bytes.fromhex("".join(numbers)) + bytes([LOAD_MODES[use]])
         async with self._turn_of_mine():
-            self._refused.add(use)
+            self._refused.add((use, numbers[1]))
             await self._choose_directory()
             key = bytes.fromhex(cryptogram) + pad.key_uses.to_bytes(2, "big")
             await self._proven(self._pairing.load, Command.WORKING_KEY, head + key)
@@ -163,7 +170,7 @@ class NlPp60(SerialDevice):
                 made = await self._mac(bytes(BLOCK))
                 if not made.hex().upper().startswith(check_value.upper()):
                     raise DeviceError(Completion.INVALID_DATA, f"check value of the {use} key")
-            self._refused.discard(use)
+            self._refused.discard((use, numbers[1]))
 
     async def generate_authentication(self, data: bytes) -> bytes:
         """See KeyedPinPad: X9.19, padded with zeros to whole blocks (ISO 9797-1 method 1)."""
@@ -179,7 +186,7 @@ class NlPp60(SerialDevice):
         return await self._proven(self._pairing.use, Command.MAC, head + data)
 
     def _usable(self, use: KeyUse, number: str) -> int:
-        if use in self._refused:
+        if (use, number) in self._refused:
             raise DeviceError(Completion.AUTHORISATION_REQUIRED, f"the {use} key is not good")
         return int(number, 16)
 

@@ -19,6 +19,7 @@ from terminal_agent.devices.nlpp60 import (
 )
 from terminal_agent.devices.nlpp60_frames import Command, Decoder, Frame, encode
 from terminal_agent.devices.nlpp60_pairing import CODE_BYTES, AuthKey, Pairing, read_pairing
+from terminal_agent.devices.pin_slots import read_files
 from terminal_agent.protocol import Opaque
 
 DIRECTORIES_MAX: Final = 4
@@ -260,6 +261,8 @@ class EmulatedNlPp60Options(NlPp60Options, frozen=True, kw_only=True):
 
     key_file: str
     """The PIN key, hex, as if it had been loaded before."""
+    masters: str = ""
+    """The master keys of ``slots``, hex: ``NAME=FILE`` with spaces between."""
 
 
 class EmulatedNlPp60(NlPp60):
@@ -274,6 +277,8 @@ class EmulatedNlPp60(NlPp60):
         self.emulator.load_working(KeyUse.MAC, int(options.mac_key, 16), key)
         self._cable, line = cable(reactor, options.port, self.emulator)
         super().__init__(options, reactor, **line, **world)
+        for name, file in read_files(options.masters, "masters").items():
+            self.emulator.load_master(KeyUse.PIN, int(self._slots[name].master, 16), key_from(file))
 
     def start(self) -> None:
         """Plug the pad in, then see SerialDevice."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from terminal_agent.devices.interfaces import KEYBOARD_OPEN, Completion, DeviceError, KeyUse
+from terminal_agent.devices.pin_slots import PinSlot, PinSlots
 from terminal_agent.devices.serial_device import Count, SerialDevice, SerialOptions
 from terminal_agent.devices.visa_frames import ACK, EOT, FS, NAK, Decoder, Frame, Kind, encode
 from terminal_agent.devices.zt598 import is_hex, must_be_check_value
@@ -53,6 +54,8 @@ class VisaPadOptions(SerialOptions, frozen=True, kw_only=True):
     """Administration and MAC answers; PIN entry has its own time."""
     prompt: str = "PIN?"
     processing: str = "..."
+    slots: str = ""
+    """Banks' own master keys: ``NAME=SLOT`` with spaces between, ``icbc.outpatient=1``."""
 
 
 class VisaPad(SerialDevice):
@@ -65,24 +68,29 @@ class VisaPad(SerialDevice):
         self._pad = options
         self._decoder = Decoder()
         self._heard: list[Frame | int] = []
-        self._keys: dict[KeyUse, Opaque] = {}
+        self._slots = PinSlots(PinSlot(options.master_key), options.slots, "[0-9]")
+        self._keys: dict[tuple[KeyUse, str], Opaque] = {}
+        """By use and master key: their cryptograms."""
         self._block: tuple[Pan, PinBlock] | None = None
         self._typing = False
 
     # ---- Keyboard, PinPad ------------------------------------------------------------------------
 
     async def pin_entry(
-        self, minimum: int, maximum: int, timeout_ms: int, pan: Pan | None = None
+        self, minimum: int, maximum: int, timeout_ms: int, pan: Pan | None = None, slot: str = ""
     ) -> int:
         """See PinPad."""
         if pan is None:
             raise DeviceError(Completion.SEQUENCE_ERROR, "this pad needs the card first")
+        master = self._slots[slot].master
         async with self._turn_of_mine():
             self._block = None
             head = f"Z62.{pan.reveal()}".encode() + FS
             limits = f"{minimum:02d}{maximum:02d}N{self._pad.prompt}".encode("ascii", "replace")
             tail = FS + FS + self._pad.processing.encode("ascii", "replace")
-            request = encode(head + self._key(KeyUse.PIN).encode() + limits + tail)
+            request = encode(head + self._key(KeyUse.PIN, master).encode() + limits + tail)
+            if self._slots.several:
+                await self._select(master)
             self._typing = True
             try:
                 await self._deliver(request)
@@ -121,18 +129,23 @@ class VisaPad(SerialDevice):
 
     # ---- KeyManagement, Crypto -------------------------------------------------------------------
 
-    async def import_key(self, use: KeyUse, cryptogram: str, check_value: str) -> None:
+    async def import_key(
+        self, use: KeyUse, cryptogram: str, check_value: str, slot: str = ""
+    ) -> None:
         """See KeyedPinPad; a master key comes by :meth:`load_master`."""
         if use is KeyUse.MASTER or len(cryptogram) not in (16, 32, 48) or not is_hex(cryptogram):
             raise DeviceError(Completion.INVALID_DATA, "a session key has 16, 32 or 48 hex digits")
+        master = self._slots[slot].master
+        if slot and use is not KeyUse.PIN:
+            raise DeviceError(Completion.INVALID_DATA, "a bank's slot has a PIN key alone")
         must_be_check_value(check_value)
         async with self._turn_of_mine():
-            self._keys.pop(use, None)
+            self._keys.pop((use, master), None)
             key = Opaque(cryptogram.upper())
-            made = await self._mac(key, bytes(BLOCK))
+            made = await self._mac(key, bytes(BLOCK), master)
             if not made.hex().upper().startswith(check_value.upper()):
                 raise DeviceError(Completion.INVALID_DATA, f"check value of the {use} key")
-            self._keys[use] = key
+            self._keys[use, master] = key
 
     async def load_master(self, key_block: str) -> None:
         """Load the master key as a TR-31 key block under the pad's transport key (02): the pad
@@ -153,16 +166,17 @@ class VisaPad(SerialDevice):
         if not data:
             raise DeviceError(Completion.INVALID_DATA, "a MAC of nothing")
         async with self._turn_of_mine():
-            key = Opaque(self._key(KeyUse.MAC))
-            return await self._mac(key, data + bytes(-len(data) % BLOCK))
+            master = self._pad.master_key
+            key = Opaque(self._key(KeyUse.MAC, master))
+            return await self._mac(key, data + bytes(-len(data) % BLOCK), master)
 
-    async def _mac(self, key: Opaque, data: bytes) -> bytes:
+    async def _mac(self, key: Opaque, data: bytes, master: str) -> bytes:
         parts = [data[at : at + MAC_BYTES_MAX] for at in range(0, len(data), MAC_BYTES_MAX)]
         if len(parts) > 100:
             raise DeviceError(Completion.INVALID_DATA, "a MAC covers 11200 bytes at most")
         for number, part in enumerate(parts):
             flag = LAST if part is parts[-1] else MORE
-            head = f"Z66{flag}{number:02d}{self._pad.master_key}".encode() + FS
+            head = f"Z66{flag}{number:02d}{master}".encode() + FS
             body = head + key.reveal().encode() + FS + FS + part.hex().upper().encode()
             await self._deliver(encode(body))
             answer = (await self._reply(self._pad.entry_timeout_ms)).decode("ascii", "replace")
@@ -175,17 +189,20 @@ class VisaPad(SerialDevice):
             raise DeviceError(*MAC_ERRORS.get(code, (Completion.HARDWARE_ERROR, "no MAC came")))
         raise AssertionError("the last part returns")
 
-    def _key(self, use: KeyUse) -> str:
-        if use not in self._keys:
+    def _key(self, use: KeyUse, master: str) -> str:
+        if (use, master) not in self._keys:
             raise DeviceError(Completion.AUTHORISATION_REQUIRED, f"no {use} key")
-        return self._keys[use].reveal()
+        return self._keys[use, master].reveal()
 
     # ---- the line --------------------------------------------------------------------------------
 
     async def _greet(self) -> None:
         """Whether the master key is there (04), and that it is the active one (08)."""
         if await self._has_master():
-            await self._deliver(encode(b"08" + self._pad.master_key.encode(), Kind.ADMINISTRATION))
+            await self._select(self._pad.master_key)
+
+    async def _select(self, master: str) -> None:
+        await self._deliver(encode(b"08" + master.encode(), Kind.ADMINISTRATION))
 
     async def _has_master(self) -> bool:
         answer = await self._administer(b"04" + self._pad.master_key.encode())

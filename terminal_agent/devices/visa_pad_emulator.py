@@ -19,6 +19,7 @@ from terminal_agent.devices.emulator import Emulator
 from terminal_agent.devices.interfaces import KeyUse
 from terminal_agent.devices.key_file import key_from
 from terminal_agent.devices.memory_port import cable
+from terminal_agent.devices.pin_slots import read_files
 from terminal_agent.devices.visa_frames import ACK, EOT, FS, NAK, Decoder, Frame, Kind, encode
 from terminal_agent.devices.visa_pad import VisaPad, VisaPadOptions
 from terminal_agent.protocol import Opaque
@@ -204,6 +205,8 @@ class EmulatedVisaOptions(VisaPadOptions, frozen=True, kw_only=True):
 
     key_file: str
     """The PIN key, hex. A session key of the demonstration lies under itself as the master."""
+    masters: str = ""
+    """The master keys of ``slots``, hex: ``NAME=FILE`` with spaces between."""
 
 
 class EmulatedVisaPad(VisaPad):
@@ -215,11 +218,15 @@ class EmulatedVisaPad(VisaPad):
         self.emulator.load_master(options.master_key, self._demo_key)
         self._cable, line = cable(reactor, options.port, self.emulator)
         super().__init__(options, reactor, **line, **world)
+        for name, file in read_files(options.masters, "masters").items():
+            self.emulator.load_master(self._slots[name].master, key_from(file))
 
     def start(self) -> None:
         """Plug the pad in, then see SerialDevice."""
         sealed = ecb_encrypt(self._demo_key, self._demo_key).hex().upper()
-        self._keys = {KeyUse.PIN: Opaque(sealed), KeyUse.MAC: Opaque(sealed)}
+        self._keys = {
+            (use, self._pad.master_key): Opaque(sealed) for use in (KeyUse.PIN, KeyUse.MAC)
+        }
         self._cable.plug()
         super().start()
 

@@ -17,6 +17,7 @@ from twisted.internet.defer import Deferred
 from hsm.primitives import ecb_encrypt
 from terminal_agent.config import ConfigError
 from terminal_agent.devices.interfaces import KEYBOARD_OPEN, Completion, DeviceError, KeyUse, State
+from terminal_agent.devices.pin_slots import PinSlot, PinSlots
 from terminal_agent.devices.serial_device import SerialDevice, SerialOptions
 from terminal_agent.devices.zt598_frames import Decoder, encode, error_of, is_good
 from terminal_agent.protocol import Opaque, Pan, PinBlock
@@ -63,6 +64,8 @@ class Zt598Options(SerialOptions, frozen=True, kw_only=True):
     """What the correction key does."""
     uid_file: str = ""
     """File with the pad's UID, 32 hex; empty: the maker's default."""
+    slots: str = ""
+    """Banks' own keys: ``NAME=MASTER/PIN`` with spaces between, ``icbc.outpatient=02/40``."""
 
 
 def account_part(pan: Pan) -> bytes:
@@ -100,6 +103,11 @@ class Zt598(SerialDevice):
         super().__init__(options, reactor, **world)
         self._pad = options
         self._form = MacForm[options.mac_form.upper()]
+        own = PinSlot(options.master_slot, options.pin_slot)
+        others = (options.mac_slot, options.data_slot)
+        self._slots = PinSlots(own, options.slots, "[01][0-9A-F]/[3-7][0-9A-F]", others)
+        self._slot = own
+        """Of the last PIN entry."""
         self._uid = Opaque(uid_of(options))
         self._decoder = Decoder()
         self._refused: set[str] = set()
@@ -114,11 +122,13 @@ class Zt598(SerialDevice):
     # ---- Keyboard --------------------------------------------------------------------------------
 
     async def pin_entry(
-        self, minimum: int, maximum: int, timeout_ms: int, pan: Pan | None = None
+        self, minimum: int, maximum: int, timeout_ms: int, pan: Pan | None = None, slot: str = ""
     ) -> int:
         """See PinPad."""
         self._canceled = False
+        chosen = self._slots[slot]
         async with self._turn_of_mine():
+            self._slot = chosen
             self._pin_waits = True
             self._limits = (minimum, maximum)
             self._text = None
@@ -182,7 +192,7 @@ class Zt598(SerialDevice):
             if not self._pin_waits:
                 raise DeviceError(Completion.SEQUENCE_ERROR, "nothing was typed")
             self._pin_waits = False
-            slot = self._usable(self._pad.pin_slot)
+            slot = self._usable(self._slot.key)
             await self._authenticate(slot)
             account = b"" if pin_format is PinFormat.ISO_1 else account_part(pan)
             answer = await self._command(f"7{slot}{pin_format:c}", account)
@@ -191,28 +201,32 @@ class Zt598(SerialDevice):
                 raise DeviceError(Completion.HARDWARE_ERROR, "no PIN block came")
             return PinBlock(block)
 
-    async def import_key(self, use: KeyUse, cryptogram: str, check_value: str) -> None:
+    async def import_key(
+        self, use: KeyUse, cryptogram: str, check_value: str, slot: str = ""
+    ) -> None:
         """See KeyedPinPad. A MASTER key replaces the master slot's own."""
+        chosen = self._slots[slot]
+        if slot and use is not KeyUse.PIN:
+            raise DeviceError(Completion.INVALID_DATA, "a bank's slot has a PIN key alone")
         if len(cryptogram) not in LENGTHS or not is_hex(cryptogram):
             raise DeviceError(Completion.INVALID_DATA, "a key has 16, 32 or 48 hex digits")
         must_be_check_value(check_value)
-        slot = {
+        place = {
             KeyUse.MASTER: self._pad.master_slot,
-            KeyUse.PIN: self._pad.pin_slot,
+            KeyUse.PIN: chosen.key,
             KeyUse.MAC: self._pad.mac_slot,
             KeyUse.DATA: self._pad.data_slot,
         }[use]
         async with self._turn_of_mine():
-            self._refused.add(slot)
-            master = self._pad.master_slot
-            await self._authenticate(master)
-            head = f"2{master}{slot}{USES[use]}{LENGTHS[len(cryptogram)]}"
+            self._refused.add(place)
+            await self._authenticate(chosen.master)
+            head = f"2{chosen.master}{place}{USES[use]}{LENGTHS[len(cryptogram)]}"
             await self._command(head + cryptogram.upper())
-            await self._authenticate(slot)
-            made = await self._command(f"9{slot}1" + "00" * BLOCK)
+            await self._authenticate(place)
+            made = await self._command(f"9{place}1" + "00" * BLOCK)
             if not made.decode("ascii", "replace").upper().startswith(check_value.upper()):
                 raise DeviceError(Completion.INVALID_DATA, f"check value of the {use} key")
-            self._refused.discard(slot)
+            self._refused.discard(place)
 
     async def generate_authentication(self, data: bytes) -> bytes:
         """See KeyedPinPad: padded with zeros to whole blocks (ISO 9797-1 method 1)."""

@@ -20,6 +20,7 @@ from hsm.primitives import (
 from terminal_agent.devices.emulator import Emulator
 from terminal_agent.devices.key_file import key_from
 from terminal_agent.devices.memory_port import cable
+from terminal_agent.devices.pin_slots import read_files
 from terminal_agent.devices.zt598 import (
     BROKEN,
     CANCEL,
@@ -270,6 +271,8 @@ class EmulatedOptions(Zt598Options, frozen=True, kw_only=True):
 
     key_file: str
     """The PIN key, hex, as custodians would have loaded it."""
+    masters: str = ""
+    """The master keys of ``slots``, hex: ``NAME=FILE`` with spaces between."""
 
 
 class EmulatedZt598(Zt598):
@@ -282,6 +285,8 @@ class EmulatedZt598(Zt598):
         self.emulator.load_working(int(options.mac_slot, 16), "5", key)
         self._cable, line = cable(reactor, options.port, self.emulator)
         super().__init__(options, reactor, **line, **world)
+        for name, file in read_files(options.masters, "masters").items():
+            self.emulator.load_master(int(self._slots[name].master, 16), key_from(file))
 
     def start(self) -> None:
         """Plug the pad in, then see SerialDevice."""

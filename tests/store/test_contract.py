@@ -373,6 +373,7 @@ def _keys(generation: int, letter: str) -> WorkingKeys:
         pik_kcv="123456",
         mak_kcv="654321",
         installed_at=99,
+        pik_cryptogram="X" + letter * 32,
     )
 
 
