@@ -24,7 +24,6 @@ from channels.iso8583.session import Event
 from channels.iso8583.template import compiled, filled
 from channels.iso8583.terminal import Terminal
 from channels.iso8583.writes import Write
-from switch.model.operation import Operation
 from switch.observe.logs import get_logger
 from switch.ports import Context, JournalDown
 
@@ -154,11 +153,12 @@ class Bank:
             terminal.end()
         return Sent(answer, exchange.suspect, exchange.verifier_down, link.name)
 
-    def remember_sale(self, facts: Mapping[str, str], terminal: Terminal, origin: Origin) -> None:
+    def remember(
+        self, mti: str, facts: Mapping[str, str], terminal: Terminal, origin: Origin
+    ) -> None:
         """The sale that is being reversed: its approval may still come, though this process never
         sent it, and it must find its payment (I5)."""
         sale = {n: facts[f"F{n}"] for n in self._remembered if facts.get(f"F{n}")}
-        mti = self.dialect.operations[Operation.SALE].mti
         self.hub.remember(mti, Exchange(sale, terminal, terminal.mak, origin))
 
     # ---- HubOwner --------------------------------------------------------------------------------

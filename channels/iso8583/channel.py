@@ -1,4 +1,4 @@
-"""The bank channel: sale, reversal and balance. Implements switch.ports.Service.
+"""The bank channel: operations, their reversal, balance. Implements switch.ports.Service.
 
 Outcomes (I9): nothing is NotSent once a byte may have left; nothing that left is anything but a
 proven answer or Unknown. Secrets live from the call to the write and nowhere else (I12).
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from channels.iso8583 import replies, sale
+from channels.iso8583 import account, replies, sale
 from channels.iso8583.bank import Bank, Sent
 from channels.iso8583.clocks import business_date
 from channels.iso8583.config import Config
@@ -24,7 +24,7 @@ from switch.model.chip import ChipError
 from switch.model.clock_time import ClockTime
 from switch.model.operation import Operation
 from switch.model.outcome import Outcome, Reply, Verb
-from switch.model.payment import LegKind, LegPolicy, OnUnknown, Rung, RungKind
+from switch.model.payment import Leg, LegKind, LegPolicy, OnUnknown, Rung, RungKind
 from switch.model.secret import Secret
 from switch.observe.logs import get_logger
 from switch.ports import (
@@ -61,7 +61,6 @@ class BankChannel:
         self._splits = {
             name: sale.Split(template) for name, template in self._dialect.operations.items()
         }
-        self._sale = self._splits[Operation.SALE]
         self._reversal = compiled(self._dialect.reversal.template)
         self._reversing = 0
         self._balances = 0
@@ -87,11 +86,14 @@ class BankChannel:
     # ---- Counterparty ----------------------------------------------------------------------------
 
     def policy(self, kind: LegKind, clearing: str, operation: Operation | None = None) -> LegPolicy:
-        """A debit here is undone by reversal, for ever until acknowledged (I3)."""
+        """What the bank lets be reversed is undone by reversal, for ever until acknowledged (I3);
+        what it does not, a refund, is sent once and then waits for evidence (rule 8)."""
+        template = self._dialect.operations.get(operation or Operation.SALE)
+        reversible = template is not None and template.reversible
         return LegPolicy(
             timeout_ms=self._config.response_timeout_ms,
-            on_unknown=OnUnknown.UNDO,
-            ladder=(Rung(RungKind.REVERSAL),),
+            on_unknown=OnUnknown.UNDO if reversible else OnUnknown.STOP,
+            ladder=(Rung(RungKind.REVERSAL),) if reversible else (),
             attempts=_ATTEMPTS,
             resend_waits_ms=self._config.reversal_waits_ms,
             not_found_waits_ms=self._config.not_found_waits_ms,
@@ -108,10 +110,14 @@ class BankChannel:
     async def prepare(self, order: Order, secrets: CardSecrets | None) -> Prepared | None:
         """Lease a terminal, take a STAN, vault the PAN. None: it cannot be sent now."""
         key = (order.payment.key, order.leg_index)
-        if secrets is None or (self._config.pin_required and secrets.pin_block is None):
+        template = self._dialect.operations.get(order.leg.operation or Operation.SALE)
+        pin_required = self._config.pin_required
+        if template is None or not account.usable(
+            template, order.leg.facts, secrets, pin_required=pin_required
+        ):
             return None
         try:
-            terminal = await self._pool.lease(key, order.payment.clearing)
+            terminal = await self._lease(key, order)
             if terminal is not None:
                 return await self._prepared(order, secrets, terminal)
             _log.warning("no_terminal", bank=self.name, clearing=order.payment.clearing)
@@ -123,12 +129,20 @@ class BankChannel:
         self._pool.release(key)
         return None
 
+    async def _lease(self, key: _LeaseKey, order: Order) -> Terminal | None:
+        """What refers to an original goes by the terminal that the original went by."""
+        facts = order.leg.facts
+        if "original_F41" not in facts:
+            return await self._pool.lease(key, order.payment.clearing)
+        terminal = self._bank.terminals.get((facts["original_F42"], facts["original_F41"]))
+        return await self._pool.lease_this(key, terminal) if terminal is not None else None
+
     async def exchange(self, order: Order, secrets: CardSecrets | None) -> Reply:
-        """DO: the sale. UNDO: its reversal. Raises nothing."""
+        """DO: the operation. UNDO: its reversal. Raises nothing."""
         key = (order.payment.key, order.leg_index)
         try:
             if order.verb is Verb.DO:
-                reply = await self._do_sale(key, order, secrets)
+                reply = await self._do(key, order, secrets)
             else:
                 self._pool.release(key)  # the reversal is stored: the terminal may go on
                 reply = await self._do_reversal(order)
@@ -144,16 +158,20 @@ class BankChannel:
         """The leg needs its logical terminal no longer."""
         self._pool.release((order.payment.key, order.leg_index))
 
-    # ---- sale ------------------------------------------------------------------------------------
+    # ---- operations ------------------------------------------------------------------------------
 
-    async def _prepared(self, order: Order, card: CardSecrets, terminal: Terminal) -> Prepared:
+    async def _prepared(
+        self, order: Order, card: CardSecrets | None, terminal: Terminal
+    ) -> Prepared:
         batch, stan = await terminal.stans.take()
         date, time = self._context.timeline.wall_clock()
-        values = self._values(terminal, batch, stan) | sale.card_values(card)
+        values = self._original_values(order.leg) | self._values(terminal, batch, stan)
+        values |= account.values(order.leg.facts, card)
         values["amount"] = f"{order.leg.amount_fen:012d}"
-        facts = self._sale.kept(values) | sale.card_facts(card) | sale.chip_facts(card)
+        facts = self._splits[order.leg.operation or Operation.SALE].kept(values)
+        facts |= await account.vaulted(self._context.key_service, order.leg.facts, card)
+        facts |= sale.chip_facts(card) if card is not None else {}
         facts |= {
-            "F2": await self._context.key_service.protect(card.pan),
             "F12": time,
             "F13": date[4:],
             "batch": batch,
@@ -174,18 +192,18 @@ class BankChannel:
         )
         return Prepared(facts=facts, identity=identity)
 
-    async def _do_sale(self, key: _LeaseKey, order: Order, card: CardSecrets | None) -> Reply:
+    async def _do(self, key: _LeaseKey, order: Order, card: CardSecrets | None) -> Reply:
         terminal = self._pool.leased(key)
-        if terminal is None or card is None:
+        if terminal is None:
             return replies.not_sent("交易未发出")
         if not terminal.fresh:
             return replies.not_sent("终端正在签到,交易未发出")
         try:
             sent = await self._send_card(
-                self._sale,
+                self._splits[order.leg.operation or Operation.SALE],
                 terminal,
-                card,
-                order.leg.facts,
+                await account.secrets(self._context.key_service, order.leg.facts, card),
+                self._original_values(order.leg) | order.leg.facts,
                 write_sale,
                 _origin(order),
                 order.may_send,
@@ -216,8 +234,7 @@ class BankChannel:
                 pin_block = await self._context.key_service.translate_pin(
                     card.pin_key, terminal.keys.pik, card.pin_block, sale.account12(card)
                 )
-            values = sale.secret_values(card, pin_block)
-            fields = split.whole(facts, values)
+            fields = split.whole(facts, {**facts, **sale.secret_values(card, pin_block)})
             return await self._bank.send(
                 split.mti, fields, terminal, write, origin=origin, may_send=may_send
             )
@@ -236,7 +253,8 @@ class BankChannel:
         if self._reversing >= self._config.in_flight_limit:
             return replies.not_sent("冲正待发:冲正通道已满")
         self._reversing += 1
-        self._bank.remember_sale(facts, terminal, _origin(order))
+        operation = self._dialect.operations[order.leg.operation or Operation.SALE]
+        self._bank.remember(operation.mti, facts, terminal, _origin(order))
         try:
             sent = await self._send_reversal(terminal, order)
         except (KeyServiceError, Iso8583Error) as error:
@@ -301,6 +319,14 @@ class BankChannel:
         return InquiryReply(ok=True, code=reply.code, body={"balance_fen": balance_fen})
 
     # ---- both ------------------------------------------------------------------------------------
+
+    def _original_values(self, leg: Leg) -> dict[str, str]:
+        """The original's numbers, and the message type it went by."""
+        original = self._dialect.operations.get(leg.facts.get("original_operation", ""))
+        if original is None:
+            return {}
+        numbers = {n: value for n, value in leg.facts.items() if n.startswith("original_")}
+        return numbers | {"original_mti": original.mti}
 
     def _values(self, terminal: Terminal, batch: str, stan: str) -> dict[str, str]:
         date, time = self._context.timeline.wall_clock()

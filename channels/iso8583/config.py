@@ -156,6 +156,10 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if len(set(names)) < len(names):
             raise ValueError("a logical terminal is named twice")
 
+    def operations(self) -> frozenset[str]:
+        """What this bank can be asked, by names of switch.model.operation."""
+        return frozenset(load_dialect(self.dialect).operations)
+
     def held_keys(self) -> tuple[tuple[str, str, str], ...]:
         """(field, key type, text) of every key this section names."""
         return tuple((f"terminals[{n}].tmk", "000", t.tmk) for n, t in enumerate(self.terminals))

@@ -11,7 +11,7 @@ class Iso8583Plugin:
     name = "iso8583"
     api_version = 1
     config_schema = Config
-    capabilities = frozenset({"purchase", "reversal", "balance"})
+    capabilities = frozenset({"purchase", "refund", "reversal", "balance"})
 
     def build(self, name: str, config: Config, context: Context) -> BankChannel:
         """One bank. Raises DialectError when its dialect file is not usable."""

@@ -33,10 +33,10 @@ class PoolLimits(Struct, frozen=True, kw_only=True):
 
 
 class _Waiter:
-    __slots__ = ("clearing", "deferred", "timer")
+    __slots__ = ("deferred", "ring", "timer")
 
-    def __init__(self, clearing: str) -> None:
-        self.clearing = clearing
+    def __init__(self, ring: deque[Terminal]) -> None:
+        self.ring = ring
         self.deferred: Deferred[Terminal | None] = Deferred()
         self.timer: Cancellable | None = None
 
@@ -66,12 +66,20 @@ class Pool:
 
     async def lease(self, key: LeaseKey, clearing: str) -> Terminal | None:
         """A free signed-on terminal, or None when there was none in time."""
+        ring = self._by_clearing.get(clearing)
+        return None if ring is None else await self._lease(key, ring)
+
+    async def lease_this(self, key: LeaseKey, terminal: Terminal) -> Terminal | None:
+        """This terminal and no other: what refers to an original goes by the original's."""
+        return await self._lease(key, deque((terminal,)))
+
+    async def _lease(self, key: LeaseKey, ring: deque[Terminal]) -> Terminal | None:
         self.release(key)
-        terminal = self._free(clearing)
+        terminal = self._free(ring)
         if terminal is None:
-            if clearing not in self._by_clearing or len(self._line) >= self._limits.queue_limit:
+            if len(self._line) >= self._limits.queue_limit:
                 return None
-            terminal = await self._wait(clearing)
+            terminal = await self._wait(ring)
             if terminal is None:
                 return None
         self._leases[key] = (terminal, self._timeline.now_ms())
@@ -89,15 +97,12 @@ class Pool:
         for waiter in tuple(self._line):
             if waiter not in self._line:  # served while we were: one that failed gave back at once
                 continue
-            terminal = self._free(waiter.clearing)
+            terminal = self._free(waiter.ring)
             if terminal is not None:
                 self._leave(waiter, terminal)
 
-    def _free(self, clearing: str) -> Terminal | None:
+    def _free(self, ring: deque[Terminal]) -> Terminal | None:
         """The next terminal in turn with room, its place counted already."""
-        ring = self._by_clearing.get(clearing)
-        if ring is None:
-            return None
         held = len(self._leases)
         if held >= self._limits.in_flight_limit:
             return None
@@ -109,9 +114,9 @@ class Pool:
                 return terminal
         return None
 
-    async def _wait(self, clearing: str) -> Terminal | None:
+    async def _wait(self, ring: deque[Terminal]) -> Terminal | None:
         self._reclaim()
-        waiter = _Waiter(clearing)
+        waiter = _Waiter(ring)
         self._line.append(waiter)
         at = Millis(self._timeline.now_ms() + self._limits.queue_wait_ms)
         waiter.timer = self._timeline.call_at(at, lambda: self._leave(waiter, None))

@@ -22,7 +22,7 @@ def reversal_values(dialect: Dialect, payment: Payment, leg: Leg, pan: str) -> d
     return {
         **leg.facts,
         "pan": pan,
-        "mti": dialect.operations[Operation.SALE].mti,
+        "mti": dialect.operations[leg.operation or Operation.SALE].mti,
         "reason": reversal_reason(dialect, leg.facts, finish),
         "chip": _chip(dialect, leg, finish),
     }

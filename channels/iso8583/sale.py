@@ -1,4 +1,4 @@
-"""What a sale is made of: the part the journal keeps and the part it must never see.
+"""What a card's request is made of: the part the journal keeps and the part it must never see.
 
 The dialect's template is split in two. Fields of rule 18 of docs/payment-law.md are made before the
 commit and journaled; the others (track, PIN block, chip data, and F2 in clear) are made from the
@@ -60,6 +60,7 @@ def secret_values(card: CardSecrets, pin_block: Secret[str] | None) -> dict[str,
         "track2": card.track2.reveal().replace("=", "D") if card.track2 else "",
         "pin_block": pin_block.reveal() if pin_block else "",
         "chip": card.chip.reveal().hex().upper() if card.chip else "",
+        "qr_code": card.qr_code.reveal() if card.qr_code else "",
     }
 
 

@@ -12,13 +12,8 @@ from switch.model.operation import Operation
 from switch.model.payment import Event, EventKind, Leg, LegKind, Payment, Rest
 from switch.ports import PaymentRequest, Reserve
 
-_KEPT = frozenset(
-    [
-        *("F2", "F3", "F4", "F11", "F12", "F13", "F14", "F15", "F25", "F37", "F38"),
-        *("F41", "F42", "F60", "batch", "sent_date"),
-    ]
-)
-"""Facts of the original's money leg that a message about it may need; F2 as vaulted."""
+_KEPT = frozenset({"batch", "sent_date", "sent_time", "masked_pan"})
+"""What a message about the original may need besides its fields (``F…``, F2 as vaulted)."""
 
 
 class Referred(Struct, frozen=True, kw_only=True):
@@ -46,7 +41,11 @@ def refer(business: Business, request: PaymentRequest, original: Payment | None)
         raise Refusal("amount", "金额与原交易不符")
     leg = next(leg for leg in original.legs if leg.kind in CHANNEL_KINDS)
     operation = leg.operation or Operation.SALE
-    facts = {f"original_{name}": value for name, value in leg.facts.items() if name in _KEPT}
+    facts = {
+        f"original_{name}": value
+        for name, value in leg.facts.items()
+        if name in _KEPT or (name[0] == "F" and name[1:].isdecimal())
+    }
     return Referred(
         channel=leg.counterparty,
         clearing=original.clearing,
