@@ -119,12 +119,13 @@ def summary_of(profile: Profile) -> dict[str, Any]:
     """What the profile offers: per function its code, timeout and, for money, what follows."""
     from his_bridge.profile_file import site_values
 
-    kinds = {function: kind for kind, function in FUNCTION_OF.items()}
+    legs = {function: leg for leg, function in FUNCTION_OF.items()}
     functions: dict[str, dict[str, Any]] = {}
     for name, function in profile.functions.items():
         row: dict[str, Any] = {"code": function.trade_code, "timeout_ms": function.timeout_ms}
-        if name in kinds:
-            policy = leg_policy(profile, kinds[name], Level.L3)
+        if name in legs:
+            kind, operation = legs[name]
+            policy = leg_policy(profile, kind, Level.L3, operation)
             row["on_unknown"] = str(policy.on_unknown)
             row["undo"] = "+".join(rung.kind for rung in policy.ladder) or "-"
         functions[str(name)] = row

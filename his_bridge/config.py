@@ -9,9 +9,8 @@ from his_bridge.breaker import BreakerSettings
 from his_bridge.errors import ProfileError
 from his_bridge.http import Target
 from his_bridge.policy import FUNCTION_OF, Level
-from his_bridge.profile import Profile
+from his_bridge.profile import FunctionName, Profile
 from his_bridge.profile_file import load_profile
-from switch.model.payment import LegKind
 from switch.model.secret import Secret
 
 HEAD_LIMIT_BYTES = 16_384
@@ -51,12 +50,18 @@ class HospitalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     breaker: BreakerSettings
     """When new debits stop because the hospital cannot book (I6)."""
 
+    def operations(self) -> frozenset[str]:
+        """What else this hospital books (switch.model.operation)."""
+        functions = load_profile(self.profile).functions
+        asked = {name: operation for (_, operation), name in FUNCTION_OF.items() if operation}
+        return frozenset(asked[name] for name in functions if name in asked)
+
     def longest_ms(self) -> int:
         """Hold and confirm of one payment, each with its longest wait for a connection."""
         functions = load_profile(self.profile).functions
         waits_ms = [
             self.queue_wait_ms + functions[name].timeout_ms
-            for name in (FUNCTION_OF[LegKind.HOLD], FUNCTION_OF[LegKind.BOOK])
+            for name in (FunctionName.HOLD, FunctionName.CONFIRM)
             if name in functions
         ]
         return sum(waits_ms)

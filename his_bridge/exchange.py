@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from his_bridge.policy import FUNCTION_OF
 from his_bridge.profile import CancelKind, FunctionName
 from his_bridge.reply import Mapped, Verdict
 from switch.model.hospital import Cancel, Confirm, Hold, OrderQuery
@@ -9,7 +10,7 @@ from switch.model.outcome import Outcome, Reply, Verb
 from switch.model.payment import LegKind, Payment
 from switch.ports import Order
 
-_NEVER_TO_HIS = frozenset({"F2"})
+_NEVER_TO_HIS = frozenset({"F2", "original_F2"})
 """The vaulted card number: no hospital needs it."""
 
 _HELD = (Verdict.PENDING, Verdict.BOOKED)
@@ -37,7 +38,7 @@ def request_of(order: Order) -> tuple[FunctionName, Struct]:
             bill_id=payment.bill,
             amount_fen=leg.amount_fen,
         )
-    return FunctionName.CONFIRM, Confirm(
+    return FUNCTION_OF[leg.kind, leg.operation], Confirm(
         idem=idem,
         patient_id=payment.patient,
         bill_id=payment.bill,
@@ -113,6 +114,6 @@ def _bank_facts(payment: Payment) -> dict[str, str]:
 def _his_facts(payment: Payment) -> dict[str, str]:
     facts: dict[str, str] = {}
     for leg in payment.legs:
-        if leg.kind in (LegKind.HOLD, LegKind.BOOK):
+        if leg.kind in (LegKind.HOLD, LegKind.BOOK, LegKind.UNBOOK):
             facts.update(leg.facts)
     return facts

@@ -22,7 +22,7 @@ from his_bridge.reply import Mapped, ReplyMap, Verdict
 from his_bridge.template import Probe, Template
 from switch.model.operation import Operation
 from switch.model.outcome import Millis, Outcome, Reply, Verb
-from switch.model.payment import LegKind, LegPolicy
+from switch.model.payment import Leg, LegKind, LegPolicy
 from switch.observe import metrics
 from switch.observe.crash import crash_point
 from switch.observe.logs import get_logger
@@ -54,8 +54,8 @@ class Hospital:
         self._templates = {key: Template(profile, key, site) for key in profile.functions}
         self._maps = {key: ReplyMap(profile, key) for key in profile.functions}
         self._policies = {
-            kind: leg_policy(profile, kind, config.level)
-            for kind, function in FUNCTION_OF.items()
+            (kind, operation): leg_policy(profile, kind, config.level, operation)
+            for (kind, operation), function in FUNCTION_OF.items()
             if function in profile.functions
         }
         self._gauge = metrics.HIS_BREAKER_OPEN.labels(name)
@@ -65,7 +65,7 @@ class Hospital:
 
     def policy(self, kind: LegKind, clearing: str, operation: Operation | None = None) -> LegPolicy:
         """Raises KeyError for a kind of leg that the profile has no function for."""
-        return self._policies[kind]
+        return self._policies[kind, operation]
 
     def ready(self, clearing: str) -> bool:
         """False while the hospital cannot book."""
@@ -106,7 +106,7 @@ class Hospital:
             crash_point("K8 HIS reply read, not committed")
         if isinstance(mapped, Reply):
             return mapped
-        return reply_of(order, mapped, self._cancel_of(order.leg.kind))
+        return reply_of(order, mapped, self._cancel_of(order.leg))
 
     def release(self, order: Order) -> None:
         """A hospital lends nothing."""
@@ -191,8 +191,8 @@ class Hospital:
             self._seconds[function, outcome] = child
         child.observe((self._timeline.now_ms() - began) / 1000)
 
-    def _cancel_of(self, kind: LegKind) -> CancelKind:
-        certainty = self._profile.functions[FUNCTION_OF[kind]].certainty
+    def _cancel_of(self, leg: Leg) -> CancelKind:
+        certainty = self._profile.functions[FUNCTION_OF[leg.kind, leg.operation]].certainty
         return capped(certainty, self._level).cancel if certainty else CancelKind.NONE
 
     # ---- breaker -------------------------------------------------------------------------------

@@ -6,16 +6,19 @@ from enum import StrEnum
 import msgspec
 
 from his_bridge.profile import CancelKind, Certainty, Function, FunctionName, Profile
+from switch.model.operation import Operation
 from switch.model.payment import GiveUp, LegKind, LegPolicy, OnUnknown, Rung, RungKind
 
 ASK_TIMES = 3
 ABSENT_TIMES = 2
 
-FUNCTION_OF = {
-    LegKind.HOLD: FunctionName.HOLD,
-    LegKind.BOOK: FunctionName.CONFIRM,
-    LegKind.UNBOOK: FunctionName.CANCEL,
+FUNCTION_OF: dict[tuple[LegKind, Operation | None], FunctionName] = {
+    (LegKind.HOLD, None): FunctionName.HOLD,
+    (LegKind.BOOK, None): FunctionName.CONFIRM,
+    (LegKind.BOOK, Operation.DEPOSIT): FunctionName.DEPOSIT,
+    (LegKind.UNBOOK, None): FunctionName.CANCEL,
 }
+"""What does a leg: by its kind, and by what it asks of the hospital."""
 
 
 class Level(StrEnum):
@@ -35,9 +38,11 @@ def capped(certainty: Certainty, level: Level) -> Certainty:
     return msgspec.structs.replace(certainty, idempotent=False, cancel=CancelKind.NONE, query=query)
 
 
-def leg_policy(profile: Profile, kind: LegKind, level: Level) -> LegPolicy:
+def leg_policy(
+    profile: Profile, kind: LegKind, level: Level, operation: Operation | None = None
+) -> LegPolicy:
     """The policy of a hold, book or unbook leg. Raises KeyError if the profile lacks it."""
-    function = profile.functions[FUNCTION_OF[kind]]
+    function = profile.functions[FUNCTION_OF[kind, operation]]
     assert function.certainty is not None  # profile_file checks it
     certainty = capped(function.certainty, level)
     if kind is LegKind.HOLD:

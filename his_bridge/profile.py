@@ -28,6 +28,7 @@ class FunctionName(StrEnum):
     BILL_QUERY = "bill_query"
     HOLD = "hold"
     CONFIRM = "confirm"
+    DEPOSIT = "deposit"
     CANCEL = "cancel"
     ORDER_QUERY = "order_query"
     PROBE = "probe"

@@ -27,7 +27,12 @@ from his_bridge.template import Template
 T = TypeVar("T")
 
 PROFILE_CHARS_MAX = 262_144
-MONEY_FUNCTIONS = (FunctionName.HOLD, FunctionName.CONFIRM, FunctionName.CANCEL)
+MONEY_FUNCTIONS = (
+    FunctionName.HOLD,
+    FunctionName.CONFIRM,
+    FunctionName.DEPOSIT,
+    FunctionName.CANCEL,
+)
 ECHOES = ("idem", "amount_fen", "bill_id", "patient_id")
 
 _NAME = re.compile(r"[A-Za-z_\u4e00-\u9fff][\w.-]*")

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from his_bridge.errors import ReplyError
 from his_bridge.policy import Level
-from his_bridge.simulator_ledger import BookingRow, HoldRow, Ledger
+from his_bridge.simulator_ledger import BillRow, BookingRow, HoldRow, Ledger
 from his_bridge.xml import Element, escape, parse, text_at
 from switch.model.money import AmountError, fen_from_yuan, yuan
 
@@ -31,6 +31,7 @@ CANCELLED = ("2005", "该笔交易已取消")
 NO_ORDER = ("2007", "无此交易流水")
 NOT_THE_SAME = ("2008", "流水号重复且内容不一致")
 REFUSED = ("2009", "医院系统拒绝受理")
+NOT_IN = ("2011", "患者不在院,不能缴纳预交金")
 NOT_OFFERED = ("9001", "功能未开通")
 BAD_REQUEST = ("9002", "报文格式错误")
 
@@ -58,6 +59,7 @@ class HisHost:
             "HIS1.Biz.FEIYONGMX": ("bill_query", self._bill_query),
             "HIS1.Biz.YUJIESUAN": ("hold", self._hold),
             "HIS1.Biz.MENZHENJS": ("confirm", self._confirm),
+            "HIS1.Biz.YUJIAOJIN": ("deposit", self._deposit),
             "HIS1.Biz.JIESUANQX": ("cancel", self._cancel),
             "HIS1.Biz.JIESUANCX": ("order_query", self._order_query),
         }
@@ -177,6 +179,22 @@ class HisHost:
         self.ledger.drop_hold(key)
         return _booked(self.ledger.book(key, bill))
 
+    def _deposit(self, request: Element) -> Called:
+        """Money for no bill; a patient whose number begins with 9 is not in the wards."""
+        key, patient, _bill, amount = _money(request)
+        mine = self.ledger.booking_of_key(key)
+        if mine is not None and mine.state == "booked":
+            if (mine.patient, mine.amount_fen) != (patient, amount):
+                return _failed("YUJIAOJIN_OUT", NOT_THE_SAME, JIAOYILSH=key)
+            if self.level is Level.L3:
+                return _deposited(mine)
+        if self.ledger.tombstoned(key):
+            return _failed("YUJIAOJIN_OUT", CANCELLED, JIAOYILSH=key)
+        if patient.startswith("9"):
+            return _failed("YUJIAOJIN_OUT", NOT_IN, JIAOYILSH=key)
+        account = BillRow("", patient, amount, "", "")
+        return _deposited(self.ledger.book(key, account))
+
     def _cancel(self, request: Element) -> Called:
         key, _patient, _bill_id, _amount = _money(request)
         if self.level is not Level.L3:
@@ -221,6 +239,10 @@ def _echo(booking: BookingRow) -> dict[str, str]:
 
 def _booked(booking: BookingRow) -> Called:
     return _succeeded("MENZHENJS_OUT", **_echo(booking))
+
+
+def _deposited(booking: BookingRow) -> Called:
+    return _succeeded("YUJIAOJIN_OUT", BINGRENID=booking.patient, **_echo(booking))
 
 
 def _succeeded(root: str, **values: str) -> Called:

@@ -28,6 +28,7 @@ REQUESTS: dict[FunctionName, type[Struct]] = {
     FunctionName.BILL_QUERY: BillQuery,
     FunctionName.HOLD: Hold,
     FunctionName.CONFIRM: Confirm,
+    FunctionName.DEPOSIT: Confirm,
     FunctionName.CANCEL: Cancel,
     FunctionName.ORDER_QUERY: OrderQuery,
     FunctionName.PROBE: Probe,

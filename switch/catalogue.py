@@ -39,6 +39,8 @@ class Business(Struct, frozen=True, kw_only=True):
     operation: Operation = Operation.SALE
     """What its money leg asks of the bank."""
     original: Original | None = None
+    booking: Operation | None = None
+    """What its booking asks of the hospital, where that is not to confirm a bill."""
 
 
 _BILL = (LegKind.HOLD, LegKind.DEBIT, LegKind.FINISH, LegKind.BOOK)
@@ -66,6 +68,7 @@ BUSINESSES = {
             clearing="inpatient",
             legs=(LegKind.DEBIT, LegKind.FINISH, LegKind.BOOK),
             media=("bank_card", "qr_code"),
+            booking=Operation.DEPOSIT,
         ),
         Business(
             name="outpatient_refund",
@@ -215,13 +218,16 @@ def new_payment(
             continue
         counterparty, policy = assign(kind)
         money = kind in CHANNEL_KINDS
+        operation = birth.operation if money else None
+        if kind is LegKind.BOOK:
+            operation = business.booking
         legs.append(
             Leg(
                 kind=kind,
                 counterparty=counterparty,
                 amount_fen=request.amount_fen,
                 policy=policy,
-                operation=birth.operation if money else None,
+                operation=operation,
                 facts=birth.money_facts if money else _hospital_facts(kind, birth),
             )
         )

@@ -79,7 +79,7 @@ class Planner:
             name = way.channel if kind in CHANNEL_KINDS else hospital
             if kind is LegKind.FINISH:
                 name = request.finisher
-            operation = way.operation if kind in CHANNEL_KINDS else None
+            operation = way.operation if kind in CHANNEL_KINDS else business.booking
             return name, self._counterparty(name).policy(kind, way.clearing, operation)
 
         birth = Birth(

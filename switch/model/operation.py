@@ -1,4 +1,4 @@
-"""What a money leg asks of a bank: the field's words for its messages, never mixed."""
+"""What a leg asks of a bank or a hospital: the field's words for its messages, never mixed."""
 
 from enum import StrEnum
 
@@ -28,3 +28,5 @@ class Operation(StrEnum):
     """扫码退货"""
     BALANCE = "balance"
     """余额查询: moves nothing."""
+    DEPOSIT = "deposit"
+    """住院预交金: of a hospital, to book money that is for no bill yet."""

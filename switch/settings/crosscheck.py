@@ -1,9 +1,9 @@
 """What must fit together between sections: names, capabilities, and who waits for whom.
 
-A plugin's settings may offer ``operations() -> frozenset[str]``, what a channel's bank can be asked
-(switch.model.operation), and ``longest_ms() -> int``, the sum of the timeouts of the exchanges it
-makes for one payment (a front: those with its terminals, that finish a card); a front's may offer
-``terminal_timeout_ms``, how long its terminals wait.
+A plugin's settings may offer ``operations() -> frozenset[str]``, what a channel's bank, or a
+hospital beyond bills, can be asked (switch.model.operation), and ``longest_ms() -> int``, the sum
+of the timeouts of the exchanges it makes for one payment (a front: those with its terminals, that
+finish a card); a front's may offer ``terminal_timeout_ms``, how long its terminals wait.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,7 +14,7 @@ from switch.engine.bounds import Route
 from switch.model.payment import LegKind
 from switch.plugins import Group, PluginError, find, require
 from switch.settings.document import Mapping, Node, Place, Problem, Sequence
-from switch.settings.schema import Settings
+from switch.settings.schema import Hospital, Settings
 from switch.store.errors import StartRefused
 from switch.store.settings import resolve_dsn
 
@@ -101,6 +101,7 @@ def _routes(settings: Settings, root: Mapping) -> Iterator[Problem]:
         else:
             yield from _capabilities(root, index, channel.plugin, hospital.plugin, business)
             yield from _offered(root, index, route, channel.settings, business)
+            yield from _booked(root, index, hospital, business)
         seen |= whose
 
 
@@ -113,6 +114,15 @@ def _offered(
     if operations is not None and wanted not in operations():
         text = f"{route.channel} has no operation {wanted} ({', '.join(sorted(operations()))})"
         yield _problem(root, "routes", index, text, "channel")
+
+
+def _booked(root: Mapping, index: int, hospital: Hospital, business: Business) -> Iterator[Problem]:
+    """A business that is booked in a way of its own needs a hospital that offers it."""
+    operations = getattr(hospital.settings, "operations", None)
+    wanted = business.booking
+    if wanted is not None and operations is not None and wanted not in operations():
+        text = f"the profile of {hospital.id} has no function {wanted}"
+        yield _problem(root, "routes", index, text, "business")
 
 
 def _capabilities(

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable
 from typing import Any
 
+from msgspec.structs import replace
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
@@ -22,6 +23,7 @@ from his_bridge.simulator_ledger import Ledger
 from his_bridge.simulator_server import HisServerFactory
 from his_bridge.simulator_wire import HisWire
 from his_bridge.xml import escape
+from switch.model.operation import Operation
 from switch.model.outcome import Reply, Verb
 from switch.model.payment import Leg, LegKind, Payment
 from switch.ports import Order
@@ -225,9 +227,10 @@ def order_for(
     amount_fen: int = 1_230,
     facts: dict[str, str] | None = None,
     held: bool = True,
+    operation: Operation | None = None,
 ) -> Order:
     """An order of a payment with a hold, a debit and the leg asked for."""
-    policy = hospital.policy(kind, "outpatient")
+    policy = hospital.policy(kind, "outpatient", operation)
 
     def leg(what: LegKind, counterparty: str, known: dict[str, str]) -> Leg:
         return Leg(
@@ -241,7 +244,7 @@ def order_for(
     hold = leg(LegKind.HOLD, "h1", facts or {})
     bank_facts = {"F2": "vaulted", "F11": "000123", "F37": "123456789012"}
     debit = leg(LegKind.DEBIT, "bank", bank_facts)
-    last = leg(kind, "h1", {})
+    last = replace(leg(kind, "h1", {}), operation=operation)
     legs = (hold,) if kind is LegKind.HOLD else (hold, debit, last) if held else (debit, last)
     payment = Payment(
         key=key,

@@ -10,6 +10,7 @@ import pytest
 from his_bridge.policy import Level
 from his_bridge.simulator import ledger_of
 from his_bridge.simulator_habits import Habit, Mode
+from switch.model.operation import Operation
 from switch.model.outcome import Outcome, Verb
 from switch.model.payment import LegKind
 from tests.his.processes import Process
@@ -53,6 +54,46 @@ def test_habit_does_what_it_says(world: World, mode: Mode, outcome: Outcome, boo
     assert len(wire.host.ledger.bookings()) == booked
     assert world.exchange(hospital, order).outcome is Outcome.DONE
     assert len(ledger_of(wire)["bookings"]) == 1
+
+
+def deposit(hospital: Any, patient: str = "P1", key: str = "K1", verb: Verb = Verb.DO) -> Any:
+    """An inpatient's deposit: a booking for no bill."""
+    return order_for(
+        hospital,
+        LegKind.BOOK,
+        verb,
+        key=key,
+        bill="",
+        patient=patient,
+        held=False,
+        operation=Operation.DEPOSIT,
+    )
+
+
+def test_I2_a_deposit_is_booked_once_without_a_bill_and_taken_back_by_key(world: World) -> None:
+    """Goal: the same key twice books once; a query finds it; a cancel tombstones it."""
+    wire = world.simulator(Level.L3)
+    hospital = world.hospital(level=Level.L3)
+
+    replies = [world.exchange(hospital, deposit(hospital)) for _ in range(2)]
+
+    assert [reply.outcome for reply in replies] == [Outcome.DONE] * 2
+    assert replies[0].facts["his_receipt"] == replies[1].facts["his_receipt"]
+    assert [row.bill for row in wire.host.ledger.bookings()] == [""]
+    assert world.exchange(hospital, deposit(hospital, verb=Verb.ASK)).outcome is Outcome.DONE
+    assert world.exchange(hospital, deposit(hospital, verb=Verb.UNDO)).outcome is Outcome.DONE
+    assert world.exchange(hospital, deposit(hospital)).outcome is Outcome.REFUSED
+    assert [row.state for row in wire.host.ledger.bookings()] == ["cancelled"]
+
+
+def test_a_deposit_of_somebody_who_is_not_in_the_wards_is_refused(world: World) -> None:
+    """Goal: a definite no, with the profile's sentence."""
+    world.simulator(Level.L3)
+    hospital = world.hospital(level=Level.L3)
+
+    reply = world.exchange(hospital, deposit(hospital, patient="9001"))
+
+    assert (reply.outcome, reply.code) == (Outcome.REFUSED, "2011")
 
 
 def test_slow_answer_and_late_booking(world: World) -> None:
