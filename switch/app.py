@@ -66,6 +66,7 @@ class Parts:
     key_service: Any
     numbers: Any
     keys: Any
+    terminals: Any
     late: Any
     random: Callable[[], float]
 
@@ -99,6 +100,7 @@ class Switch:
             key_service=None,
             numbers=None,
             keys=None,
+            terminals=None,
             late=late,
             random=self._random,
         )
@@ -119,6 +121,7 @@ class Switch:
         require_known(settings, self._source, self._ring)
         parts.key_service = self._key_service
         parts.numbers, parts.keys = self.journal.numbers, self.journal.keys
+        parts.terminals = self.journal.terminals
         self._build_services(parts)
         self.engine = self._build_engine()
         late.target = self.engine

@@ -17,6 +17,7 @@ from switch.model.key_service import KeyService as KeyService  # noqa: PLC0414
 from switch.model.key_service import KeyServiceError as KeyServiceError  # noqa: PLC0414
 from switch.model.logical_terminal import LogicalTerminal as LogicalTerminal  # noqa: PLC0414
 from switch.model.logical_terminal import StanBlock as StanBlock  # noqa: PLC0414
+from switch.model.logical_terminal import Terminals as Terminals  # noqa: PLC0414
 from switch.model.logical_terminal import WorkingKeys as WorkingKeys  # noqa: PLC0414
 from switch.model.operation import Operation
 from switch.model.outcome import Millis, Reply, Verb
@@ -268,6 +269,7 @@ class Context(Protocol):
     key_service: KeyService
     numbers: Numbers
     keys: Keys
+    terminals: Terminals
     late: LateReplies
 
     def random(self) -> float:

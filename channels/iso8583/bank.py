@@ -14,6 +14,7 @@ from channels.iso8583.dial import Dialer, Listener
 from channels.iso8583.dialect import Dialect
 from channels.iso8583.errors import Iso8583Error, LocalError
 from channels.iso8583.exchange import Exchange, Origin
+from channels.iso8583.holdings import Holdings
 from channels.iso8583.hub import Hub
 from channels.iso8583.link import Link
 from channels.iso8583.mac import BLANK
@@ -40,10 +41,10 @@ class NoLinkError(Iso8583Error):
 
 
 class NotOursError(Iso8583Error):
-    """This node drives the payment no longer; nothing was sent (I13)."""
+    """The payment or its logical terminal is another node's; nothing was sent (I13)."""
 
     def __init__(self) -> None:
-        super().__init__("lease", "this node drives the payment no longer")
+        super().__init__("lease", "the payment or its terminal is another node's")
 
 
 class Sent(Struct, frozen=True):
@@ -83,7 +84,10 @@ class Bank:
             )
             for one in config.terminals
         }
-        self.pool = Pool(tuple(self.terminals.values()), _pool_limits(config), context.timeline)
+        terminals = tuple(self.terminals.values())
+        limits = _pool_limits(config)
+        self.pool = Pool(terminals, limits, context.timeline, self._demand_changed)
+        self._holdings = Holdings(name, terminals, self.pool, config, context)
         self._doors = [self._door(number) for number in range(len(config.links))]
         self._echo_template = dialect.network["echo"]
         self._echo = compiled(self._echo_template)
@@ -92,7 +96,7 @@ class Bank:
     # ---- life ------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Load the keys of the last sign-on, then open the links."""
+        """Load the keys of the last sign-on, take the terminals that are free, open the links."""
         Deferred.fromCoroutine(self._start()).addErrback(
             lambda failure: _log.error("start_failed", bank=self.name, error=str(failure))
         )
@@ -104,15 +108,22 @@ class Bank:
             except JournalDown as error:
                 # Sign-on makes new ones; installing them compares generations and loads again.
                 _log.warning("keys_not_loaded", bank=self.name, why=str(error))
+        await self._holdings.start()
         for door in self._doors:
             door.start()
 
-    def stop(self) -> None:
-        """Close the links; exchanges in flight end Unknown by their timers."""
+    async def stop(self) -> None:
+        """Give the terminals up, close the links; exchanges in flight end Unknown by their
+        timers."""
+        await self._holdings.stop()
         for door in self._doors:
             door.stop()
         for terminal in self.terminals.values():
             terminal.stop()
+
+    def _demand_changed(self) -> None:
+        """Of the pool: other nodes' terminals are wanted, or one of ours can go."""
+        self._holdings.look_soon()
 
     # ---- sending ---------------------------------------------------------------------------------
 
@@ -164,10 +175,12 @@ class Bank:
     # ---- HubOwner --------------------------------------------------------------------------------
 
     def links_changed(self, *, first: bool, last: bool) -> None:
-        """Sign on with the first link; the sessions end with the last."""
-        if first or last:
-            for terminal in self.terminals.values():
-                terminal.feed(Event.LINK_UP if first else Event.LINK_DOWN)
+        """Sign on with the first link what is ours; the sessions end with the last."""
+        for terminal in self.terminals.values():
+            if first:
+                terminal.connect()
+            elif last:
+                terminal.feed(Event.LINK_DOWN)
 
     def late(self, exchange: Exchange, message: Message) -> None:
         """A proven answer nobody waits for any more: an event of its payment, never lost (I5)."""
@@ -219,6 +232,11 @@ class Bank:
 
     # ---- TerminalOwner ---------------------------------------------------------------------------
 
+    @property
+    def linked(self) -> bool:
+        """Whether any link is up."""
+        return bool(self.hub.links)
+
     async def send_sign_on(
         self, terminal: Terminal, mti: str, fields: dict[str, str]
     ) -> Message | None:
@@ -227,6 +245,8 @@ class Bank:
         link = self.hub.pick()
         if link is None:
             raise NoLinkError
+        if not terminal.held:
+            raise NotOursError
         exchange = Exchange(fields, terminal, "", None)
         self.hub.expect(mti, exchange)
         link.send(encoded)

@@ -72,12 +72,13 @@ class BankChannel:
         self._bank.start()
 
     async def stop(self) -> None:
-        """Close the links."""
-        self._bank.stop()
+        """Give the terminals up, close the links."""
+        await self._bank.stop()
 
     def health(self) -> Mapping[str, str]:
-        """``up`` or a reason, for links and sign-on."""
-        signed_on = any(terminal.fresh for terminal in self._bank.terminals.values())
+        """``up`` or a reason, for links and sign-on; a terminal that another node holds counts."""
+        terminals = self._bank.terminals.values()
+        signed_on = any(terminal.fresh or terminal.elsewhere for terminal in terminals)
         return {
             f"{self.name}.link": "up" if self._bank.hub.links else "no link to the bank",
             f"{self.name}.sign_on": "up" if signed_on else "no terminal is signed on",
@@ -133,7 +134,7 @@ class BankChannel:
         """What refers to an original goes by the terminal that the original went by."""
         facts = order.leg.facts
         if "original_F41" not in facts:
-            return await self._pool.lease(key, order.payment.clearing)
+            return await self._pool.lease(key, order.payment.clearing, order.payment.terminal)
         terminal = self._bank.terminals.get((facts["original_F42"], facts["original_F41"]))
         return await self._pool.lease_this(key, terminal) if terminal is not None else None
 
@@ -227,6 +228,10 @@ class BankChannel:
         may_send: Callable[[], bool] | None = None,
     ) -> Sent:
         """Translate the PIN, build, MAC, send, wait. Raises before the write only."""
+
+        def may() -> bool:
+            return terminal.held and (may_send is None or may_send())
+
         terminal.begin()  # the PIN block must not outlive the key it is made under
         try:
             pin_block: Secret[str] | None = None
@@ -236,7 +241,7 @@ class BankChannel:
                 )
             fields = split.whole(facts, {**facts, **sale.secret_values(card, pin_block)})
             return await self._bank.send(
-                split.mti, fields, terminal, write, origin=origin, may_send=may_send
+                split.mti, fields, terminal, write, origin=origin, may_send=may
             )
         finally:
             terminal.end()
@@ -244,9 +249,16 @@ class BankChannel:
     # ---- reversal --------------------------------------------------------------------------------
 
     async def _do_reversal(self, order: Order) -> Reply:
-        """From the journal's facts alone, MACed with the key of today (rule 16)."""
+        """From the journal's facts alone, MACed with the key of today (rule 16), whichever node
+        holds the terminal."""
         facts = order.leg.facts
         terminal = self._bank.terminals.get((facts.get("F42", ""), facts.get("F41", "")))
+        try:
+            if terminal is not None:
+                await terminal.newest_mak()
+        except JournalDown as error:
+            _log.warning("reversal_waits", bank=self.name, key=order.payment.key, why=str(error))
+            return replies.not_sent("冲正待发:数据库不可用")
         if terminal is None or not terminal.mak or terminal.changing_keys:
             _log.warning("reversal_waits", bank=self.name, key=order.payment.key, invariant="I3")
             return replies.not_sent("冲正待发:终端未签到")

@@ -133,6 +133,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     queue_limit: Limit
     """Sales that may wait for a free terminal; one more is refused at once."""
     queue_wait_ms: Milliseconds
+    terminal_share_ms: Milliseconds
+    """How often nodes on one database look at whose the logical terminals are."""
     stan_block: Limit
     expired_limit: Limit
     """Ended exchanges remembered, to know late and duplicate answers."""

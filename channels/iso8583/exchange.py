@@ -28,6 +28,10 @@ class MakOwner(Protocol):
         """Under the LMK; empty before the first sign-on."""
         ...
 
+    async def newest_mak(self) -> str:
+        """As stored by whichever node signed on last. Raises JournalDown."""
+        ...
+
 
 class Exchange:
     """``mak`` is the key set recorded when it was sent: its answer verifies under that one, then

@@ -21,7 +21,7 @@ from channels.iso8583.rules import approves, check_complete, check_echo
 from switch.model.outcome import Millis
 from switch.observe import metrics
 from switch.observe.logs import get_logger
-from switch.ports import KeyService, KeyServiceError, Timeline
+from switch.ports import JournalDown, KeyService, KeyServiceError, Timeline
 
 _log = get_logger("iso8583")
 
@@ -180,7 +180,7 @@ class Hub:
             )
             self._distrust(link, exchange)
             return
-        except KeyServiceError as error:
+        except (KeyServiceError, JournalDown) as error:
             _log.error("answer_unchecked", bank=self.name, key=shown(key), error=str(error))
             exchange.verifier_down = True
             self._expire(exchange)
@@ -223,7 +223,7 @@ class Hub:
         folded = self._fold(message.mab)
         if await self._key_service.check_mac(exchange.mak, folded, mac.encode()):
             return True
-        newest = exchange.owner.mak
+        newest = await exchange.owner.newest_mak()
         if newest == exchange.mak:
             return False
         return await self._key_service.check_mac(newest, folded, mac.encode())

@@ -4,10 +4,13 @@ Behaviour at the limits (I11): ``in_flight_limit`` leases at once over all clear
 finds none free waits in line at most ``queue_wait_ms``; ``queue_limit`` may wait, one more is
 refused at once. A lease that nobody gave back (its payment was lost to another node between
 prepare and commit) is taken back after ``lease_limit_ms``.
+
+A terminal dedicated to a kiosk serves that kiosk alone, and a kiosk that has terminals of its own
+in a clearing uses no other there (rule 15).
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred
@@ -42,31 +45,51 @@ class _Waiter:
 
 
 class Pool:
-    """Leases by payment leg. First come, first served within a clearing."""
+    """Leases by payment leg. First come, first served within a clearing. ``changed`` is called when
+    somebody gets in line for terminals that another node may spare, and when one that is to leave
+    is idle."""
 
     def __init__(
-        self, terminals: Sequence[Terminal], limits: PoolLimits, timeline: Timeline
+        self,
+        terminals: Sequence[Terminal],
+        limits: PoolLimits,
+        timeline: Timeline,
+        changed: Callable[[], object],
     ) -> None:
         self._limits = limits
         self._timeline = timeline
-        self._by_clearing: dict[str, deque[Terminal]] = {}
+        self._changed = changed
+        self._rings: dict[tuple[str, str], deque[Terminal]] = {}
+        """(clearing, kiosk) → its terminals; kiosk "" = everybody's."""
         for terminal in terminals:
-            self._by_clearing.setdefault(terminal.config.clearing, deque()).append(terminal)
+            ring = (terminal.config.clearing, terminal.config.kiosk)
+            self._rings.setdefault(ring, deque()).append(terminal)
         self._leases: dict[LeaseKey, tuple[Terminal, int]] = {}
         self._line: deque[_Waiter] = deque()
 
     def ready(self, clearing: str) -> bool:
-        """Whether any terminal of this clearing may take new debits (busy ones count)."""
-        return any(terminal.fresh for terminal in self._by_clearing.get(clearing, ()))
+        """Whether any terminal of this clearing may take new debits: a busy one counts, and so
+        does one that another node may give up."""
+        return any(
+            terminal.fresh or terminal.elsewhere
+            for ring, terminals in self._rings.items()
+            if ring[0] == clearing
+            for terminal in terminals
+        )
 
     def leased(self, key: LeaseKey) -> Terminal | None:
         """The terminal a leg holds."""
         lease = self._leases.get(key)
         return lease[0] if lease else None
 
-    async def lease(self, key: LeaseKey, clearing: str) -> Terminal | None:
-        """A free signed-on terminal, or None when there was none in time."""
-        ring = self._by_clearing.get(clearing)
+    def waiting(self) -> list[Sequence[Terminal]]:
+        """For each one in line, in order: the terminals that would do."""
+        return [waiter.ring for waiter in self._line]
+
+    async def lease(self, key: LeaseKey, clearing: str, kiosk: str = "") -> Terminal | None:
+        """A free signed-on terminal, or None when there was none in time. ``kiosk`` is where the
+        payment comes from."""
+        ring = self._rings.get((clearing, kiosk)) or self._rings.get((clearing, ""))
         return None if ring is None else await self._lease(key, ring)
 
     async def lease_this(self, key: LeaseKey, terminal: Terminal) -> Terminal | None:
@@ -91,9 +114,11 @@ class Pool:
         if lease is not None:
             lease[0].leases -= 1
             self.serve()
+            if lease[0].leaving and lease[0].idle:
+                self._changed()
 
     def serve(self) -> None:
-        """Something became free: the first in line whose clearing fits gets it."""
+        """Something became free: the first in line whom it fits gets it."""
         for waiter in tuple(self._line):
             if waiter not in self._line:  # served while we were: one that failed gave back at once
                 continue
@@ -103,24 +128,26 @@ class Pool:
 
     def _free(self, ring: deque[Terminal]) -> Terminal | None:
         """The next terminal in turn with room, its place counted already."""
-        held = len(self._leases)
-        if held >= self._limits.in_flight_limit:
+        if len(self._leases) >= self._limits.in_flight_limit:
             return None
         for _ in range(len(ring)):
             terminal = ring[0]
             ring.rotate(-1)
-            if terminal.leases < terminal.config.in_flight and terminal.fresh:
+            room = terminal.leases < terminal.config.in_flight and not terminal.leaving
+            if room and terminal.fresh:
                 terminal.leases += 1
                 return terminal
         return None
 
     async def _wait(self, ring: deque[Terminal]) -> Terminal | None:
-        self._reclaim()
+        self.reclaim()
         waiter = _Waiter(ring)
         self._line.append(waiter)
         at = Millis(self._timeline.now_ms() + self._limits.queue_wait_ms)
         waiter.timer = self._timeline.call_at(at, lambda: self._leave(waiter, None))
         self.serve()
+        if waiter in self._line and any(terminal.elsewhere for terminal in ring):
+            self._changed()
         return await waiter.deferred
 
     def _leave(self, waiter: _Waiter, terminal: Terminal | None) -> None:
@@ -129,7 +156,7 @@ class Pool:
             waiter.timer.cancel()
         waiter.deferred.callback(terminal)
 
-    def _reclaim(self) -> None:
+    def reclaim(self) -> None:
         """Take back leases that outlived every exchange they could have been for."""
         oldest = self._timeline.now_ms() - self._limits.lease_limit_ms
         for key, (terminal, since) in tuple(self._leases.items()):

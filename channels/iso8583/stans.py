@@ -47,6 +47,12 @@ class Stans:
         self._left.clear()
         self._batch = batch
 
+    def forget(self) -> None:
+        """Another node had the terminal: its batch may be another one by now."""
+        self._epoch += 1
+        self._left.clear()
+        self._batch = ""
+
     def _wait(self) -> "Deferred[None]":
         waiter: Deferred[None] = Deferred()
         self._waiting.append(waiter)

@@ -45,6 +45,11 @@ class KeysRefusedError(Exception):
 class TerminalOwner(Protocol):
     """The channel, as a terminal sees it."""
 
+    @property
+    def linked(self) -> bool:
+        """Whether any link to the bank is up."""
+        ...
+
     async def send_sign_on(
         self, terminal: "Terminal", mti: str, fields: dict[str, str]
     ) -> Message | None:
@@ -75,6 +80,10 @@ class Terminal:
         self.keys: WorkingKeys | None = None
         self.stans = Stans(context.numbers, self.identity, channel.stan_block)
         self.leases = 0
+        self.leaving = False
+        """Another node is to have it: no new payment begins on it."""
+        self.elsewhere = False
+        """Another node holds it, as last seen."""
         self._channel = channel
         self._dialect = dialect
         self._context = context
@@ -94,12 +103,29 @@ class Terminal:
         """The newest MAC key under the LMK; empty before the first sign-on ever."""
         return self.keys.mak if self.keys else ""
 
+    async def newest_mak(self) -> str:
+        """As :attr:`mak`; another node that holds the terminal may have stored a newer one. Raises
+        JournalDown."""
+        if not self.held:
+            await self.load()
+        return self.mak
+
+    @property
+    def held(self) -> bool:
+        """This node's at this moment: only then a debit or a sign-on leaves it (I13)."""
+        return self._context.terminals.holds(self.identity)
+
     @property
     def fresh(self) -> bool:
-        """Signed on, with keys young enough for new debits (reversals do not ask)."""
-        if self.state is not State.READY or self.keys is None:
+        """Ours and signed on, with keys young enough for new debits (reversals do not ask)."""
+        if self.state is not State.READY or self.keys is None or not self.held:
             return False
         return self._age_ms() < self._channel.key_max_age_ms
+
+    @property
+    def idle(self) -> bool:
+        """No payment has it and no sign-on is under way: it can change hands."""
+        return not (self.leases or self.changing_keys)
 
     @property
     def changing_keys(self) -> bool:
@@ -116,8 +142,29 @@ class Terminal:
         self._maybe_drained()
 
     async def load(self) -> None:
-        """The keys of the last sign-on, for reversals until the first one of this process."""
+        """The newest stored keys: for reversals until the first sign-on of this process, and
+        whenever another node may have signed on since. Raises JournalDown."""
         self.keys = await self._context.keys.load(self.identity)
+
+    def connect(self) -> None:
+        """Sign on if this node may: the terminal is ours and a link is up."""
+        if self.held and self._owner.linked:
+            self.feed(Event.LINK_UP)
+
+    async def resume(self) -> None:
+        """It came from another node while links are up: go on where that one stopped, with its
+        keys and with numbers of the newest batch; without good keys, sign on."""
+        self.stans.forget()
+        try:
+            await self.load()
+        except JournalDown as error:
+            _log.warning("keys_not_loaded", why=str(error), **self._names())
+            self.keys = None
+        good = self.keys is not None and self._age_ms() < self._renew_age_ms
+        if good and self.held and self._owner.linked:
+            self.feed(Event.RESUMED)
+        else:
+            self.connect()
 
     def want_sign_on(self, why: str) -> None:
         """77, 99, A0 and their like."""
@@ -156,6 +203,10 @@ class Terminal:
         elif command is Command.TELL_READY:
             self._arm_renewal()
             _log.info("signed_on", **self._names())
+            self._owner.terminal_ready()
+        elif command is Command.TELL_RESUMED:
+            self._arm_renewal()
+            _log.info("resumed", **self._names())
             self._owner.terminal_ready()
 
     def _defect(self, failure: object) -> None:
@@ -265,11 +316,16 @@ class Terminal:
         if self.state is State.DRAINING and not self._busy:
             self.feed(Event.DRAINED)
 
-    def _arm_renewal(self) -> None:
+    @property
+    def _renew_age_ms(self) -> int:
         """Renew at nine tenths of the age at which new debits would stop (rule 16)."""
+        return self._channel.key_max_age_ms * 9 // 10
+
+    def _arm_renewal(self) -> None:
+        assert self.keys is not None
         if self._renewal is not None:
             self._renewal.cancel()
-        at = Millis(self._context.timeline.now_ms() + self._channel.key_max_age_ms * 9 // 10)
+        at = Millis(self.keys.installed_at + self._renew_age_ms)
         self._renewal = self._context.timeline.call_at(at, lambda: self.want_sign_on("key age"))
 
     def _compare_clocks(self, message: Message) -> None:

@@ -300,6 +300,7 @@ def _bank_settings(stage: Stage, terminals: Iterable[tuple[str, str]]) -> dict[s
         "in_flight_limit": 64,
         "queue_limit": 256,
         "queue_wait_ms": 2_000,
+        "terminal_share_ms": 500,
         "stan_block": 200,
         "expired_limit": 2_000,
         "max_wrong_macs": 3,

@@ -1,4 +1,7 @@
-"""A logical terminal of a bank, and what belongs to it: numbers and working keys."""
+"""A logical terminal of a bank, and what belongs to it: numbers, working keys, and a node."""
+
+from collections.abc import Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -31,3 +34,49 @@ class WorkingKeys(Struct, frozen=True, kw_only=True):
     pik_cryptogram: str = ""
     """The PIN key as the bank sent it, under its TMK, for the kiosk that this terminal is dedicated
     to; empty for every other terminal."""
+
+
+class Holding(Struct, frozen=True, kw_only=True):
+    """Whose a logical terminal is, as the database has it."""
+
+    terminal: LogicalTerminal
+    node: str
+    """The node that holds it."""
+    ours: bool
+    """This very process holds it."""
+    number: int
+    """Grows with every change of hands: another number means that others may have changed keys."""
+    wanted_by: str
+    """Another node that asks for it now; empty: none."""
+
+
+class Terminals(Protocol):
+    """Logical terminals belong to one node at a time (rules 15 and 16; I13): only that one starts
+    debits on them and signs them on. A holding lasts as long as the node's lease."""
+
+    @property
+    def node(self) -> str:
+        """This node's name."""
+        ...
+
+    async def hold(
+        self, terminals: Sequence[LogicalTerminal], patience_ms: int
+    ) -> Sequence[Holding]:
+        """Take those that are free, and say of each whose it is. A holder whose lease has run out
+        keeps its terminals ``patience_ms`` longer: what it sent last is answered by then.
+        JournalDown when the database is away."""
+        ...
+
+    def holds(self, terminal: LogicalTerminal) -> bool:
+        """Whether it is ours at this moment, from memory: seen in the lease we still have."""
+        ...
+
+    async def want(self, terminals: Sequence[LogicalTerminal], for_ms: int) -> None:
+        """Ask their holders to give them up; the wish ends after ``for_ms``. Who asked first is
+        served. JournalDown when the database is away."""
+        ...
+
+    async def give_up(self, terminal: LogicalTerminal) -> None:
+        """Nothing of ours is in flight on it: to the node that wants it, else to nobody.
+        :meth:`holds` is false from the call on. JournalDown when the database is away."""
+        ...

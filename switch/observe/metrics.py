@@ -92,6 +92,17 @@ MAC_FAILURES = _counter("yyt_mac_failures_total", "MAC 校验失败 wrong MAC (I
 UNMATCHED_REPLIES = _counter(
     "yyt_unmatched_replies_total", "无法匹配的应答 replies that match no request", "bank"
 )
+BANK_TERMINALS_HELD = _gauge(
+    "yyt_bank_terminals_held",
+    "本节点持有的逻辑终端 logical terminals this node holds (I13)",
+    "bank",
+)
+BANK_TERMINAL_MOVES = _counter(
+    "yyt_bank_terminal_moves_total",
+    "逻辑终端换节点 logical terminals that changed nodes",
+    "bank",
+    "how",
+)
 
 # ---- hsm -----------------------------------------------------------------------------------------
 HSM_COMMAND_SECONDS = _histogram(

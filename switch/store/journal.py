@@ -1,4 +1,4 @@
-"""The journal over PostgreSQL: ``ports.Journal``, ``ports.Numbers`` and ``ports.Keys``.
+"""The journal over PostgreSQL: ``ports.Journal``, ``Numbers``, ``Keys`` and ``Terminals``.
 
 Two threads of its own, each with one session: the writer (group commit, :mod:`.writer`) and the
 reader (loads, claims, numbers, heartbeat, :mod:`.reader`). The reactor is told once per batch.
@@ -27,6 +27,7 @@ from switch.store.reader import Reader
 from switch.store.rows import decode_payment, encode_late, encode_write
 from switch.store.session import open_session
 from switch.store.settings import JournalSettings, journal_dsn, masked_dsn
+from switch.store.terminals import PostgresTerminals, Seen
 from switch.store.threads import CallFromThread, close_quietly, fire
 from switch.store.writer import Writer
 
@@ -64,6 +65,8 @@ class PostgresJournal:
         )
         self.numbers = PostgresNumbers(self._reader)
         self.keys = PostgresKeys(self._reader)
+        seen = Seen(self.lease_term, self.lease_left_ms)
+        self.terminals = PostgresTerminals(self._reader, self._node, seen)
         self.key_source = PostgresKeySource(self._reader, node_name)
 
     @property
@@ -245,7 +248,7 @@ def open_journal(
 ) -> "Deferred[PostgresJournal]":
     """The journal of this process, open. ``node_name`` is unique among the nodes of a database.
 
-    ``journal.numbers`` and ``journal.keys`` are the other two ports. Fails as
+    ``journal.numbers``, ``.keys`` and ``.terminals`` are the other ports. Fails as
     :meth:`PostgresJournal.open` says.
     """
     return PostgresJournal(settings, timeline, node_name, reactor.callFromThread).open()

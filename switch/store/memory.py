@@ -24,6 +24,7 @@ from switch.ports import (
     Write,
 )
 from switch.store.memory_numbers import Counters, MemoryKeys, MemoryNumbers
+from switch.store.memory_terminals import HolderRows, MemoryTerminals
 from switch.store.rows import (
     encode_late,
     encode_payment,
@@ -32,6 +33,7 @@ from switch.store.rows import (
     lost,
     trail_of,
 )
+from switch.store.terminals import Seen
 
 T = TypeVar("T")
 _UNDO_OPEN = (LegState.UNDOING, LegState.UNDO_WAIT)
@@ -100,10 +102,11 @@ class _Row:
 class _Node:
     """A row of ``node``."""
 
-    __slots__ = ("epoch", "lease_until")
+    __slots__ = ("begin", "epoch", "lease_until")
 
-    def __init__(self, epoch: int, lease_until: int) -> None:
+    def __init__(self, epoch: int, begin: int, lease_until: int) -> None:
         self.epoch = epoch
+        self.begin = begin
         self.lease_until = lease_until
 
 
@@ -123,6 +126,7 @@ class MemoryDatabase:
         self.late_handled: set[int] = set()
         self.counters = Counters()
         self.working_keys: dict[LogicalTerminal, WorkingKeys] = {}
+        self.holders: HolderRows = {}
         self.epochs = 0
 
     def payments(self) -> list[Payment]:
@@ -174,7 +178,8 @@ class MemoryDatabase:
 
 
 class MemoryJournal:
-    """``ports.Journal`` of one simulated node; ``numbers`` and ``keys`` are the other two ports."""
+    """``ports.Journal`` of one simulated node; ``numbers``, ``keys`` and ``terminals`` are the
+    other three ports."""
 
     def __init__(
         self,
@@ -196,9 +201,11 @@ class MemoryJournal:
         self.epoch = database.epochs
         self._lease_until = timeline.now_ms() + lease_ms
         self._lease_term = 0
-        database.nodes[node_name] = _Node(self.epoch, self._lease_until)
+        database.nodes[node_name] = _Node(self.epoch, timeline.now_ms(), self._lease_until)
         self.numbers = MemoryNumbers(database.counters, self.settle)
         self.keys = MemoryKeys(database.working_keys, self.settle)
+        seen = Seen(self.lease_term, self.lease_left_ms)
+        self.terminals = MemoryTerminals(database.holders, self, seen, self.settle)
 
     # ---- the simulator's handles ---------------------------------------------------------------
 
@@ -323,6 +330,22 @@ class MemoryJournal:
     async def late_handled(self, number: int) -> None:
         """As ``PostgresJournal.late_handled``."""
         await self.settle(lambda: self._database.late_handled.add(number))
+
+    # ---- memory_terminals.Cluster --------------------------------------------------------------
+
+    @property
+    def node(self) -> str:
+        """Our name."""
+        return self._name
+
+    def now_ms(self) -> int:
+        """The database's clock."""
+        return self._timeline.now_ms()
+
+    def lease_of(self, node: str) -> tuple[int, int, int]:
+        """See ``Cluster.lease_of``."""
+        row = self._database.nodes[node]
+        return row.epoch, row.lease_until, row.begin
 
     # ---- inside --------------------------------------------------------------------------------
 

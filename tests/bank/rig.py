@@ -26,8 +26,8 @@ from switch.model.outcome import Verb
 from switch.model.payment import Leg, LegKind, Payment, RungKind
 from switch.model.secret import Secret
 from switch.ports import CardSecrets, KeyServiceError, Order
-from switch.store.memory_numbers import Counters, MemoryKeys, MemoryNumbers
 from terminal_agent.devices.virtual_card import PRESETS, TEST_KEYS
+from tests.bank.cluster import Database, Node
 
 DIALECT = load_dialect("cup-pos")
 MERCHANT = "103290083980001"
@@ -79,6 +79,7 @@ SETTINGS = {
     "in_flight_limit": 64,
     "queue_limit": 2,
     "queue_wait_ms": 3_000,
+    "terminal_share_ms": 500,
     "stan_block": 4,
     "expired_limit": 100,
     "max_wrong_macs": 3,
@@ -217,10 +218,6 @@ async def _fails(*_args, **_named):
     raise KeyServiceError("XX", "down", "the HSM is away")
 
 
-async def now(work):
-    return work()
-
-
 class Rig:
     """Channel and bank, connected through memory. ``settle()`` lets everything due happen."""
 
@@ -232,8 +229,8 @@ class Rig:
         self.net = Net(self.clock)
         self.key_service = KeyService(self.random)
         self.late_replies = []
-        self.numbers = MemoryNumbers(Counters(), now)
-        self.key_rows = {}
+        self.database = Database(self.timeline)
+        self.key_rows = self.database.keys
         self.host = BankHost(
             dialect=DIALECT,
             world=WORLD,
@@ -243,21 +240,32 @@ class Rig:
         )
         self.service = BankService(self.host, self.net, DIALECT.length_prefix)
         self.net.listenTCP(8583, BankListener(self.service))
-        context = SimpleNamespace(
-            timeline=self.timeline,
-            reactor=self.net,
-            key_service=self.key_service,
-            numbers=self.numbers,
-            keys=MemoryKeys(self.key_rows, now),
-            late=SimpleNamespace(late=lambda *what: self.late_replies.append(what)),
-            random=self.random.random,
-        )
+        self.node = Node(self.database)
+        self.numbers = self.node.numbers
         self.config = msgspec.convert({**SETTINGS, **changes}, Config, strict=False)
-        self.channel = plugin.build("icbc", self.config, context)
+        self.channel = self.build(self.node)
         self.bank = self.channel._bank
         if start:
             self.channel.start()
             self.settle()
+
+    def build(self, node):
+        """The channel to this bank of a node."""
+        context = SimpleNamespace(
+            timeline=self.timeline,
+            reactor=self.net,
+            key_service=self.key_service,
+            numbers=node.numbers,
+            keys=node.keys,
+            terminals=node.terminals,
+            late=SimpleNamespace(late=lambda *what: self.late_replies.append(what)),
+            random=self.random.random,
+        )
+        return plugin.build("icbc", self.config, context)
+
+    def peer(self, name="b"):
+        """Another node with its own link, on the same database; started."""
+        return Peer(self, Node(self.database, name))
 
     def settle(self, seconds=0.01, steps=10):
         """Run what is due, then a little more."""
@@ -283,6 +291,21 @@ class Rig:
     def habit(self, name, on="sale", **more):
         """Script a bad habit of the bank for the next message."""
         self.host.habits.set(HabitOrder(next=(Habit(habit=Name(name), on=On(on), **more),)))
+
+    @property
+    def terminals(self):
+        return list(self.bank.terminals.values())
+
+
+class Peer:
+    """A second node beside the rig's own: what the helpers below need of a rig."""
+
+    def __init__(self, rig, node):
+        self.node, self.run, self.begin, self.settle = node, rig.run, rig.begin, rig.settle
+        self.channel = rig.build(node)
+        self.bank = self.channel._bank
+        self.channel.start()
+        rig.settle()
 
     @property
     def terminals(self):

@@ -42,6 +42,7 @@ from switch.payment import moves, steps
 from switch.payment.table import RULES, Move
 from switch.ports import CommitResult, JournalDown, StanBlock, Write
 from switch.store.memory import MemoryDatabase, MemoryJournal, MemoryNumbers
+from switch.store.terminals import Seen
 
 Patch = Callable[[], Any]
 
@@ -162,6 +163,15 @@ def _no_fence() -> Any:
 def _no_lease() -> Any:
     """The lease is not looked at before a write."""
     return mock.patch.object(Driver, "may_send", return_value=True)
+
+
+def _terminal_for_ever() -> Any:
+    """A logical terminal once taken is ours, whatever became of the lease."""
+
+    def ever(seen: Any, terminal: Any) -> bool:
+        return terminal in seen._terms
+
+    return mock.patch.object(Seen, "holds", ever)
 
 
 def _renewed_is_held() -> Any:
@@ -413,6 +423,13 @@ MUTANTS: tuple[Mutant, ...] = (
         patch=_no_lease,
         seen_as=frozenset({"I13"}),
         weather={"stall": 0.04},
+    ),
+    Mutant(
+        name="terminal_for_ever",
+        layer="sim",
+        patch=_terminal_for_ever,
+        seen_as=frozenset({"I13"}),
+        weather={"freeze": 1.0},
     ),
     Mutant(
         name="renewed_is_held",

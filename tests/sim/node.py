@@ -73,6 +73,7 @@ BANK = BankConfig(
     in_flight_limit=8,
     queue_limit=8,
     queue_wait_ms=5_000,
+    terminal_share_ms=500,
     stan_block=4,
     expired_limit=1_000,
     max_wrong_macs=3,
@@ -157,6 +158,7 @@ class Context(Struct, kw_only=True):
     key_service: Any
     numbers: Any
     keys: Any
+    terminals: Any
     late: Any
     random: Any
 
@@ -184,6 +186,7 @@ class Node:
             key_service=SimKeyService(process, random, mix),
             numbers=self.journal.numbers,
             keys=self.journal.keys,
+            terminals=self.journal.terminals,
             late=self,
             random=random.random,
         )

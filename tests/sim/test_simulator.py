@@ -72,7 +72,7 @@ def test_the_same_seed_gives_the_same_trace() -> None:
 
 def test_worlds_are_rich_enough_to_mean_something() -> None:
     """Payments end in every way, nodes die and stall, and something is reversed."""
-    results = [play(seed) for seed in range(40)]
+    results = [play(seed) for seed in range(80)]
     total = {key: sum(result.counts[key] for result in results) for key in results[0].counts}
     for name in ("crashes", "freezes", "done", "declined", "undone", "late", "reversals"):
         assert total[name] >= 10, (name, total)

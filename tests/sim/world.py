@@ -16,6 +16,7 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred
 
 from switch.model.payment import LegKind, LegState, Payment, Rest
+from switch.ports import LogicalTerminal
 from switch.store.memory import MemoryDatabase
 from tests.sim import mix as mixes
 from tests.sim.bank_host import BankHost
@@ -255,11 +256,20 @@ class World:
             return
         key = self._money_key(port, data)
         if port == BANK_PORT and key:
-            self._wire.append((self.clock.rightNow, data[_MTI_AT] == _BANK_MONEY[0], key))
+            sale = data[_MTI_AT] == _BANK_MONEY[0]
+            self._wire.append((self.clock.rightNow, sale, key))
+            if sale and not self._holds(process.name, data):
+                self._trespasses.append(f"{key}: {process.name} used another node's terminal")
         row = self.database.rows.get(key)
         if row is not None and row.fence != self.nodes[process.name].journal.epoch:
             self.trace(process.name, "trespasses", key)
             self._trespasses.append(f"{key}: {process.name} wrote for it, {row.owner} drives it")
+
+    def _holds(self, name: str, data: bytes) -> bool:
+        """Rule 15: a sale leaves on a logical terminal that its node holds."""
+        fields = CODEC.decode(data[2:]).fields
+        terminal = LogicalTerminal(bank="bank", merchant=fields["42"], terminal=fields["41"])
+        return self.database.holders[terminal].fence == self.nodes[name].journal.epoch
 
     def _money_key(self, port: int, data: bytes) -> str:
         """The payment that a written message moves money for, or nothing."""
