@@ -51,17 +51,42 @@ class Name(StrEnum):
     """A chip's sale: a script command for after the card's last word. ``code``: its CLA INS P1 P2
     in hexadecimal."""
     WRONG_KCV = "wrong_kcv"
-    """Sign-on: a check value that is not the key's."""
+    """Sign-on, key reset: a check value that is not the key's."""
+    WRONG_TOTALS = "wrong_totals"
+    """Settlement: totals that agree are said to differ."""
+    RESET_KEYS = "reset_keys"
+    """A key reset is sent while this message is in flight (where the dialect has one)."""
+    CUT_OVER = "cut_over"
+    """The bank's day turns with this message, whatever the clock says."""
 
 
 class On(StrEnum):
-    """Which messages a habit is for."""
+    """Which messages a habit is for: the kinds of messages, as the dialects name them."""
 
     SALE = "sale"
-    REVERSAL = "reversal"
+    QR_SALE = "qr_sale"
+    PREAUTH = "preauth"
+    COMPLETION = "completion"
+    VOID = "void"
+    REFUND = "refund"
+    PREAUTH_VOID = "preauth_void"
+    COMPLETION_VOID = "completion_void"
+    QR_VOID = "qr_void"
+    QR_REFUND = "qr_refund"
     BALANCE = "balance"
+    REVERSAL = "reversal"
+    SCRIPT_NOTICE = "script_notice"
+    SETTLEMENT = "settlement"
+    UPLOAD = "upload"
+    UPLOAD_END = "upload_end"
     SIGN_ON = "sign_on"
+    SIGN_OFF = "sign_off"
     ECHO = "echo"
+    KEY_REQUEST = "key_request"
+    KEY_RESET = "key_reset"
+    DAY_CUT_START = "day_cut_start"
+    DAY_CUT_END = "day_cut_end"
+    ANY = "any"
 
 
 class Habit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,11 +106,12 @@ class Habit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Order(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of ``POST /habits``. ``next`` is appended; ``chances`` and ``tombstone`` replace."""
+    """Body of ``POST /habits``. ``next`` is appended; the others replace."""
 
     next: tuple[Habit, ...] = ()
     chances: tuple[Habit, ...] | None = None
     tombstone: bool | None = None
+    repeats_94: bool | None = None
     clear: bool = False
     """Forget every habit first."""
 
@@ -96,6 +122,8 @@ class Habits:
     def __init__(self, random: Callable[[], float]) -> None:
         self.tombstone = False
         """A reversal without its sale refuses the sale that comes after it."""
+        self.repeats_94 = False
+        """A message that was answered before is answered 94."""
         self._random = random
         self._script: list[Habit] = []
         self._chances: tuple[Habit, ...] = ()
@@ -103,7 +131,8 @@ class Habits:
     def set(self, order: Order) -> None:
         """Apply an order. Raises ValueError when more would wait than may."""
         if order.clear:
-            self.tombstone, self._script, self._chances = False, [], ()
+            self.tombstone = self.repeats_94 = False
+            self._script, self._chances = [], ()
         scripted = [one for habit in order.next for one in [habit] * max(habit.times, 0)]
         if len(self._script) + len(scripted) > SCRIPT_MAX:
             raise ValueError(f"more than {SCRIPT_MAX} scripted habits")
@@ -112,13 +141,15 @@ class Habits:
             self._chances = order.chances
         if order.tombstone is not None:
             self.tombstone = order.tombstone
+        if order.repeats_94 is not None:
+            self.repeats_94 = order.repeats_94
 
-    def draw(self, on: On) -> Habit | None:
+    def draw(self, kind: str) -> Habit | None:
         """The habit for a message of this kind, if any."""
         for index, habit in enumerate(self._script):
-            if habit.on is on:
+            if habit.on in (kind, On.ANY):
                 return self._script.pop(index)
         for habit in self._chances:
-            if habit.on is on and self._random() * PERMILLE < habit.permille:
+            if habit.on in (kind, On.ANY) and self._random() * PERMILLE < habit.permille:
                 return habit
         return None

@@ -29,6 +29,7 @@ class Card(Strict, frozen=True, kw_only=True):
     name: str
     pan: str
     pin: str
+    """Empty: it pays without one."""
     balance_fen: int
     chip: bool = False
     """A chip of this bank's ``issuer``: read (field 22 05x), its sale needs a right cryptogram."""
@@ -37,7 +38,8 @@ class Card(Strict, frozen=True, kw_only=True):
         return f"<Card {self.name}>"
 
 
-ISSUED = "*"
+ANY = "*"
+ISSUED = ANY
 """Name of every card that an :class:`Issue` stands for."""
 
 
@@ -51,6 +53,17 @@ class Issue(Strict, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return "<Issue>"
+
+
+class PaymentCode(Strict, frozen=True, kw_only=True):
+    """A payment code on a phone (付款码), good for one payment from a card of ours. One that ends
+    in ``*`` stands for every code of this beginning, for load."""
+
+    code: str
+    card: str
+
+    def __repr__(self) -> str:
+        return f"<PaymentCode of {self.card}>"
 
 
 class IssuerKeys(Strict, frozen=True, kw_only=True):
@@ -69,6 +82,7 @@ class World(Strict, frozen=True, kw_only=True):
     terminals: tuple[TerminalKey, ...]
     cards: tuple[Card, ...] = ()
     issues: tuple[Issue, ...] = ()
+    codes: tuple[PaymentCode, ...] = ()
     issuer: IssuerKeys | None = None
 
 
@@ -93,6 +107,8 @@ def load_world(path: Path) -> World:
         raise WorldError(f"{path}: issuer: its keys are not 32 hex digits each")
     if issuer is None and any(card.chip for card in world.cards):
         raise WorldError(f"{path}: cards: a chip without an issuer")
+    if not {code.card for code in world.codes} <= {card.name for card in world.cards}:
+        raise WorldError(f"{path}: codes: one pays from a card that is not there")
     return world
 
 
@@ -116,11 +132,16 @@ class Holder(Struct, frozen=True):
 
 
 class Issuer:
-    """Finds cards."""
+    """Finds cards, and who pays by a code."""
 
     def __init__(self, world: World) -> None:
         self._cards = {c.pan: Holder(c.name, c.pin, c.balance_fen, c.chip) for c in world.cards}
         self._issues = world.issues
+        named = {holder.name: holder for holder in self._cards.values()}
+        self._codes = {one.code: named[one.card] for one in world.codes if one.code[-1:] != ANY}
+        self._beginnings = [
+            (one.code[:-1], named[one.card]) for one in world.codes if one.code[-1:] == ANY
+        ]
 
     def holder(self, pan: str) -> Holder | None:
         """Who holds this card; None for a number the bank never issued."""
@@ -129,4 +150,13 @@ class Issuer:
             for issue in self._issues:
                 if pan.startswith(issue.prefix):
                     return Holder(ISSUED, issue.pin, issue.balance_fen)
+        return found
+
+    def payer(self, code: str) -> Holder | None:
+        """Whose payment code this is; None for a code that nobody was given."""
+        found = self._codes.get(code)
+        if found is None and code:
+            for beginning, holder in self._beginnings:
+                if code.startswith(beginning):
+                    return holder
         return found

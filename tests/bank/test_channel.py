@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from channels.bank_simulator.ledger import State
+from channels.bank_simulator.entries import State
 from channels.bank_simulator.service import BankDialer
 from switch.model.outcome import Outcome
 from switch.model.payment import LegKind, OnUnknown
@@ -39,7 +39,7 @@ def test_sale_is_approved_and_booked_once():
     assert facts["batch"] == "000001"
     assert facts["masked_pan"] == "622588******7890"
     (entry,) = rig.host.ledger.entries()
-    assert (entry.amount_fen, entry.stan, entry.state) == (12_345, facts["F11"], State.DEBITED)
+    assert (entry.amount_fen, entry.stan, entry.state) == (12_345, facts["F11"], State.BOOKED)
 
 
 def test_I12_facts_hold_no_secret():
@@ -114,7 +114,7 @@ def test_reversal_is_built_from_the_journal_alone():
     paid, _ = rig.run(sell(rig, payment(rig)), 61)
     seen = []
     receive = rig.host.receive
-    rig.host.receive = lambda frame: seen.append(rig.host._codec.decode(frame)) or receive(frame)
+    rig.host.receive = lambda frame: seen.append(rig.host.codec.decode(frame)) or receive(frame)
 
     rig.run(rig.channel.exchange(undo(paid), None))
 
@@ -206,7 +206,7 @@ def test_reversal_of_an_approved_sale_says_96():
     paid, _ = rig.run(sell(rig, payment(rig)))
     seen = []
     receive = rig.host.receive
-    rig.host.receive = lambda frame: seen.append(rig.host._codec.decode(frame)) or receive(frame)
+    rig.host.receive = lambda frame: seen.append(rig.host.codec.decode(frame)) or receive(frame)
 
     rig.run(rig.channel.exchange(undo(paid), None))
 

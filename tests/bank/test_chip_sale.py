@@ -4,7 +4,7 @@ bank simulator; what the journal holds of it, and what a reversal says."""
 import msgspec
 import pytest
 
-from channels.bank_simulator.ledger import State
+from channels.bank_simulator.entries import State
 from channels.bank_simulator.world import WorldError, load_world
 from channels.iso8583.errors import DialectError
 from channels.iso8583.load import parse_dialect
@@ -25,7 +25,7 @@ class Town:
         self.rig = Rig()
         self.seen = []
         receive = self.rig.host.receive
-        decode = self.rig.host._codec.decode
+        decode = self.rig.host.codec.decode
         self.rig.host.receive = lambda frame: self.seen.append(decode(frame)) or receive(frame)
         if habit:
             self.rig.habit(habit, **more)
@@ -88,7 +88,7 @@ def test_a_chip_card_pays_and_knows_its_issuer() -> None:
     assert fields["55"] == town.online.field55.reveal().upper()
     assert fields["35"].startswith(CHIP_PAN)
     (entry,) = town.rig.host.ledger.entries()
-    assert entry.state is State.DEBITED
+    assert entry.state is State.BOOKED
 
 
 def test_a_script_comes_to_the_card_with_its_mac() -> None:
@@ -159,7 +159,7 @@ def test_a_stripe_is_reversed_without_field_55() -> None:
     rig = Rig()
     seen = []
     receive = rig.host.receive
-    rig.host.receive = lambda frame: seen.append(rig.host._codec.decode(frame)) or receive(frame)
+    rig.host.receive = lambda frame: seen.append(rig.host.codec.decode(frame)) or receive(frame)
     paid, reply = rig.run(sell(rig, payment(rig)))
 
     rig.run(rig.channel.exchange(undo(paid), None))
@@ -207,7 +207,7 @@ def test_I12_field_55_that_is_no_tlv_is_not_prepared() -> None:
 def test_an_answer_with_an_unreadable_field_55_is_still_an_approval() -> None:
     """I9: the money moved; the card decides without its issuer."""
     rig = Rig()
-    rig.host._chips.answer = lambda *_: {"55": "91FF00"}
+    rig.host.chips.answer = lambda *_: {"55": "91FF00"}
 
     _, reply = rig.run(sell(rig, payment(rig)))
 
@@ -220,7 +220,7 @@ def test_an_answer_that_echoes_the_request_gives_the_card_its_own_data_only() ->
     rig = Rig()
     mine = [("91", b"\x01" * 10), ("72", b"\x86\x00"), ("72", b"\x86\x00"), ("8A", b"00")]
     echoed = encode([("9F36", b"\x00\x01"), *mine, ("95", bytes(5))])
-    rig.host._chips.answer = lambda *_: {"55": echoed.hex().upper()}
+    rig.host.chips.answer = lambda *_: {"55": echoed.hex().upper()}
 
     _, reply = rig.run(sell(rig, payment(rig)))
 
@@ -265,7 +265,7 @@ def test_a_repeated_sale_is_answered_with_the_same_issuer_data() -> None:
 
     first, second = ([data for _, data in receive(frames[0])] for _ in range(2))
 
-    decode = town.rig.host._codec.decode
+    decode = town.rig.host.codec.decode
     assert decode(first[0][2:]).fields["55"] == decode(second[0][2:]).fields["55"]
 
 

@@ -5,17 +5,29 @@ from pathlib import Path
 import pytest
 
 from channels.bank_simulator.habits import Name, On
+from channels.bank_simulator.habits import Order as HabitOrder
+from channels.bank_simulator.world import World
 from channels.iso8583.config import Config
 from channels.iso8583.dialect import Action, Dialect
 from channels.iso8583.session import TABLE
 
-TEXT = (Path(__file__).parents[2] / "docs" / "bank-link.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "bank-link.md").read_text(encoding="utf-8")
+SIMULATOR = (DOCS / "bank-simulator.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", [*Config.__struct_fields__, *Name, *On, *Action])
+@pytest.mark.parametrize("name", [*Config.__struct_fields__, *Action])
 def test_every_word_is_explained(name):
-    """Configuration keys, habits and actions all stand in the page."""
+    """Configuration keys and actions all stand in the page."""
     assert f"`{name}`" in TEXT
+
+
+@pytest.mark.parametrize(
+    "name", [*Name, *On, *World.__struct_fields__, *HabitOrder.__struct_fields__]
+)
+def test_every_word_of_the_simulator_is_explained(name):
+    """Habits, what they are for, and the sections of the keys file."""
+    assert f"`{name}`" in SIMULATOR
 
 
 def test_every_section_of_a_dialect_is_named():

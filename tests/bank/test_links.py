@@ -157,15 +157,15 @@ def test_clock_skew_is_alarmed(capsys):
 def test_header_may_ask_for_a_sign_on():
     """处理要求 3 in a proven answer: sign on again, the answer itself counts."""
     rig = _one_terminal()
-    answer = rig.host._codec.answer
+    answer = rig.host.codec.answer
 
     def asking(to, mti, fields):
         header = msgspec.structs.replace(to.header, demand="3")
         return answer(msgspec.structs.replace(to, header=header), mti, fields)
 
-    rig.host._codec.answer = asking
+    rig.host.codec.answer = asking
     _, reply = rig.run(sell(rig, payment(rig)))
-    rig.host._codec.answer = answer
+    rig.host.codec.answer = answer
     rig.settle(6)
 
     assert reply.outcome is Outcome.DONE

@@ -11,8 +11,9 @@ import urllib.request
 
 import pytest
 
+from channels.bank_simulator.entries import Entry, State, WorkingKeys
 from channels.bank_simulator.habits import Habit, Habits, Name, On, Order
-from channels.bank_simulator.ledger import Entry, Ledger, State, WorkingKeys
+from channels.bank_simulator.ledger import Ledger
 from channels.bank_simulator.world import WorldError, load_world
 from channels.iso8583.codec import Codec
 from channels.iso8583.load import load_dialect
@@ -21,14 +22,16 @@ from tests.bank.rig import MERCHANT, PAN, Rig, payment, sell
 CODEC = Codec(load_dialect("cup-pos"))
 
 
-def _entry(stan, state=State.DEBITED):
+def _entry(stan, state=State.BOOKED):
     return Entry(
         merchant=MERCHANT,
         terminal="10000001",
         batch="000001",
         stan=stan,
         date="20260704",
+        operation="sale",
         amount_fen=100,
+        net_fen=100 if state is State.BOOKED else 0,
         state=state,
         code="00",
         rrn=f"{int(stan):012d}",

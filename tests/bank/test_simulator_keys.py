@@ -1,0 +1,124 @@
+"""The bank simulator's keys: at sign-on, by reset, at bad moments."""
+
+from importlib.resources import files
+
+import pytest
+
+from channels.iso8583.keyblock import cut_keys
+from channels.iso8583.load import parse_dialect
+from hsm import primitives
+from tests.bank.teller import MERCHANT, NOON_MS, TERMINAL, TMK, Teller
+from tests.bank.test_simulator_book import every_dialect
+
+OWNER = (MERCHANT, TERMINAL)
+_TEXT = (files("channels.iso8583") / "dialects" / "cup-pos.yaml").read_text(encoding="utf-8")
+_RESET = """
+  key_reset:
+    mti: "0800"
+    fields: {"11": "{stan}", "41": "{terminal}", "42": "{merchant}", "60": "00{batch}101"}
+  day_cut_start:
+    mti: "0820"
+    fields: {"11": "{stan}", "41": "{terminal}", "42": "{merchant}", "60": "00{batch}401"}
+"""
+PUSHING = parse_dialect(_TEXT.replace("network:", "network:" + _RESET.rstrip(), 1), "pushing")
+"""As cup-pos, of a bank that also sends keys and the turn of its day by itself."""
+
+
+def carried(teller, message):
+    """The keys in a message, in clear."""
+    block = cut_keys(teller.dialect, message.fields)
+    tmk = bytes.fromhex(TMK)
+    return [
+        primitives.ecb_decrypt(tmk, bytes.fromhex(text.removeprefix("X")))
+        for text in (block.pik, block.mak)
+    ]
+
+
+@every_dialect
+def test_a_second_sign_on_makes_the_first_keys_worthless(dialect):
+    """A message under the old ones is answered A0."""
+    teller = Teller(dialect)
+    old = teller.keys
+    teller.send("sign_on")
+
+    assert teller.keys.mak != old.mak
+    assert teller.send("balance", keys=old).code == "A0"
+    assert teller.send("balance").code == "00"
+
+
+@every_dialect
+def test_after_sign_off_nothing_is_taken(dialect):
+    """77 until the next sign-on."""
+    teller = Teller(dialect)
+    if "sign_off" not in teller.dialect.network:
+        pytest.fail("every dialect of ours has a sign-off")
+    teller.send("sign_off")
+
+    assert teller.send("balance").code == "77"
+    teller.send("sign_on")
+    assert teller.send("balance").code == "00"
+
+
+def test_pushed_keys_hold_when_the_switch_has_taken_them():
+    """Until then the old ones; for a minute after it both; then the new ones alone."""
+    teller = Teller(PUSHING)
+    old = teller.keys
+    ((_, data),) = teller.host.pushes.keys(OWNER)
+    assert teller.keys == old
+    new = carried(teller, teller.decode(data))
+    assert teller.host.receive(teller.cut(data)) == []  # nobody resets the bank's keys
+
+    assert teller.answer(data) == []
+
+    assert [teller.keys.pik, teller.keys.mak] == new
+    assert teller.send("balance", keys=old).code in ("55", "00")
+    assert teller.send("balance").code == "00"
+    teller.now_ms = NOON_MS + 60_001
+    assert teller.send("balance", keys=old).code == "A0"
+
+
+def test_keys_that_the_switch_refuses_are_not_the_banks():
+    """A check value that is wrong, on command: the old set stays whole."""
+    teller = Teller(PUSHING)
+    old = teller.keys
+    ((_, data),) = teller.host.pushes.keys(OWNER, wrong=True)
+    fields = teller.decode(data).fields
+    block = cut_keys(teller.dialect, fields)
+    (pik, _) = carried(teller, teller.decode(data))
+    assert primitives.check_value(pik)[:4].hex().upper() != block.pik_kcv
+
+    teller.answer(data, code="A7")
+
+    assert teller.keys == old
+
+
+def test_keys_are_reset_while_a_sale_is_in_flight():
+    """The reset leaves before the answer, and the answer is still under the sale's keys."""
+    teller = Teller(PUSHING)
+    teller.habit("reset_keys")
+
+    reset = teller.send("sale", amount="000000000100")
+
+    assert reset.mti == "0800"
+    assert [message.mti for message in teller.more] == ["0800", "0210"]
+    assert teller.wire.is_proven(teller.more[1], teller.keys)
+
+
+def test_a_bank_without_resets_pushes_none():
+    """cup-pos gives keys at sign-on only: the habit changes nothing."""
+    teller = Teller()
+    teller.habit("reset_keys")
+
+    assert teller.business("sale") == "00"
+
+
+def test_the_day_turns_before_its_time():
+    """Field 15 of the answer is tomorrow's, in the book too; it stays so after a restart."""
+    teller = Teller()
+    teller.habit("cut_over")
+
+    answer = teller.send("sale", amount="000000000100")
+
+    assert answer.fields["15"] == "0705"
+    assert [row["date"] for row in teller.rows().values()] == ["20260705"]
+    assert Teller(ledger=teller.ledger).host.date() == "20260705"
