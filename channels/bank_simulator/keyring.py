@@ -180,6 +180,5 @@ def _layout(
 
 def _written(key_field: KeyField, block: bytes) -> dict[str, str]:
     """The field that carries a block."""
-    tag = getattr(key_field, "tag", "")
-    value = encode([(tag, block)]) if tag else block
+    value = encode([(key_field.tag, block)]) if key_field.tag else block
     return {key_field.field: key_field.marker + value.hex().upper()}

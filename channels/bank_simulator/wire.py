@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from channels.bank_simulator.entries import WorkingKeys
 from channels.bank_simulator.habits import Habit, Name
+from channels.bank_simulator.macs import keyed
 from channels.iso8583.codec import Codec
 from channels.iso8583.dialect import Dialect
-from channels.iso8583.mac import BLANK, FOLDS, MAC_CHARS
+from channels.iso8583.mac import MacMaker
 from channels.iso8583.message import Message
-from hsm import primitives
 from switch.net.frames import framed
 
 Answers = list[tuple[int, bytes]]
@@ -26,14 +26,15 @@ class Wire:
         self.hangs_up = False
         self.codec = Codec(dialect)
         self._dialect = dialect
-        self._fold = FOLDS[dialect.mac.rule]
+        self._macs = MacMaker(dialect)
         self._prefix = dialect.length_prefix
         self._towards_us = Message(mti="", fields={}, tpdu=dialect.tpdu, header=dialect.header)
 
     def is_proven(self, message: Message, keys: WorkingKeys) -> bool:
         """Whether its MAC was made with these keys."""
         mac = message.fields.get(self._dialect.mac.field, "").encode()
-        return mac == self._keyed(self._fold(message.mab), keys.mak)
+        data = self._macs.input(message.mti, message.fields, message.mab)
+        return mac == keyed(keys.mak, data, self._macs.form)
 
     def answer(
         self,
@@ -87,11 +88,7 @@ class Wire:
     ) -> bytes:
         if keys is None:
             return self.codec.answer(to, mti, fields)
-        fields[self._dialect.mac.field] = BLANK
-        data = self.codec.answer(to, mti, fields)
-        return data[:-MAC_CHARS] + self._keyed(
-            self._fold(self.codec.mab(data, MAC_CHARS)), keys.mak
-        )
-
-    def _keyed(self, folded: bytes, mak: bytes) -> bytes:
-        return primitives.cbc_mac(mak, folded).hex().upper()[:MAC_CHARS].encode()
+        fields[self._dialect.mac.field] = self._macs.blank
+        encoded = self.codec.answer(to, mti, fields)
+        data = self._macs.input(mti, fields, self.codec.mab(encoded))
+        return self._macs.sealed(encoded, keyed(keys.mak, data, self._macs.form))

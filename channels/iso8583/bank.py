@@ -17,7 +17,6 @@ from channels.iso8583.exchange import Exchange, Origin
 from channels.iso8583.holdings import Holdings
 from channels.iso8583.hub import Hub
 from channels.iso8583.link import Link
-from channels.iso8583.mac import BLANK
 from channels.iso8583.message import Message
 from channels.iso8583.pool import Pool, PoolLimits
 from channels.iso8583.replies import reply_to_sale
@@ -145,7 +144,7 @@ class Bank:
         try:
             mak = terminal.mak
             if self.dialect.mtis[mti].maced:
-                fields[self.dialect.mac.field] = BLANK
+                fields[self.dialect.mac.field] = self.hub.macs.blank
                 encoded = await self.hub.with_mac(mti, fields, mak)
             else:
                 encoded = self.hub.codec.encode(mti, fields)

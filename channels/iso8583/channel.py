@@ -319,7 +319,8 @@ class BankChannel:
     async def _ask_balance(self, terminal: Terminal, card: CardSecrets) -> InquiryReply:
         batch, stan = await terminal.stans.take()
         balance = self._splits[Operation.BALANCE]
-        facts = balance.kept(self._values(terminal, batch, stan) | sale.card_values(card))
+        values = self._values(terminal, batch, stan) | sale.card_values(card)
+        facts = values | balance.kept(values)
         sent = await self._send_card(balance, terminal, card, facts, write_plain, None)
         if sent.answer is None:
             return InquiryReply(ok=False, code=replies.NO_ANSWER, text="银行未应答")
@@ -343,8 +344,8 @@ class BankChannel:
     def _values(self, terminal: Terminal, batch: str, stan: str) -> dict[str, str]:
         date, time = self._context.timeline.wall_clock()
         return {
-            "date": date[4:],
-            "time": time,
+            "sent_date": date[4:],
+            "sent_time": time,
             "batch": batch,
             "stan": stan,
             "terminal": terminal.config.terminal,

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterator
 
-from channels.iso8583.dialect import Dialect
+from channels.iso8583.dialect import Content, Dialect, MacRule
 from channels.iso8583.dialogue import Choice, NetworkTemplate, Template
+from channels.iso8583.field_codec import prefix_fits
+from channels.iso8583.headers import Lead, header_problem
+from channels.iso8583.subfields import Ber, Parts
 from channels.iso8583.template import SHAPES, names_in, shapes_in
 from switch.model.chip import JOURNALED
 from switch.model.operation import Operation
@@ -13,7 +16,7 @@ CARD_VALUES = frozenset(["pan", "track2", "track3", "pin_block", "chip", "qr_cod
 """Values that come from the card, the pad or the patient's phone, never journaled (I12)."""
 VALUES = CARD_VALUES | {
     *("amount", "currency", "stan", "batch", "terminal", "merchant", "reason"),
-    *("date", "time", "sent_date", "sent_time", "mti", "terminal_block"),
+    *("sent_date", "sent_time", "mti", "terminal_block", "key_kind", "key_block"),
     *("expiry", "entry_mode", "card_sequence"),
     *("original_batch", "original_sent_date", "original_sent_time", "original_mti"),
     *("debit_count", "debit_amount", "credit_count", "credit_amount"),
@@ -25,6 +28,8 @@ VALUES = CARD_VALUES | {
 
 def problems(dialect: Dialect) -> Iterator[tuple[str, str]]:
     """Everything the schema cannot say as (path, sentence), first mistake first."""
+    if problem := header_problem(Lead(dialect.tpdu, dialect.header)):
+        yield "header", problem
     yield from _fields(dialect)
     yield from _mtis(dialect)
     for name, template in templates(dialect).items():
@@ -39,14 +44,14 @@ def problems(dialect: Dialect) -> Iterator[tuple[str, str]]:
     for tag in dialect.reversal.chip:
         if tag not in JOURNALED:
             yield "reversal.chip", f"{tag} is not in rule 18: the journal does not hold it"
-    if dialect.mac.field not in dialect.fields:
-        yield "mac.field", "not in fields"
+    yield from _mac(dialect)
     for number in dialect.answers.echo:
         if number not in dialect.fields:
             yield "answers.echo", f"field {number} is not in fields"
     if unknown := names_in(dialect.terminal_block) - {"serial"}:
         yield "terminal_block", f"no value is called {min(unknown)}"
     yield from _keys(dialect)
+    yield from _subfields(dialect)
 
 
 def templates(dialect: Dialect) -> dict[str, Template]:
@@ -70,8 +75,11 @@ def _fields(dialect: Dialect) -> Iterator[tuple[str, str]]:
     for number, field in dialect.fields.items():
         if not (number.isdecimal() and 2 <= int(number) <= 128):
             yield f"fields.{number}", "not a field number from 2 to 128"
-        if field.like not in dialect.encodings:
+        encoding = dialect.encodings.get(field.like)
+        if encoding is None:
             yield f"fields.{number}.like", f"no encoding {field.like}"
+        elif not prefix_fits(encoding, field.max):
+            yield f"fields.{number}.max", "its length prefix cannot say so much"
 
 
 def _mtis(dialect: Dialect) -> Iterator[tuple[str, str]]:
@@ -111,6 +119,37 @@ def _is_value(name: str, dialect: Dialect) -> bool:
     return name in VALUES or name.removeprefix("original_").removeprefix("F") in dialect.fields
 
 
+def _mac(dialect: Dialect) -> Iterator[tuple[str, str]]:
+    mac = dialect.mac
+    field = dialect.fields.get(mac.field)
+    if field is None or field.like not in dialect.encodings:
+        yield "mac.field", "not in fields"
+        return
+    encoding = dialect.encodings[field.like]
+    characters = field.max * (2 if encoding.content is Content.BINARY else 1)
+    if encoding.len_type or characters not in {8, 16}:
+        yield "mac.field", "not 8 or 16 hexadecimal characters, as text or as bytes"
+    if mac.field != max(dialect.fields, key=int):
+        yield "mac.field", "not the last field"
+    if (mac.rule is MacRule.CUP_CBC) != ("default" in mac.fields):
+        yield "mac.fields", "cup_cbc, and no other rule, is made over fields: default is missing"
+    for mti, numbers in mac.fields.items():
+        for number in numbers:
+            if number not in dialect.fields:
+                yield f"mac.fields.{mti}", f"field {number} is not in fields"
+
+
+def _subfields(dialect: Dialect) -> Iterator[tuple[str, str]]:
+    for number, subfields in dialect.subfields.items():
+        field = dialect.fields.get(number)
+        if field is None:
+            yield f"subfields.{number}", "not in fields"
+            continue
+        binary = dialect.encodings[field.like].content is Content.BINARY
+        if isinstance(subfields, Ber) and not binary:
+            yield f"subfields.{number}", "BER-TLV in a field that is not binary"
+
+
 def _keys(dialect: Dialect) -> Iterator[tuple[str, str]]:
     if not dialect.keys:
         yield "keys", "no field brings working keys"
@@ -118,6 +157,8 @@ def _keys(dialect: Dialect) -> Iterator[tuple[str, str]]:
         path = f"keys.{key_field.field}"
         if key_field.field not in dialect.fields:
             yield path, "not in fields"
+        if key_field.tag and isinstance(dialect.subfields.get(key_field.field), Parts | None):
+            yield f"{path}.tag", "subfields do not say that the field is TLV"
         for layout in key_field.layouts:
             spans = (layout.pik, layout.pik_kcv, layout.mak, layout.mak_kcv)
             for span in (*spans, layout.key, layout.key_kcv):

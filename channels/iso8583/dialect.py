@@ -6,6 +6,7 @@ YAML by :mod:`channels.iso8583.load`; the next bank is a new file (docs/bank-lin
 """
 
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
@@ -19,6 +20,8 @@ from channels.iso8583.dialogue import (
     Strict,
     Template,
 )
+from channels.iso8583.headers import Header, Tpdu
+from channels.iso8583.subfields import Subfields
 from switch.net.frames import LengthPrefix
 
 
@@ -27,7 +30,7 @@ class Content(StrEnum):
 
     DIGITS = "digits"
     TRACK = "track"
-    """Digits and the separator ``D``."""
+    """Digits and the separator: ``D``, in text fields also ``=``."""
     ASCII = "ascii"
     TEXT = "text"
     BINARY = "binary"
@@ -58,43 +61,31 @@ class Field(Strict, frozen=True, kw_only=True):
     """Never shown, logged or journaled in clear (2, 35, 36, 52, 55)."""
 
 
-class Tpdu(Strict, frozen=True, kw_only=True):
-    """``60`` + destination + source, BCD. An answer swaps the two addresses."""
-
-    protocol: str
-    destination: str
-    source: str
-
-
-class PosHeader(Strict, frozen=True, kw_only=True):
-    """The 6-byte header of POS-style messages, 12 BCD digits."""
-
-    application: str
-    """应用类别 n2: 60 magnetic stripe, 61 IC."""
-    version: str
-    """软件总版本号 n2."""
-    terminal_state: str
-    """终端状态 n1."""
-    demand: str
-    """处理要求 n1: in an answer, what the bank wants of us (see ``header_demands``)."""
-    minor_version: str
-    """软件分版本号 n6."""
-
-
 class MacRule(StrEnum):
-    """MAC rules by name."""
+    """MAC rules by name, see channels.iso8583.mac."""
 
     CUP_ECB = "cup_ecb"
-    """UnionPay ECB: fold without a key, then CBC-MAC over 16 hexadecimal characters."""
+    X99_CBC = "x99_cbc"
+    X919_RETAIL = "x919_retail"
+    CUP_CBC = "cup_cbc"
+    SM4 = "sm4"
 
 
 class Mac(Strict, frozen=True, kw_only=True):
-    """Which field carries the MAC and how it is made."""
+    """Which field carries the MAC and how it is made.
+
+    The field's own type says its form: 8 (or 16) hexadecimal characters, or 8 (or 4) bytes.
+    """
 
     rule: MacRule
     field: str
     unmaced: frozenset[str]
     """Codes believed as a refusal without a MAC (the peer may have no key): never an approval."""
+    padding: Literal["zeros", "80"] = "zeros"
+    folds: bool = True
+    """``sm4`` only: whether the message is folded first."""
+    fields: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    """``cup_cbc`` only: message type, or ``default`` → the fields after the message type."""
 
 
 class Mti(Strict, frozen=True, kw_only=True):
@@ -147,6 +138,8 @@ class KeyField(Strict, frozen=True, kw_only=True):
     field: str
     marker: str = ""
     """What stands before the keys (``NK``)."""
+    tag: str = ""
+    """The tag that holds them, when ``subfields`` says that the field is TLV."""
     which: Part | None = None
     """Where the message says which key it brings …"""
     names: dict[str, KeyName] = msgspec.field(default_factory=dict)
@@ -157,6 +150,8 @@ class KeyField(Strict, frozen=True, kw_only=True):
 class SignOn(Strict, frozen=True, kw_only=True):
     """签到: what else the answer to ``network.sign_on`` says."""
 
+    brings_keys: bool = True
+    """False: they come in key resets of the bank."""
     batch: Part | None = None
     """Where it names the batch; None: there are no batches."""
     date_field: str = ""
@@ -196,14 +191,19 @@ class Dialect(Strict, frozen=True, kw_only=True):
     title: str
     length_prefix: LengthPrefix
     tpdu: Tpdu | None = None
-    header: PosHeader | None = None
+    header: Header | None = None
     header_demands_sign_on: frozenset[str] = frozenset()
     mti_encoding: str
     """``b`` (BCD, 2 bytes) or ``ascii`` (4 bytes)."""
     bitmap_encoding: str
+    """``b`` (8 bytes) or ``ascii`` (16 hexadecimal characters)."""
+    bitmap_always_double: bool = False
+    """128 bits in every message; else the second half only when a field above 64 is there."""
     currency: str
     encodings: dict[str, Encoding]
     fields: dict[str, Field]
+    subfields: dict[str, Subfields] = msgspec.field(default_factory=dict)
+    """What is inside a field, by its number."""
     mac: Mac
     mtis: dict[str, Mti]
     constants: dict[str, str] = msgspec.field(default_factory=dict)

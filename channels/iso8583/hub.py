@@ -13,8 +13,9 @@ from channels.iso8583.codec import Codec
 from channels.iso8583.config import Config
 from channels.iso8583.errors import RemoteError
 from channels.iso8583.exchange import Exchange
+from channels.iso8583.headers import PosHeader
 from channels.iso8583.link import Link
-from channels.iso8583.mac import FOLDS, MAC_CHARS
+from channels.iso8583.mac import MacMaker
 from channels.iso8583.message import Message
 from channels.iso8583.mux import Key, Match, Mux, shown
 from channels.iso8583.rules import approves, check_complete, check_echo
@@ -64,7 +65,7 @@ class Hub:
         self.codec = codec
         self.links: list[Link] = []
         self._dialect = codec.dialect
-        self._fold = FOLDS[codec.dialect.mac.rule]
+        self.macs = MacMaker(codec.dialect)
         self._config = config
         self._timeline = timeline
         self._key_service = key_service
@@ -92,8 +93,10 @@ class Hub:
         ``fields`` must hold the MAC field's placeholder. Raises LocalError, KeyServiceError.
         """
         encoded = self.codec.encode(mti, fields)
-        folded = self._fold(self.codec.mab(encoded, MAC_CHARS))
-        return encoded[:-MAC_CHARS] + await self._key_service.make_mac(mak, folded)
+        data = self.macs.input(mti, fields, self.codec.mab(encoded))
+        return self.macs.sealed(
+            encoded, await self._key_service.make_mac(mak, data, self.macs.form)
+        )
 
     def expect(self, mti: str, exchange: Exchange) -> None:
         """Wait for the answer to a request about to be sent. Raises LocalError (MUX key taken)."""
@@ -201,9 +204,8 @@ class Hub:
             return
         self._mux.answered(key)
         metrics.count_response_code(self.name, message.code)
-        if message.header is not None and (
-            message.header.demand in self._dialect.header_demands_sign_on
-        ):
+        header = message.header
+        if isinstance(header, PosHeader) and header.demand in self._dialect.header_demands_sign_on:
             self._owner.wants_sign_on(exchange)
         if match is Match.LATE:
             self._owner.late(exchange, message)
@@ -220,13 +222,14 @@ class Hub:
         if mac is None:
             code = message.code
             return code in self._dialect.mac.unmaced and not approves(self._dialect, code)
-        folded = self._fold(message.mab)
-        if await self._key_service.check_mac(exchange.mak, folded, mac.encode()):
+        data = self.macs.input(message.mti, message.fields, message.mab)
+        proof = (data, mac.encode(), self.macs.form)
+        if await self._key_service.check_mac(exchange.mak, *proof):
             return True
         newest = await exchange.owner.newest_mak()
         if newest == exchange.mak:
             return False
-        return await self._key_service.check_mac(newest, folded, mac.encode())
+        return await self._key_service.check_mac(newest, *proof)
 
     def _distrust(self, link: Link, exchange: Exchange) -> None:
         exchange.suspect = True

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from channels.iso8583.dialect import Dialect, KeyField, KeyName, Span
+from channels.iso8583.dialect import Content, Dialect, KeyField, KeyName, Span
 from channels.iso8583.errors import RemoteError
+from channels.iso8583.subfields import pieces
 
 _HALF_BYTES = 8
 
@@ -35,7 +36,7 @@ def cut_keys(dialect: Dialect, fields: Mapping[str, str]) -> KeyBlock:
     Raises RemoteError when there is no key field, or no layout of this length: the old keys stay.
     """
     for key_field in dialect.keys:
-        value = fields.get(key_field.field, "")
+        value = _value(dialect, key_field, fields)
         if value and value.startswith(key_field.marker):
             return _cut_field(key_field, value.removeprefix(key_field.marker), fields)
     raise RemoteError(dialect.keys[0].field, "no working keys in the message")
@@ -49,6 +50,19 @@ def same_kcv(ours: str, theirs: str) -> bool:
     """
     digits = min(len(ours), len(theirs))
     return digits >= 6 and ours[:digits].upper() == theirs[:digits].upper()
+
+
+def _value(dialect: Dialect, key_field: KeyField, fields: Mapping[str, str]) -> str:
+    value = fields.get(key_field.field, "")
+    if not key_field.tag or not value:
+        return value
+    field = dialect.fields[key_field.field]
+    binary = dialect.encodings[field.like].content is Content.BINARY
+    try:
+        found = pieces(dialect.subfields[key_field.field], value, binary=binary)
+        return next((one.value for one in found if one.label == key_field.tag), "")
+    except ValueError:
+        raise RemoteError(key_field.field, "no TLV") from None
 
 
 def _cut_field(key_field: KeyField, block: str, fields: Mapping[str, str]) -> KeyBlock:

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from channels.iso8583.dialect import PosHeader, Tpdu
+from channels.iso8583.headers import Header, Lead, Tpdu
 
 
 class Message(Struct, kw_only=True):
@@ -14,12 +14,17 @@ class Message(Struct, kw_only=True):
     mti: str
     fields: dict[str, str]
     tpdu: Tpdu | None = None
-    header: PosHeader | None = None
+    header: Header | None = None
     mab: bytes = b""
     """Message type … last byte before the MAC field; empty without a MAC."""
 
     def __repr__(self) -> str:
         return f"<Message {self.mti} {' '.join(self.fields)}>"
+
+    @property
+    def lead(self) -> Lead:
+        """Its headers together."""
+        return Lead(self.tpdu, self.header)
 
     @property
     def code(self) -> str:

@@ -17,7 +17,10 @@ def approves(dialect: Dialect, code: str) -> bool:
 
 
 def check_complete(dialect: Dialect, message: Message) -> None:
-    """Every mandatory field is there. Raises RemoteError naming the first that is not."""
+    """Every mandatory field is there, and no centre sent it back unread. Raises RemoteError naming
+    the first that is not."""
+    if message.lead.rejected:
+        raise RemoteError("header", f"the centre refused it unread: {message.lead.rejected}")
     rule = dialect.mtis[message.mti]
     for number in rule.mandatory:
         if number not in message.fields:

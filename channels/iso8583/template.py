@@ -101,8 +101,9 @@ def _hex(value: str) -> str:
 SHAPES: Mapping[str, Callable[[str], str]] = {
     "": _plain,
     "hex": _hex,
+    "equals": lambda value: value.replace("D", "="),
     "len2": _length(2),
     "len3": _length(3),
 }
-"""How ``{name:shape}`` writes a value: as it is, as hexadecimal (for a text in a binary field), or
-its length in 2 or 3 digits."""
+"""How ``{name:shape}`` writes a value: as it is, as hexadecimal (for a text in a binary field),
+its length in 2 or 3 digits, or a track with ``=`` for its separator."""

@@ -230,7 +230,10 @@ class Terminal:
 
     async def _ask(self) -> Message:
         batch, stan = await self.stans.take()
+        date, time = self._context.timeline.wall_clock()
         values = {
+            "sent_date": date[4:],
+            "sent_time": time,
             "stan": stan,
             "batch": batch,
             "terminal": self.config.terminal,

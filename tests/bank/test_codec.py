@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels.iso8583.codec import Codec, _specification
+from channels.iso8583.codec import Codec
+from channels.iso8583.codec_bench import specification
 from channels.iso8583.dialect import Content
 from channels.iso8583.errors import DialectError, Iso8583Error, LocalError, RemoteError
 from channels.iso8583.keyblock import cut_keys, same_kcv
@@ -110,7 +111,7 @@ def test_headers_are_typed_and_an_answer_turns_the_tpdu_round():
 
 def test_our_codec_agrees_with_pyiso8583():
     """The bytes behind the headers are pyiso8583's for the same specification (oracle)."""
-    raw, _ = iso8583.encode({"t": "0200", **SALE}, _specification(DIALECT))
+    raw, _ = iso8583.encode({"t": "0200", **SALE}, specification(DIALECT))
 
     assert CODEC.encode("0200", SALE)[11:] == bytes(raw)
 
@@ -148,13 +149,13 @@ def test_fuzz_mutated_sale(data):
 
 
 def test_I12_errors_carry_no_value_and_no_chain():
-    """pyiso8583's error holds the clear message: it must not hang on ours, printed or chained."""
+    """An error names a field: no clear message hangs on it, printed or chained."""
     frame = CODEC.encode("0200", SALE)[:-40]
 
     with pytest.raises(RemoteError) as caught:
         CODEC.decode(frame)
 
-    assert caught.value.__suppress_context__
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
     assert SALE["2"] not in str(caught.value)
     assert "622588" not in repr(Message(mti="0200", fields=SALE))
 
@@ -271,7 +272,7 @@ def test_mab_leaves_headers_and_mac_out():
     """Message type to the byte before F64: TPDU and header are not under the MAC."""
     raw = CODEC.encode("0200", SALE)
 
-    assert CODEC.mab(raw, 8) == raw[11:-8] == CODEC.decode(raw).mab
+    assert CODEC.mab(raw) == raw[11:-8] == CODEC.decode(raw).mab
 
 
 F62 = "6701EAD6A9AD51E51AA406E2C27FCFA98D0A74B8B651F9E9BACE9AE10000000000000000AB7153CA"

@@ -7,7 +7,7 @@ from channels.iso8583.message import Message
 from channels.iso8583.recognise import Recogniser
 from channels.iso8583.template import compiled, filled
 
-NAMES = ("cup-pos",)
+NAMES = ("cup-pos", "gz-ascii", "zj-bcd", "cups-host")
 VALUES = {
     "pan": "6225881234567890123",
     "amount": "000000012345",
@@ -27,6 +27,15 @@ VALUES = {
     "original_F37": "123456789012",
     "original_F38": "123456",
     "original_sent_date": "0101",
+    "original_sent_time": "101010",
+    "original_mti": "0200",
+    "sent_date": "0102",
+    "sent_time": "111111",
+    "mti": "0200",
+    "reason": "98",
+    "key_kind": "1",
+    "key_block": "00" * 16,
+    "F11": "000041",
     "F3": "000000",
     "F4": "000000012345",
     "F25": "00",
@@ -42,9 +51,9 @@ VALUES = {
 
 def _own(dialect):
     found = {"reversal": dialect.reversal.template, **dialect.operations, **dialect.network}
-    if dialect.script_notice:
+    if dialect.script_notice is not None:
         found["script_notice"] = dialect.script_notice
-    if dialect.settlement:
+    if dialect.settlement is not None:
         found["settlement"] = dialect.settlement.request
         found["upload"] = dialect.settlement.upload
         found["upload_end"] = dialect.settlement.upload_end

@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.protocol import Protocol
 
 from channels.iso8583.codec import Codec
-from channels.iso8583.mac import BLANK, MAC_CHARS, cup_fold
+from channels.iso8583.mac import cup_fold
 from channels.iso8583.message import Message
 from switch.net.frames import FrameReader, LengthPrefix, framed
 from tests.sim.chips import ISSUER
@@ -234,9 +234,9 @@ class BankHost:
         """``mak`` empty: without a MAC. A link that is gone is replaced by any other."""
         codec = self.codec
         if mak:
-            encoded = codec.answer(message, mti, {**fields, "64": BLANK})
-            mac = mac_of(mak, cup_fold(codec.mab(encoded, MAC_CHARS)))
-            encoded = encoded[:-MAC_CHARS] + mac
+            encoded = codec.answer(message, mti, {**fields, "64": "00000000"})
+            mac = mac_of(mak, cup_fold(codec.mab(encoded)))
+            encoded = encoded[: -len(mac)] + mac
         else:
             encoded = codec.answer(message, mti, fields)
         if not link.up:

@@ -18,7 +18,7 @@ from tests.sim.process import Mortal
 
 def mac_of(mak: str, data: bytes, form: MacForm = CUP) -> bytes:
     """As many upper-case hex digits as the form says."""
-    kind = "" if form is CUP else f"{form.algorithm}{form.padding}"
+    kind = "" if form == CUP else f"{form.algorithm}{form.padding}"
     return b"%08X" % crc32(kind.encode() + mak.encode() + data) * (form.characters // 8)
 
 
