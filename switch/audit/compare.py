@@ -30,6 +30,17 @@ class BookedPayment(Struct, frozen=True, kw_only=True):
     unproven: bool = False
     at_bank: tuple[BankKey, ...] = ()
     """Every identity under which a message of it may have reached the bank (I8)."""
+    bank_fen: int | None = None
+    """What the bank has of it when it is done: less than zero for what goes back, 0 for what is
+    only set aside. None: the amount."""
+    books: bool = True
+    """The hospital books it when it is done."""
+    asks: bool = True
+    """A patient's terminal that asks until it is told; else only what was told is judged."""
+    original: str = ""
+    """Key of the payment that it gives back of, or completes."""
+    unbooked: bool = False
+    """The hospital has taken the original's booking back for it."""
 
 
 class BankLine(Struct, frozen=True, kw_only=True):
@@ -84,9 +95,14 @@ def compare(
     bank: Iterable[BankLine],
     his: Iterable[HisLine],
     told: Iterable[Told],
+    moving: Iterable[str] = (),
 ) -> Audit:
     """``before``: the journal read before the ledgers; ``known_…``: read after them, so that a
-    line of a ledger without a payment is a violation and not merely new."""
+    line of a ledger without a payment is a violation and not merely new. ``moving``: keys of
+    payments that changed meanwhile, or of which others were giving back: not judged."""
+    before = list(before)
+    unbooked = {payment.original for payment in before if payment.unbooked}
+    unsettled = set(moving)
     net = _net_by_identity(bank)
     booked = _booked_by_key(his)
     answers = {line.key: line for line in told}
@@ -96,7 +112,8 @@ def compare(
     for payment in before:
         answer = answers.get(payment.key)
         state = answer.state if answer else ""
-        if not payment.rest or (payment.rest == "done" and state in NOT_YET_TOLD):
+        untold = payment.asks and payment.rest == "done" and state in NOT_YET_TOLD
+        if not payment.rest or untold or payment.key in unsettled:
             counts["in_flight"] += 1
             continue
         counts["judged"] += 1
@@ -107,7 +124,9 @@ def compare(
         sums[0] += at_bank
         sums[1] += sum(bookings)
         sums[2] += answer.amount_fen if answer and state == "approved" else 0
-        violations += _judge(payment, at_bank, bookings, answer)
+        booked_fen = None if payment.key in unbooked or not payment.books else payment.amount_fen
+        violations += _judge(payment, at_bank, bookings, booked_fen)
+        violations += _judge_told(payment, answer)
     violations += _strangers(set(known_keys), set(known_at_bank), net, booked, answers)
     return Audit(
         bank_net_fen=sums[0],
@@ -122,18 +141,27 @@ def compare(
 
 
 def _judge(
-    payment: BookedPayment, at_bank: int, bookings: list[int], answer: Told | None
+    payment: BookedPayment, at_bank: int, bookings: list[int], booked_fen: int | None
 ) -> list[Violation]:
-    amount, told = payment.amount_fen, answer.state if answer else ""
+    """Bank and hospital; ``booked_fen``: what the hospital must have of it when it is done."""
+    amount = payment.amount_fen if payment.bank_fen is None else payment.bank_fen
+    expected = [] if booked_fen is None else [booked_fen]
     found = []
     if len(bookings) > 1:
         found.append(("I2", f"the hospital booked it {len(bookings)} times"))
-    if payment.rest == "done" and (at_bank != amount or bookings != [amount]):
+    if payment.rest == "done" and (at_bank != amount or bookings != expected):
         found.append(("I1", f"done for {amount}: bank {at_bank}, hospital {bookings}"))
     if payment.rest in ("declined", "undone") and bookings:
         found.append(("I1", f"{payment.rest}, yet the hospital has {bookings}"))
     if payment.rest in ("declined", "undone") and at_bank and not payment.unproven:
         found.append(("I1", f"{payment.rest}, yet the bank has {at_bank}"))
+    return [Violation(invariant=i, key=payment.key, text=text) for i, text in found]
+
+
+def _judge_told(payment: BookedPayment, answer: Told | None) -> list[Violation]:
+    """What its terminal was told."""
+    amount, told = payment.amount_fen, answer.state if answer else ""
+    found = []
     if (told == "approved") != (payment.rest == "done") and told in DEFINITE:
         found.append(("I7", f"the terminal was told {told}, the journal says {payment.rest}"))
     elif answer and told == "approved" and answer.amount_fen != amount:

@@ -47,7 +47,18 @@ def audit(addresses: Mapping[str, Mapping[str, str]]) -> Audit:
         bank=bank,
         his=his,
         told=told,
+        moving=_moving(before, after),
     )
+
+
+def _moving(before: Iterable[BookedPayment], after: Iterable[BookedPayment]) -> Iterable[str]:
+    """Payments whose end was not the same before and after the ledgers were read, and those that
+    such a one refers to: their lines may be of either moment."""
+    rests = {payment.key: payment.rest for payment in before}
+    for payment in after:
+        if not payment.rest or rests.get(payment.key) != payment.rest:
+            yield payment.key
+            yield payment.original
 
 
 def bank_lines(ledger: Mapping[str, Any]) -> Iterable[BankLine]:

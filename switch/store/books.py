@@ -5,6 +5,8 @@ from collections import defaultdict
 import psycopg2
 
 from switch.audit.compare import BankKey, BookedPayment
+from switch.model.operation import Operation
+from switch.model.payment import Leg, LegKind, LegState
 from switch.store.rows import decode_payment
 
 _PAYMENTS = "SELECT key, state::text, checksum FROM payment ORDER BY born_at"
@@ -26,21 +28,38 @@ def read_books(dsn: str) -> list[BookedPayment]:
             for key, *identity in cursor:
                 at_bank[key].append((identity[0], identity[1], identity[2], identity[3]))
             cursor.execute(_PAYMENTS)
-            return [_booked(key, text, crc, at_bank) for key, text, crc in cursor]
+            return [booked(key, text, crc, at_bank) for key, text, crc in cursor]
     except psycopg2.OperationalError as error:
         raise ConnectionError(str(error).strip()) from None
     finally:
         connection.close()
 
 
-def _booked(
-    key: str, state: str, checksum: int, at_bank: dict[str, list[BankKey]]
-) -> BookedPayment:
+def booked(key: str, state: str, checksum: int, at_bank: dict[str, list[BankKey]]) -> BookedPayment:
+    """A row of the journal as the auditor judges it. Raises Corrupt (I1)."""
     payment = decode_payment(key, state, checksum)
+    kinds = {leg.kind for leg in payment.legs}
     return BookedPayment(
         key=key,
         amount_fen=payment.amount_fen,
         rest=str(payment.rest or ""),
         unproven=payment.unproven,
         at_bank=tuple(at_bank.get(key, ())),
+        bank_fen=sum(_bank_fen(leg) for leg in payment.legs),
+        books=LegKind.BOOK in kinds,
+        asks={LegKind.DEBIT, LegKind.BOOK} <= kinds,
+        original=payment.original,
+        unbooked=any(
+            leg.kind is LegKind.UNBOOK and leg.state is LegState.DONE for leg in payment.legs
+        ),
     )
+
+
+def _bank_fen(leg: Leg) -> int:
+    """What a leg that is done leaves at the bank: a pre-authorisation sets aside and takes nothing,
+    and neither gives its void anything back."""
+    if leg.operation in (Operation.PREAUTH, Operation.PREAUTH_VOID):
+        return 0
+    if leg.kind is LegKind.CREDIT:
+        return -leg.amount_fen
+    return leg.amount_fen if leg.kind is LegKind.DEBIT else 0

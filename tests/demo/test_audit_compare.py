@@ -14,7 +14,7 @@ from switch.audit.compare import (
     Told,
     compare,
 )
-from switch.audit.sources import bank_lines, his_lines, told_lines
+from switch.audit.sources import _moving, bank_lines, his_lines, told_lines
 
 STAN: BankKey = ("104440180620001", "80000101", "000001", "000042")
 OTHER: BankKey = ("104440180620001", "80000101", "000001", "000043")
@@ -211,3 +211,105 @@ def test_I7_a_line_of_each_shape() -> None:
     assert [line.booked for line in his_lines(HIS)] == [True, False]
     assert next(iter(his_lines(HIS))) == HisLine(key="K1", amount_fen=100, booked=True)
     assert next(iter(told_lines(TOLD))) == Told(key="K1", state="approved", amount_fen=100)
+
+
+REFUND: BankKey = ("104440180620001", "80000101", "000001", "000044")
+REFUNDED = BookedPayment(
+    key="R1",
+    amount_fen=100,
+    rest="done",
+    at_bank=(REFUND,),
+    bank_fen=-100,
+    books=False,
+    asks=False,
+    original="K1",
+    unbooked=True,
+)
+GIVEN_BACK = _more(
+    BANK, "debits", merchant=REFUND[0], terminal=REFUND[1], stan=REFUND[3], net_fen=-100
+)
+UNBOOKED = _with(HIS, "bookings", 0, state="cancelled")
+
+
+def test_I1_a_refund_and_its_original_tell_one_story() -> None:
+    """Goal: the debit stands in its own line, the credit in another, the booking was taken back;
+    nobody was told of the refund, since an operator began it."""
+    audit = _audit(books=(DONE, UNDONE, REFUNDED), bank=GIVEN_BACK, his=UNBOOKED)
+
+    assert audit.violations == []
+    assert (audit.bank_net_fen, audit.his_booked_fen, audit.judged) == (0, 0, 3)
+
+
+@pytest.mark.parametrize(
+    ("lie", "found"),
+    [
+        pytest.param({"bank": BANK, "his": UNBOOKED}, [("I1", "R1")], id="no credit"),
+        pytest.param({"bank": GIVEN_BACK, "his": HIS}, [("I1", "K1")], id="still booked"),
+        pytest.param(
+            {"bank": _more(GIVEN_BACK, "debits", stan=REFUND[3], net_fen=-100), "his": UNBOOKED},
+            [("I1", "R1")],
+            id="credited twice",
+        ),
+        pytest.param(
+            {"books": (DONE, UNDONE), "bank": GIVEN_BACK, "his": HIS},
+            [("I4", "")],
+            id="a credit that no payment explains",
+        ),
+        pytest.param(
+            {
+                "books": (DONE, UNDONE, replace(REFUNDED, rest="undone", unbooked=False)),
+                "bank": GIVEN_BACK,
+                "his": HIS,
+            },
+            [("I1", "R1")],
+            id="undone, yet credited",
+        ),
+    ],
+)
+def test_I1_each_lie_about_a_refund_is_a_violation(
+    lie: dict[str, Any], found: list[tuple[str, str]]
+) -> None:
+    """Goal: credits are judged as debits are."""
+    audit = _audit(**{"books": (DONE, UNDONE, REFUNDED), **lie})
+
+    assert [(violation.invariant, violation.key) for violation in audit.violations] == found
+
+
+def test_I1_a_void_takes_back_what_no_hospital_booked() -> None:
+    """Goal: a counter's sale and its void, a pre-authorisation: nobody books, nobody asks."""
+    sale = replace(DONE, books=False, asks=False)
+    void = replace(REFUNDED, unbooked=False)
+    preauth = BookedPayment(
+        key="P1", amount_fen=700, rest="done", bank_fen=0, books=False, asks=False
+    )
+
+    audit = _audit(
+        books=(sale, void, preauth), bank=GIVEN_BACK, his={"bookings": []}, told={"told": []}
+    )
+
+    assert audit.violations == []
+    assert (audit.judged, audit.in_flight, audit.bank_net_fen) == (3, 0, 0)
+
+
+def test_I1_an_original_of_which_something_moves_is_not_judged() -> None:
+    """Goal: a refund that began while the ledgers were read changes its original's booking."""
+    audit = compare(
+        (DONE,),
+        known_keys=["K1", "K2", "R1"],
+        known_at_bank=[STAN, OTHER, REFUND],
+        bank=bank_lines(BANK),
+        his=his_lines(UNBOOKED),
+        told=told_lines(TOLD),
+        moving=["R1", "K1"],
+    )
+
+    assert (audit.violations, audit.in_flight) == ([], 1)
+
+
+def test_I1_what_moved_while_the_ledgers_were_read() -> None:
+    """Goal: new payments, payments whose end changed, and their originals."""
+    begun = replace(REFUNDED, rest="")
+
+    assert set(_moving([DONE, begun], [DONE, REFUNDED])) == {"R1", "K1"}
+    assert set(_moving([DONE], [DONE, begun])) == {"R1", "K1"}
+    assert set(_moving([DONE, REFUNDED], [DONE, REFUNDED])) == set()
