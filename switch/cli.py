@@ -30,6 +30,7 @@ HELP: Mapping[str, tuple[str, str]] = {
     "journal": ("运行内嵌数据库", "run the embedded PostgreSQL"),
     "key": ("管理密钥库", "keep the key store"),
     "payment": ("查询支付及其路径", "show payments and the path they took"),
+    "pos": ("模拟柜台 POS，压测 POS 入口", "play counter POS at the switch's POS door"),
     "switch": ("运行银医通前置", "run the switch"),
     "terminal": ("登记与管理自助终端", "enrol and manage terminals"),
 }

@@ -160,14 +160,14 @@ def _longest_route(settings: Settings) -> tuple[int, str]:
     """The route whose exchanges may take longest in all, and how its sum is made."""
     hospitals = {entry.id: _longest_ms(entry.settings) for entry in settings.hospitals}
     channels = {entry.name: _longest_ms(entry.settings) for entry in settings.channels}
-    sums = (
-        (
-            channels.get(route.channel, 0) + hospitals.get(route.hospital, 0),
-            f"{route.channel} {channels.get(route.channel, 0)}"
-            f" + {route.hospital} {hospitals.get(route.hospital, 0)}",
-        )
-        for route in settings.routes
-    )
+    sums = []
+    for route in settings.routes:
+        parts = {route.channel: channels.get(route.channel, 0)}
+        business = BUSINESSES.get(route.business)  # one that is none is told by its route
+        if business is None or any(kind not in CHANNEL_KINDS for kind in business.legs):
+            parts[route.hospital] = hospitals.get(route.hospital, 0)
+        text = " + ".join(f"{name} {longest_ms}" for name, longest_ms in parts.items())
+        sums.append((sum(parts.values()), text))
     return max(sums)
 
 
