@@ -1,5 +1,7 @@
 """From a leg's order to the hospital's function, and from its verdict to the leg's outcome."""
 
+import re
+
 from msgspec import Struct
 
 from his_bridge.policy import FUNCTION_OF
@@ -10,6 +12,7 @@ from switch.model.outcome import Outcome, Reply, Verb
 from switch.model.payment import LegKind, Payment
 from switch.ports import Order
 
+_FIELD = re.compile(r"F[0-9]+")
 _NEVER_TO_HIS = frozenset({"F2", "original_F2"})
 """The vaulted card number: no hospital needs it."""
 
@@ -104,11 +107,12 @@ _OUTCOMES = {Verb.DO: _do, Verb.ASK: _ask, Verb.UNDO: _undo}
 
 
 def _bank_facts(payment: Payment) -> dict[str, str]:
-    """Field 11, 37, 15 … of the debit, for the hospital's own records."""
+    """Field 11, 37, 15 … of the debit, for the hospital's own records; where a bank has taken the
+    money itself, what it said of it."""
     for leg in payment.legs:
         if leg.kind is LegKind.DEBIT:
             return {key: value for key, value in leg.facts.items() if key not in _NEVER_TO_HIS}
-    return {}
+    return {key: value for key, value in payment.details.items() if _FIELD.fullmatch(key)}
 
 
 def _his_facts(payment: Payment) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from switch.model.answer import Answer
+from switch.model.answer import Answer, Answered
 from switch.model.card import CardSecrets as CardSecrets  # noqa: PLC0414 - part of this page
 from switch.model.key_service import IssuedKey as IssuedKey  # noqa: PLC0414
 from switch.model.key_service import KeyRing as KeyRing  # noqa: PLC0414
@@ -200,6 +200,11 @@ class Journal(Protocol):
 
     async def load(self, key: str) -> Payment | None: ...
 
+    async def of_terminal(self, terminal: str, prefix: str, limit: int) -> Sequence[Payment]:
+        """Payments of a terminal behind a door (its name has a ``/``) whose keys begin with
+        ``prefix``, by key; ``limit`` of them at most. Tombstones are among them."""
+        ...
+
     async def unfinished(self, limit: int) -> Sequence[Payment]:
         """Claim payments that are not at rest, or whose undo is still repeated beside an exception
         (I3), and whose driver's lease has run out (or that were this node's before its restart):
@@ -356,6 +361,13 @@ class Front(Protocol):
         before this returns; an unknown key becomes a tombstone that refuses the late original
         (rule 11). ``settled``: wait, as long as a terminal's call may, for the end. APPROVED in
         the answer: it cannot be taken back any more. Raises JournalDown: nothing is promised."""
+        ...
+
+    async def payments(
+        self, hospital: str, terminal: str, prefix: str, limit: int
+    ) -> Sequence[Answered]:
+        """A terminal's payments whose keys begin with ``prefix``, as it was answered: for the
+        totals of its batch, and to find an original. Nothing is buried. Raises JournalDown."""
         ...
 
     async def inquire(self, hospital: str, function: str, body: Mapping[str, Any]) -> InquiryReply:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from channels.iso8583.check_hosting import hosting_problems
 from channels.iso8583.dialect import Content, Dialect, MacRule
 from channels.iso8583.dialogue import Choice, NetworkTemplate, Template
 from channels.iso8583.field_codec import prefix_fits
@@ -52,6 +53,7 @@ def problems(dialect: Dialect) -> Iterator[tuple[str, str]]:
         yield "terminal_block", f"no value is called {min(unknown)}"
     yield from _keys(dialect)
     yield from _subfields(dialect)
+    yield from hosting_problems(dialect)
 
 
 def templates(dialect: Dialect) -> dict[str, Template]:
@@ -61,6 +63,8 @@ def templates(dialect: Dialect) -> dict[str, Template]:
     found |= {f"network.{name}": one for name, one in dialect.network.items()}
     if dialect.script_notice is not None:
         found["script_notice"] = dialect.script_notice
+    if dialect.origin is not None:
+        found |= {"origin.query": dialect.origin.query, "origin.pay": dialect.origin.pay}
     settlement = dialect.settlement
     if settlement is not None:
         found["settlement.request"] = settlement.request

@@ -21,6 +21,7 @@ from channels.iso8583.dialogue import (
     Template,
 )
 from channels.iso8583.headers import Header, Tpdu
+from channels.iso8583.hosting import Inbound, Origin
 from channels.iso8583.subfields import Subfields
 from switch.net.frames import LengthPrefix
 
@@ -225,6 +226,10 @@ class Dialect(Strict, frozen=True, kw_only=True):
     """脚本结果通知: ``{chip}`` are the issuer scripts' results."""
     settlement: Settlement | None = None
     answers: Answers
+    inbound: Inbound | None = None
+    """For doors that take requests in this dialect; None: there are none."""
+    origin: Origin | None = None
+    """For a bank that begins payments itself."""
     codes: dict[str, Code]
     unmapped_text: str
     """Sentence for a code that the table does not have; ``{code}`` is replaced."""

@@ -18,6 +18,8 @@ SETTLEMENT = "settlement"
 UPLOAD = "upload"
 UPLOAD_END = "upload_end"
 SCRIPT_NOTICE = "script_notice"
+ORIGIN_QUERY = "origin_query"
+ORIGIN_PAY = "origin_pay"
 
 
 class _Candidate(Struct, frozen=True):
@@ -45,7 +47,7 @@ class Recogniser:
 
     def kind(self, message: Message) -> str:
         """An operation, a message of ``network``, ``reversal``, ``settlement``, ``upload``,
-        ``upload_end`` or ``script_notice``; "" when none fits.
+        ``upload_end``, ``script_notice``, ``origin_query`` or ``origin_pay``; "" when none fits.
 
         An answer is what its request was. A field that is left out speaks neither for nor
         against."""
@@ -63,6 +65,8 @@ def _kinds(dialect: Dialect) -> list[tuple[str, Template]]:
     kinds.append((REVERSAL, dialect.reversal.template))
     if dialect.script_notice is not None:
         kinds.append((SCRIPT_NOTICE, dialect.script_notice))
+    if dialect.origin is not None:
+        kinds += [(ORIGIN_QUERY, dialect.origin.query), (ORIGIN_PAY, dialect.origin.pay)]
     settlement = dialect.settlement
     if settlement is not None:
         kinds.append((SETTLEMENT, settlement.request))

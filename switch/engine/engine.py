@@ -21,7 +21,7 @@ from switch.engine.planner import Plan, Planner
 from switch.engine.refusal import Refusal
 from switch.engine.routes import Routes
 from switch.engine.tombstone import TOMBSTONE, grave
-from switch.model.answer import Answer, AnswerState
+from switch.model.answer import Answer, Answered, AnswerState
 from switch.model.hospital import BillQuery, PatientQuery
 from switch.model.outcome import Millis, Reply
 from switch.model.payment import Event, EventKind, Payment
@@ -121,6 +121,17 @@ class Engine:
         if (payment.hospital, payment.terminal) != (hospital, terminal):
             return _refused(key, "foreign_key", "该支付键不属于本终端")
         return answer_of(payment)
+
+    async def payments(
+        self, hospital: str, terminal: str, prefix: str, limit: int
+    ) -> Sequence[Answered]:
+        """A terminal's payments whose keys begin with ``prefix``, as it was answered."""
+        found = await self.journal.of_terminal(terminal, prefix, limit)
+        return [
+            Answered(business=payment.business, answer=answer_of(payment))
+            for payment in found
+            if payment.hospital == hospital
+        ]
 
     async def inquire(self, hospital: str, function: str, body: Mapping[str, Any]) -> InquiryReply:
         """One bounded exchange with the hospital; no money moves."""

@@ -28,7 +28,16 @@ class Answer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     state: AnswerState
     version: int = 0
     amount_fen: int = 0
+    unproven: bool = False
+    """RETURNED, and nobody has said for certain that it is undone."""
     code: str = ""
     text: str = ""
     receipt: dict[str, str] = {}
     """What the slips print: RRN, STAN, batch, masked card, merchant, receipt number …"""
+
+
+class Answered(Struct, frozen=True, kw_only=True):
+    """One payment of a terminal: its business, and what the terminal was told of it last."""
+
+    business: str
+    answer: Answer

@@ -34,6 +34,8 @@ class WorkingKeys(Struct, frozen=True, kw_only=True):
     pik_cryptogram: str = ""
     """The PIN key as the bank sent it, under its TMK, for the kiosk that this terminal is dedicated
     to; empty for every other terminal."""
+    pik_type: str = "001"
+    """Key type of ``pik``: a bank's PIN key (001), or one that we gave a terminal (002)."""
 
 
 class Holding(Struct, frozen=True, kw_only=True):

@@ -45,6 +45,7 @@ def answer_of(payment: Payment) -> Answer:
         state=state,
         version=payment.version,
         amount_fen=payment.amount_fen,
+        unproven=state is AnswerState.RETURNED and payment.unproven,
         code=payment.code,
         text=_text(payment, state),
         receipt=_receipt(payment),

@@ -33,6 +33,14 @@ from switch.store.writer import Writer
 
 _log = get_logger("journal")
 
+_OF_TERMINAL = """
+SELECT key, state::text, checksum FROM payment
+WHERE terminal = %s AND terminal LIKE '%%/%%' AND key ~>=~ %s AND key ~<~ %s
+ORDER BY key USING ~<~ LIMIT %s
+"""
+_LAST_CHARACTER = "\U0010ffff"
+"""Sorts behind whatever may follow a prefix."""
+
 _LATE = """
 SELECT l.id, l.key, l.what FROM late_reply l JOIN payment p USING (key)
 WHERE l.handled_at IS NULL AND (
@@ -91,6 +99,16 @@ class PostgresJournal:
                 cursor.execute("SELECT state::text, checksum FROM payment WHERE key = %s", (key,))
                 row = cursor.fetchone()
             return None if row is None else decode_payment(key, row[0], row[1])
+
+        return await self._reader.submit(work)
+
+    async def of_terminal(self, terminal: str, prefix: str, limit: int) -> Sequence[Payment]:
+        """See ``ports.Journal.of_terminal``; JournalDown when the database is away."""
+
+        def work(conn: connection) -> list[Payment]:
+            with conn.cursor() as cursor:
+                cursor.execute(_OF_TERMINAL, (terminal, prefix, prefix + _LAST_CHARACTER, limit))
+                return [decode_payment(key, state, checksum) for key, state, checksum in cursor]
 
         return await self._reader.submit(work)
 

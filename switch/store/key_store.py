@@ -154,7 +154,7 @@ def active(conn: connection, name: str) -> StoredKey:
 
 
 class WorkingKey(NamedTuple):
-    """A working key of a logical terminal, with the check value that the bank gave it."""
+    """A working key of a logical terminal, with the check value that came with it."""
 
     place: str
     key_type: str
@@ -166,7 +166,7 @@ def working_keys(conn: connection) -> list[WorkingKey]:
     """Of all logical terminals that have signed on."""
     with conn.cursor() as cur:
         cur.execute(
-            "SELECT 'PIK ' || bank || ' ' || merchant || ' ' || terminal AS place, '001', pik,"
+            "SELECT 'PIK ' || bank || ' ' || merchant || ' ' || terminal AS place, pik_type, pik,"
             " pik_kcv FROM logical_terminal WHERE pik <> '' UNION ALL"
             " SELECT 'MAK ' || bank || ' ' || merchant || ' ' || terminal, '003', mak, mak_kcv"
             " FROM logical_terminal WHERE mak <> '' ORDER BY place"

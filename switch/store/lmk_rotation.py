@@ -36,7 +36,7 @@ class Text(Struct, frozen=True, order=True):
 _PLACES = """
 SELECT held AS text, key_type, 'key ' || name || ' version ' || version AS place
     FROM stored_key WHERE state <> 'destroyed'
-UNION ALL SELECT pik, '001', 'PIK of ' || bank || ' ' || merchant || ' ' || terminal
+UNION ALL SELECT pik, pik_type, 'PIK of ' || bank || ' ' || merchant || ' ' || terminal
     FROM logical_terminal WHERE pik <> ''
 UNION ALL SELECT mak, '003', 'MAK of ' || bank || ' ' || merchant || ' ' || terminal
     FROM logical_terminal WHERE mak <> ''

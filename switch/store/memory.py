@@ -263,6 +263,17 @@ class MemoryJournal:
 
         return await self.settle(read)
 
+    async def of_terminal(self, terminal: str, prefix: str, limit: int) -> Sequence[Payment]:
+        """See ``ports.Journal.of_terminal``."""
+
+        def read() -> list[Payment]:
+            keys = sorted(key for key in self._database.rows if key.startswith(prefix))
+            found = [self._database.rows[key].payment() for key in keys]
+            behind = [one for one in found if one.terminal == terminal and "/" in terminal]
+            return behind[:limit]
+
+        return await self.settle(read)
+
     async def unfinished(self, limit: int) -> Sequence[Payment]:
         """See ``ports.Journal.unfinished``."""
 

@@ -7,13 +7,19 @@ from switch.store.errors import WriteRejected
 from switch.store.reader import Reader
 
 STAN_MAX = 999_999
-_KEY_COLUMNS = "key_generation, pik, mak, pik_kcv, mak_kcv, installed_at, pik_cryptogram"
+_KEY_COLUMNS = "key_generation, pik, mak, pik_kcv, mak_kcv, installed_at, pik_cryptogram, pik_type"
 _OF_TERMINAL = "WHERE (bank, merchant, terminal) = (%s, %s, %s)"
 
 
 def stan_block(batch: str, first: int, last: int) -> StanBlock:
     """A block as the database gives it."""
     return StanBlock(batch=batch, first=first, last=last)
+
+
+_UPDATE_KEYS = (
+    f"UPDATE logical_terminal SET ({_KEY_COLUMNS}) = (%s, %s, %s, %s, %s, %s, %s, %s)"  # noqa: S608 - constants
+    f" {_OF_TERMINAL} AND key_generation = %s"
+)
 
 
 class PostgresNumbers:
@@ -73,8 +79,7 @@ class PostgresKeys:
                     _triple(terminal),
                 )
                 cursor.execute(
-                    f"UPDATE logical_terminal SET ({_KEY_COLUMNS}) = (%s, %s, %s, %s, %s, %s, %s)"  # noqa: S608 - constants
-                    f" {_OF_TERMINAL} AND key_generation = %s",
+                    _UPDATE_KEYS,
                     (
                         keys.generation,
                         keys.pik,
@@ -83,6 +88,7 @@ class PostgresKeys:
                         keys.mak_kcv,
                         keys.installed_at,
                         keys.pik_cryptogram,
+                        keys.pik_type,
                         *_triple(terminal),
                         keys.generation - 1,
                     ),
@@ -104,7 +110,7 @@ def _load_keys(conn: connection, terminal: LogicalTerminal) -> WorkingKeys | Non
         row = cursor.fetchone()
     if row is None:
         return None
-    generation, pik, mak, pik_kcv, mak_kcv, installed_at, pik_cryptogram = row
+    generation, pik, mak, pik_kcv, mak_kcv, installed_at, pik_cryptogram, pik_type = row
     return WorkingKeys(
         generation=generation,
         pik=pik,
@@ -113,6 +119,7 @@ def _load_keys(conn: connection, terminal: LogicalTerminal) -> WorkingKeys | Non
         mak_kcv=mak_kcv,
         installed_at=installed_at,
         pik_cryptogram=pik_cryptogram,
+        pik_type=pik_type,
     )
 
 

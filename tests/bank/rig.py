@@ -163,7 +163,10 @@ class Net:
 
     def listenTCP(self, port, factory, interface=""):
         self.listeners[port] = factory
-        return SimpleNamespace(stopListening=lambda: self.listeners.pop(port, None))
+        where = IPv4Address("TCP", "127.0.0.1", port)
+        return SimpleNamespace(
+            stopListening=lambda: self.listeners.pop(port, None), getHost=lambda: where
+        )
 
     def connectTCP(self, host, port, factory, timeout=30):
         self.dials.append(self.clock.seconds())

@@ -13,6 +13,8 @@ WRONG = {
     "switch/net/__init__.py": "import switch.engine",
     "switch/engine/__init__.py": "import asyncio, psycopg2, channels.iso8583",
     "channels/iso8583/__init__.py": "import his_bridge, switch.settings, hsm.primitives",
+    "channels/inbound/door.py": "import channels.iso8583.hub",
+    "channels/inbound/pos/desk.py": "import channels.inbound.bank_origin",
     "his_bridge/reply.py": "import lxml.etree, Crypto.Cipher, terminal_agent.journal",
     "hsm/primitives/des.py": "import switch.model, hsm.client, pkcs11",
     "terminal_agent/journal.py": "import switch.model",

@@ -20,7 +20,8 @@ KILLED = -9
 
 
 def fill(office: Any, count: int = 6) -> None:
-    """A vault key, a pad key, some ZPKs, a retired one, one signed-on terminal, a literal TMK."""
+    """A vault key, a pad key, some ZPKs, a retired one, a terminal signed on with a bank, a POS
+    signed on with us, a literal TMK."""
     office.configure(tmk=wrap_test_key("000", LITERAL_TMK))
     office.ask("generate", "vault", "--usage", "DEK")
     office.ask("generate", "pad", "--usage", "TPK", "--terminal", "K1")
@@ -35,6 +36,11 @@ def fill(office: Any, count: int = 6) -> None:
         "INSERT INTO logical_terminal (bank, merchant, terminal, key_generation, pik, mak, pik_kcv,"
         " mak_kcv, installed_at) VALUES ('icbc', 'm', 't', 1, %s, %s, '', '', 1)",
         wrap_test_key("001", PIK), wrap_test_key("003", MAK),
+    )  # fmt: skip
+    office.rows(  # a POS at our own door: its PIN key is of another type
+        "INSERT INTO logical_terminal (bank, merchant, terminal, key_generation, pik, mak, pik_kcv,"
+        " mak_kcv, installed_at, pik_type) VALUES ('pos', 'm', 't', 1, %s, %s, '', '', 1, '002')",
+        wrap_test_key("002", PIK), wrap_test_key("003", MAK[::-1]),
     )  # fmt: skip
 
 

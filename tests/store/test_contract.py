@@ -294,6 +294,29 @@ def test_I13_the_lease_is_counted_down(world) -> None:
     assert worlds.HOUR_MS - 60_000 < left <= worlds.HOUR_MS
 
 
+def test_payments_of_a_terminal_behind_a_door_are_found_by_their_keys(world) -> None:
+    """By prefix, byte by byte, of that terminal alone, in order and bounded; a terminal without a
+    slash in its name is behind no door."""
+    node = world.node("a")
+    for key, terminal in (
+        *((f"pos/m/t1/00000{batch}/{stan:06d}", "pos/m/t1") for batch in (1, 2) for stan in (2, 1)),
+        ("pos/m/t1/000001x", "pos/m/t1"),
+        ("pos/m/t2/000001/000001", "pos/m/t2"),
+        ("pos/m/t1/000001/000009", "kiosk"),
+    ):
+        assert world.run(node.commit(write(key, terminal=terminal, bill=""))).committed
+
+    def keys(terminal: str, prefix: str, limit: int = 9) -> list[str]:
+        return [one.key for one in world.run(node.of_terminal(terminal, prefix, limit))]
+
+    first, second = "pos/m/t1/000001/000001", "pos/m/t1/000001/000002"
+    assert keys("pos/m/t1", "pos/m/t1/000001/") == [first, second]
+    assert keys("pos/m/t1", "pos/m/t1/000001/", 1) == [first]
+    assert keys("pos/m/t1", second) == [second]
+    assert keys("pos/m/t1", "pos/m/t2/") == []
+    assert keys("kiosk", "pos/m/t1/") == []
+
+
 def test_what_no_database_takes_is_refused_at_once(world) -> None:
     """NUL in a text, an event that is not JSON, a version below 1, a late answer not UTF-8."""
     node = world.node("a")
@@ -374,6 +397,7 @@ def _keys(generation: int, letter: str) -> WorkingKeys:
         mak_kcv="654321",
         installed_at=99,
         pik_cryptogram="X" + letter * 32,
+        pik_type="001" if letter == "A" else "002",
     )
 
 

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from switch.ports import JournalDown
 from switch.store import migrate as migrations
 from switch.store.errors import Corrupt, StartRefused, WriteRejected
+from switch.store.journal import _OF_TERMINAL
 from switch.store.session import open_session
 from switch.store.settings import JournalSettings, masked_dsn, resolve_dsn
 from switch.store.testing import TemporaryPostgres, journal_settings, temporary_postgres
@@ -608,3 +609,16 @@ def test_settings_that_cannot_work_are_refused(changes: dict, message: str) -> N
     with pytest.raises(ValueError, match=message):
         journal_settings(**({"dsn": "dbname=x"} | changes))
     assert JournalSettings.__struct_config__.forbid_unknown_fields
+
+
+def test_payments_behind_a_door_are_found_by_their_index(world: worlds.PostgresWorld) -> None:
+    """A batch's totals never read the whole table, however many kiosks have paid."""
+    world.run(world.node("a").of_terminal("pos/m/t", "pos/m/t/", 1))
+
+    plan = world.sql(
+        "SET enable_seqscan = off; EXPLAIN " + _OF_TERMINAL, "pos/m/t", "pos/m/t/", "pos/m/t0", 10
+    )
+
+    assert "payment_of_door" in str(plan)
+    assert "terminal = " in str(plan)
+    assert "~>=~" in str(plan)

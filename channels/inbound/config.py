@@ -1,0 +1,71 @@
+"""Configuration of a door. Every time and every limit is the operator's to state."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from channels.iso8583.config import Doorway, Limit, MerchantId, Milliseconds, TerminalId
+from channels.iso8583.dialect import Dialect
+from channels.iso8583.errors import DialectError
+from channels.iso8583.load import load_dialect
+
+
+class StationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A terminal that may come: the owner of a key set and a batch here."""
+
+    merchant: MerchantId
+    """F42, 15 characters."""
+    terminal: TerminalId
+    """F41, 8 characters."""
+    hospital: str
+    tmk: str
+    """Its master key, type ZMK (000): ``key:NAME`` in the key store, or a cryptogram under our LMK.
+    Working keys are made by the HSM and given to the terminal under it."""
+
+
+class DoorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every door needs. Times in milliseconds."""
+
+    dialect: str
+    """Name of a built-in dialect, or path of a dialect file; it must have a section ``inbound``."""
+    listen: Doorway
+    connect_timeout_ms: Milliseconds
+    """Until TLS stands on a new connection."""
+    frame_limit_bytes: Limit
+    frame_timeout_ms: Milliseconds
+    """A frame is complete within this time of its first byte, else the connection is closed."""
+    idle_timeout_ms: Milliseconds
+    """Nothing received for so long: the connection is closed."""
+    peer_in_flight_limit: Limit
+    """Requests of one address that are being served; one more is refused politely."""
+    wrong_macs_per_minute: Limit
+    """Of one terminal from one address; above it the HSM is not asked for it any more until the
+    minute is over (I10)."""
+    terminal_timeout_ms: Milliseconds
+    """How long its terminals wait for an answer. What comes later is not sent: they have begun to
+    reverse. ``conf check`` refuses less than the exchanges of one payment may take together."""
+
+    def read_dialect(self) -> Dialect:
+        """Raises ValueError for a file that is none, or that is for no door."""
+        try:
+            dialect = load_dialect(self.dialect)
+        except DialectError as error:
+            raise ValueError(str(error)) from None
+        if dialect.inbound is None:
+            raise ValueError(f"dialect {dialect.name} has no section inbound: it is for no door")
+        return dialect
+
+
+def checked_stations(stations: tuple[StationConfig, ...]) -> None:
+    """Raises ValueError for a terminal that is named twice."""
+    names = [(one.merchant, one.terminal) for one in stations]
+    if len(set(names)) < len(names):
+        raise ValueError("a terminal is named twice")
+
+
+def held_keys(stations: tuple[StationConfig, ...]) -> tuple[tuple[str, str, str], ...]:
+    """(field, key type, text) of every key that stations name."""
+    return tuple((f"terminals[{n}].tmk", "000", one.tmk) for n, one in enumerate(stations))
+
+
+Stations = Annotated[tuple[StationConfig, ...], Meta(min_length=1)]
