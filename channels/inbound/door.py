@@ -134,8 +134,8 @@ class Door:
         """A defect in serving proves nothing of the payment: it is answered by silence."""
         if not self._counts.take(link.peer):
             metrics.TERMINALS_REFUSED.labels("peer_in_flight").inc()
-            fields = self._fields(message, Said(self._codes.busy))
-            link.send(self._wire.answer(message, fields))
+            if link.usable:
+                link.send(self._wire.answer(message, self._fields(message, Said(self._codes.busy))))
             return
         arrived_at = self._timeline.now_ms()
         try:

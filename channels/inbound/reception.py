@@ -21,6 +21,8 @@ from switch.ports import Context, WorkingKeys
 _log = get_logger("inbound")
 
 MINUTE_MS = 60_000
+_GUESSERS_MAX = 4_096
+"""Terminals by address that are counted in a minute; the HSM has limits of its own behind it."""
 
 
 class Arrived(Struct, frozen=True, kw_only=True):
@@ -94,7 +96,8 @@ class Reception:
         newer = await station.newer_keys()
         if newer is not None and await self._wire.proves(message, newer.mak):
             return newer
-        self._wrong_macs[guess] = self._wrong_macs.get(guess, 0) + 1
+        if guess in self._wrong_macs or len(self._wrong_macs) < _GUESSERS_MAX:
+            self._wrong_macs[guess] = self._wrong_macs.get(guess, 0) + 1
         metrics.MAC_FAILURES.labels(self._name).inc()
         _log.error("wrong_mac", bank=self._name, terminal=station.config.terminal, invariant="I10")
         return None

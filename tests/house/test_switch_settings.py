@@ -264,11 +264,23 @@ def test_docs_configuration_is_the_schema() -> None:
     assert page == markdown(), "run: bin/yyt conf schema > docs/configuration.md"
 
 
-def test_example_configuration_is_right(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["switch", "switch-doors"])
+def test_example_configuration_is_right(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an operator copies passes the check as it stands."""
     monkeypatch.chdir(ROOT)
 
-    assert main(["conf", "check", "conf/switch.example.yaml"]) == 0
+    assert main(["conf", "check", f"conf/{name}.example.yaml"]) == 0
+
+
+@pytest.mark.parametrize("front", ["counter", "bank-a-kiosks"])
+def test_a_door_whose_terminals_wait_too_short_is_refused(front: str) -> None:
+    """Rule 12: a POS that reverses while the bank may still answer."""
+    text = (ROOT / "conf" / "switch-doors.example.yaml").read_text(encoding="utf-8")
+    before, after = text.split(f"- name: {front}\n")
+    after = after.replace("terminal_timeout_ms: 100000", "terminal_timeout_ms: 30000", 1)
+
+    with pytest.raises(SettingsError, match=rf"fronts\[{front}\].*30000 is shorter than"):
+        from_document(parse(f"{before}- name: {front}\n{after}", "doors.yaml"))
 
 
 def test_every_timeout_and_limit_of_the_schema_is_required() -> None:

@@ -15,7 +15,7 @@ class PosTerminal(StationConfig, frozen=True, kw_only=True, forbid_unknown_field
 
     clearing: str = ""
     """Whose money it collects (``outpatient``, ``inpatient``); empty: as the route says."""
-    operations: Annotated[frozenset[Operation], Meta(min_length=1)]
+    operations: Annotated[tuple[Operation, ...], Meta(min_length=1)]
     """What it may do."""
 
 
@@ -34,7 +34,7 @@ class PosConfig(DoorConfig, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         dialect = self.read_dialect()
         checked_stations(self.terminals)
         for one in self.terminals:
-            absent = sorted(one.operations - (dialect.operations.keys() & OFFERED))
+            absent = sorted(set(one.operations) - (dialect.operations.keys() & OFFERED))
             if absent:
                 text = f"terminal {one.terminal}: {', '.join(absent)} is not offered to a POS"
                 raise ValueError(f"{text} in this dialect")
