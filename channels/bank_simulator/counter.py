@@ -201,7 +201,7 @@ class Counter:
         merchant, terminal, batch, stan = asked.key
         booked = code == codes.APPROVED
         card = holder.name if holder else original.card if original else ""
-        rrn = self._ledger.next_rrn()
+        rrn = self._reference(asked)
         entry = Entry(
             merchant=merchant,
             terminal=terminal,
@@ -224,6 +224,11 @@ class Counter:
         if booked and original is not None:
             self._take(entry, original)
         return entry
+
+    def _reference(self, asked: Asked) -> str:
+        """Field 37: the acquirer's own where the dialect lets it choose, else ours."""
+        theirs = "" if "original_F37" in asked.values else asked.message.fields.get("37", "")
+        return theirs or self._ledger.next_rrn()
 
     def _bury(self, asked: Asked, key: Key) -> None:
         merchant, terminal, batch, stan = key

@@ -18,7 +18,7 @@ from channels.bank_simulator.entries import Notice, WorkingKeys
 from channels.bank_simulator.habits import Habits, Name
 from channels.bank_simulator.keyring import Keyring, Owner
 from channels.bank_simulator.ledger import Ledger
-from channels.bank_simulator.pushes import Pushes
+from channels.bank_simulator.pushes import KEY_RESET, Pushes
 from channels.bank_simulator.settling import Settling
 from channels.bank_simulator.sight import Seen, Watch
 from channels.bank_simulator.statement import statement
@@ -65,7 +65,7 @@ class BankHost:
         self.watch: Watch | None = None
         """Is told of every message, when somebody looks."""
         self.keyring = Keyring(dialect, world, ledger, random, now_ms)
-        self._dialect = dialect
+        self.dialect = dialect
         self._wire = Wire(dialect)
         self.codec = self._wire.codec
         self._recogniser = Recogniser(dialect)
@@ -112,13 +112,13 @@ class BankHost:
             return []
         try:
             message = self.codec.decode(frame)
-            check_complete(self._dialect, message)
+            check_complete(self.dialect, message)
         except RemoteError as error:
             self._count("not_understood")
             self._show(Seen(kind="", why=str(error)))
             return []
         kind = self._recogniser.kind(message)
-        if kind and not self._dialect.mtis[message.mti].answer:
+        if kind and not self.dialect.mtis[message.mti].answer:
             return self._answered(kind, message)
         if kind not in _NETWORK and kind not in self._departments:
             self._count("unknown_type")
@@ -133,6 +133,14 @@ class BankHost:
                 self._show(Seen.of(asked, {}))
                 return []
         return self._answer(asked)
+
+    def push(self, kind: str, owner: Owner, *, wrong_kcv: bool = False) -> Answers:
+        """Begin a message of this kind. Nothing where the dialect has none."""
+        habit = self.habits.draw(kind)
+        if kind == KEY_RESET:
+            wrong_kcv = wrong_kcv or (habit is not None and habit.habit is Name.WRONG_KCV)
+            return self._sent(kind, self.pushes.keys(owner, wrong=wrong_kcv))
+        return self._sent(kind, self.pushes.send(kind, owner))
 
     def debits(self) -> dict[str, object]:
         """What ``GET /ledger`` shows."""
@@ -157,11 +165,11 @@ class BankHost:
             return self._send(asked, {"39": codes.UNKNOWN_TERMINAL})
         if asked.misbehaves(Name.CUT_OVER):
             self.cut_over()
-        first = self.pushes.keys(owner) if asked.misbehaves(Name.RESET_KEYS) else []
+        first = self.push(KEY_RESET, owner) if asked.misbehaves(Name.RESET_KEYS) else []
         if asked.kind in _NETWORK:
             return [*first, *self._network(asked, owner)]
         newest = self.ledger.keys(*owner)
-        maced = self._dialect.mtis[asked.message.mti].maced
+        maced = self.dialect.mtis[asked.message.mti].maced
         asked.keys = self._proven(asked.message, owner) if maced else newest
         if maced and asked.keys is None:
             fields = {"39": codes.WRONG_MAC}
@@ -177,15 +185,15 @@ class BankHost:
         fields: dict[str, str] = {}
         pushed: Answers = []
         if asked.kind == _SIGN_ON:
-            self._signed_off.discard(owner)
+            self._signed_off -= {owner} if self.keyring.at_sign_on else set(self.keyring.owners)
             if self.keyring.at_sign_on:
                 fields = self._keys_given(asked, owner)
-            elif self.ledger.keys(*owner) is None:
-                pushed = self.pushes.keys(owner)
+            elif self.ledger.keys(*owner) is None and _KEY_REQUEST not in self.dialect.network:
+                pushed = self.push(KEY_RESET, owner)
         elif asked.kind == _SIGN_OFF:
-            self._signed_off.add(owner)
+            self._signed_off.update([owner] if self.keyring.at_sign_on else self.keyring.owners)
         elif asked.kind == _KEY_REQUEST:
-            pushed = self.pushes.keys(owner)
+            pushed = self.push(KEY_RESET, owner)
         said = filled(self._said[asked.kind], {**asked.values, "batch": self._batch(owner)})
         answer = {"39": codes.APPROVED, **said, **fields}
         return [*self._send(asked, answer), *pushed]
@@ -221,13 +229,19 @@ class BankHost:
         """The switch answers something we sent."""
         self._count(f"{kind}_answer")
         self._show(Seen(kind=kind, mti=message.mti, code=message.code, answer=True))
-        return self.pushes.answered(kind, message)
+        return self._sent(kind, self.pushes.answered(kind, message))
+
+    def _sent(self, kind: str, answers: Answers) -> Answers:
+        if answers:
+            self._count(f"{kind}_sent")
+            self._show(Seen(kind=kind, mti=self.dialect.network[kind].mti, sent=True))
+        return answers
 
     # ---- answers ---------------------------------------------------------------------------------
 
     def _send(self, asked: Asked, fields: Mapping[str, str]) -> Answers:
         """Echo, add, MAC, and misbehave if told to."""
-        request, dialect = asked.message.fields, self._dialect
+        request, dialect = asked.message.fields, self.dialect
         answer = {n: request[n] for n in dialect.answers.echo if n in request}
         date, now = self._date_time()
         answer |= {"12": now, "13": date[4:]}

@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from channels.bank_simulator.entries import WorkingKeys
 from channels.bank_simulator.ledger import Ledger
 from channels.bank_simulator.world import World
-from channels.iso8583.dialect import Dialect, KeyField, KeyLayout, KeyName, Span
+from channels.iso8583.dialect import Dialect, KeyField, KeyLayout, KeyName, MacRule, Span
 from hsm import primitives
 from switch.model.chip import encode
 
@@ -23,12 +23,28 @@ GRACE_MS = 60_000
 """How long keys are still taken after a reset replaced them."""
 _DOUBLE = 16
 _SINGLE = 8
-_NEEDS_DOUBLE = ("x919_retail", "sm4")
+_NEEDS_DOUBLE = frozenset({MacRule.X919_RETAIL, MacRule.SM4})
 
 
 class _Replaced(Struct, frozen=True):
     keys: WorkingKeys
     until_ms: int
+
+
+class Reset(Struct, frozen=True, kw_only=True):
+    """One message of a key reset."""
+
+    keys: WorkingKeys
+    """What holds when the switch has taken it."""
+    proof: bytes
+    """The key of its MAC: that which it brings, so that it proves itself."""
+    fields: dict[str, str]
+    """What carries the key, …"""
+    values: dict[str, str] = {}
+    """… and what the dialect's template may take of it."""
+
+    def __repr__(self) -> str:
+        return "<Reset>"
 
 
 class Keyring:
@@ -58,8 +74,9 @@ class Keyring:
 
     @property
     def at_sign_on(self) -> bool:
-        """Whether the answer to a sign-on brings the keys."""
-        return self._both is not None
+        """Whether the answer to a sign-on brings the keys; else resets do, and its terminals share
+        one set."""
+        return self._dialect.sign_on.brings_keys
 
     def candidates(self, owner: Owner) -> list[WorkingKeys]:
         """The keys that a message of it may be under, newest first."""
@@ -75,7 +92,7 @@ class Keyring:
         old = self._ledger.keys(*owner)
         layout = self._both[1] if self._both else None
         pik = layout.pik.size if layout and layout.pik else _DOUBLE
-        single = str(self._dialect.mac.rule) not in _NEEDS_DOUBLE
+        single = layout is not None and self._dialect.mac.rule not in _NEEDS_DOUBLE
         return WorkingKeys(
             pik=self._new_key(min(pik, _DOUBLE)),
             mak=self._new_key(_SINGLE if single else _DOUBLE),
@@ -84,6 +101,10 @@ class Keyring:
 
     def adopt(self, owner: Owner, keys: WorkingKeys, *, reset: bool = False) -> None:
         """Use them from now on; after a reset the old ones for a little while too."""
+        for one in [owner] if self.at_sign_on else self.owners:
+            self._adopt(one, keys, reset=reset)
+
+    def _adopt(self, owner: Owner, keys: WorkingKeys, *, reset: bool) -> None:
         old = self._ledger.keys(*owner)
         self._replaced.pop(owner, None)
         if reset and old is not None:
@@ -104,34 +125,41 @@ class Keyring:
         """The keys in use."""
         return self._ledger.keys(*owner)
 
-    def resets(self, owner: Owner, *, wrong: bool) -> list[tuple[WorkingKeys, dict[str, str]]]:
-        """The key resets that bring fresh keys: what holds after each, and its fields. One message
-        where the layout has both keys, else the MAC key's and then the PIN key's."""
+    def resets(self, owner: Owner, *, wrong: bool) -> list[Reset]:
+        """The key resets that bring fresh keys: one where the layout has both, else the MAC key's
+        and then the PIN key's. ``wrong``: with a check value that is not the key's, or another key
+        where there is none."""
         fresh, old = self.fresh(owner), self.newest(owner)
         if self._one is None:
-            return [(fresh, self.fields(owner, fresh, wrong=wrong))]
+            fields = self.fields(owner, fresh, wrong=wrong)
+            return [Reset(keys=fresh, proof=fresh.mak, fields=fields)]
         mak = structs.replace(old, mak=fresh.mak) if old else fresh
         return [
-            (mak, self._single(owner, KeyName.MAK, fresh.mak, wrong=wrong)),
-            (fresh, self._single(owner, KeyName.PIK, fresh.pik, wrong=wrong)),
+            self._single(owner, KeyName.MAK, fresh.mak, mak, wrong=wrong),
+            self._single(owner, KeyName.PIK, fresh.pik, fresh, wrong=wrong),
         ]
 
-    def _single(self, owner: Owner, name: KeyName, key: bytes, *, wrong: bool) -> dict[str, str]:
-        assert self._one is not None
+    def _single(
+        self, owner: Owner, name: KeyName, key: bytes, after: WorkingKeys, *, wrong: bool
+    ) -> Reset:
         key_field, layout = self._fitting(len(key))
         block = bytearray(layout.length)
         self._lay(owner, block, key, layout.key, layout.key_kcv, wrong=wrong)
+        if wrong and layout.key_kcv is None:
+            block[0] ^= 0xFF
         fields = _written(key_field, bytes(block))
+        values = {"key_block": block.hex().upper()}
         part = key_field.which
         if part is not None:
             said = next(text for text, named in key_field.names.items() if named is name)
             size = self._dialect.fields[part.field].max
             fields[part.field] = (part.at * "0" + said).ljust(size, "0")
-        return fields
+            values["key_kind"] = said
+        return Reset(keys=after, proof=key, fields=fields, values=values)
 
     def _fitting(self, size: int) -> tuple[KeyField, KeyLayout]:
-        """The layout of one key that is nearest to its size."""
-        assert self._one is not None
+        """The layout of one key that has its size."""
+        assert self._one is not None  # only then keys come one by one
         for key_field in self._dialect.keys:
             for layout in key_field.layouts:
                 if layout.key is not None and layout.key.size == size:

@@ -87,7 +87,7 @@ class Ledger:
         rows = self._db.execute("SELECT card, sum(net_fen + held_fen) FROM entry GROUP BY card")
         self._spent = dict(rows)
         (highest,) = self._db.execute("SELECT max(rrn) FROM entry").fetchone()
-        self._rrn = int(highest or 0)
+        self._rrn = int(highest) if highest and highest.isdecimal() else 0
         for (date,) in self._db.execute("SELECT date FROM day"):
             self.day = date
 

@@ -6,10 +6,10 @@ a little while after it, the old ones hold. The MAC key goes first; the PIN key 
 
 from collections.abc import Callable, Mapping
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from channels.bank_simulator.entries import WorkingKeys
-from channels.bank_simulator.keyring import Keyring, Owner
+from channels.bank_simulator.keyring import Keyring, Owner, Reset
 from channels.bank_simulator.wire import Answers, Wire
 from channels.iso8583.dialect import Dialect
 from channels.iso8583.message import Message
@@ -25,9 +25,8 @@ _PENDING_MAX = 1_000
 
 class _Pending(Struct, frozen=True):
     owner: Owner
-    keys: WorkingKeys
-    """What holds when this one is taken."""
-    rest: list[tuple[WorkingKeys, dict[str, str]]]
+    reset: Reset
+    rest: list[Reset]
     """The messages that follow it."""
 
 
@@ -71,24 +70,31 @@ class Pushes:
         return self._begin(owner, self._keyring.resets(owner, wrong=wrong))
 
     def answered(self, kind: str, message: Message) -> Answers:
-        """The switch's answer; what follows it."""
+        """The switch's answer; what follows it. One that does not prove itself changes nothing."""
         if kind != KEY_RESET:
             return []
         pending = self._pending.pop(message.fields.get("11", ""), None)
         if pending is None or not approves(self._dialect, message.code):
             return []
-        self._keyring.adopt(pending.owner, pending.keys, reset=True)
+        keys = pending.reset.keys
+        maced = self._dialect.mtis[message.mti].maced
+        proof = structs.replace(keys, mak=pending.reset.proof)
+        if maced and not self._wire.is_proven(message, proof):
+            return []
+        self._keyring.adopt(pending.owner, keys, reset=True)
         return self._begin(pending.owner, pending.rest)
 
-    def _begin(self, owner: Owner, messages: list[tuple[WorkingKeys, dict[str, str]]]) -> Answers:
-        if not messages:
+    def _begin(self, owner: Owner, resets: list[Reset]) -> Answers:
+        if not resets:
             return []
-        (keys, fields), *rest = messages
+        reset, *rest = resets
         stan = self._next_stan()
         if len(self._pending) >= _PENDING_MAX:
             del self._pending[next(iter(self._pending))]
-        self._pending[stan] = _Pending(owner, keys, rest)
-        return [(0, self._encoded(KEY_RESET, self._values(owner, stan), fields, keys))]
+        self._pending[stan] = _Pending(owner, reset, rest)
+        values = self._values(owner, stan) | reset.values
+        keys = structs.replace(reset.keys, mak=reset.proof)
+        return [(0, self._encoded(KEY_RESET, values, reset.fields, keys))]
 
     def _encoded(
         self,
@@ -97,7 +103,7 @@ class Pushes:
         fields: Mapping[str, str],
         keys: WorkingKeys | None,
     ) -> bytes:
-        whole = {**filled(self._fills[kind], values), **fields}
+        whole = {**fields, **filled(self._fills[kind], values)}
         return self._wire.push(self._dialect.network[kind].mti, whole, keys)
 
     def _values(self, owner: Owner, stan: str) -> dict[str, str]:

@@ -4,9 +4,10 @@ Answers of one reactor turn leave together after one commit (group commit), so t
 cheap beside the switch that it rehearses.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
+from msgspec import Struct
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol, ReconnectingClientFactory
 from twisted.python.failure import Failure
@@ -22,6 +23,20 @@ LINKS_MAX = 64
 _REDIAL_S_MAX = 2
 
 _log = get_logger("bank_simulator")
+
+
+class PushError(Exception):
+    """What cannot be sent now; the text says why."""
+
+
+class Push(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of ``POST /push``: what the bank sends, and for which terminal (the first one)."""
+
+    kind: Literal["key_reset", "day_cut_start", "day_cut_end", "echo"] = "key_reset"
+    merchant: str = ""
+    terminal: str = ""
+    wrong_kcv: bool = False
+    """A check value that is not the key's; where a block has none, another key."""
 
 
 class BankService:
@@ -47,6 +62,24 @@ class BankService:
         if self.host.hang_up:
             self.host.hang_up = False
             self._hanging_up.append(link)
+        self._flush_soon()
+
+    def push(self, order: Push) -> None:
+        """Send something of the bank's own accord, on the youngest link. Raises PushError."""
+        if not self.links:
+            raise PushError("no link is up")
+        host = self.host
+        owners = host.keyring.owners
+        owner = (order.merchant, order.terminal) if order.terminal else owners[0]
+        if not host.keyring.knows(owner):
+            raise PushError(f"terminal {owner[1]} is not in the keys file")
+        if not host.pushes.has(order.kind):
+            raise PushError(f"this dialect has no {order.kind}")
+        sent = host.push(order.kind, owner, wrong_kcv=order.wrong_kcv)
+        self._waiting += [(self.links[-1], delay_ms, data) for delay_ms, data in sent]
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
         if not self._scheduled:
             self._scheduled = True
             self._reactor.callLater(0, self._flush)
@@ -74,7 +107,21 @@ class BankService:
                 "counts": self.host.counts,
             },
             ("POST", "/habits"): self._set_habits,
+            ("POST", "/push"): self._push,
+            ("POST", "/day"): self._cut_over,
         }
+
+    def _push(self, body: Any) -> dict[str, bool]:
+        try:
+            self.push(msgspec.convert(body or {}, Push))
+        except (msgspec.ValidationError, PushError) as error:
+            raise BadRequestError(str(error)) from None
+        return {"ok": True}
+
+    def _cut_over(self, _body: Any) -> dict[str, str]:
+        date = self.host.cut_over()
+        self._flush_soon()
+        return {"date": date}
 
     def _set_habits(self, body: Any) -> dict[str, bool]:
         try:

@@ -27,6 +27,8 @@ class Seen(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The bad habit that was applied."""
     answer: bool = False
     """It is the switch's answer to something the bank sent."""
+    sent: bool = False
+    """The bank began it."""
     why: str = ""
     """Why it was not understood."""
 

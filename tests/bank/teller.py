@@ -2,11 +2,13 @@
 
 from random import Random
 
+from channels.bank_simulator.entries import WorkingKeys
 from channels.bank_simulator.habits import Habit, Name, On, Order
 from channels.bank_simulator.host import BankHost
 from channels.bank_simulator.ledger import Ledger
 from channels.bank_simulator.wire import Wire
 from channels.bank_simulator.world import Card, PaymentCode, TerminalKey, World
+from channels.iso8583.keyblock import cut_keys
 from channels.iso8583.load import load_dialect
 from channels.iso8583.template import compiled, filled
 from hsm import primitives
@@ -33,11 +35,11 @@ WORLD = World(
 class Teller:
     """One signed-on terminal of one bank. ``answers`` are decoded."""
 
-    def __init__(self, dialect="cup-pos", ledger=None, seed=0):
+    def __init__(self, dialect="cup-pos", ledger=None, seed=0, host=None):
         self.dialect = load_dialect(dialect) if isinstance(dialect, str) else dialect
         self.now_ms = NOON_MS
         self.ledger = ledger or Ledger()
-        self.host = BankHost(
+        self.host = host or BankHost(
             dialect=self.dialect,
             world=WORLD,
             ledger=self.ledger,
@@ -48,7 +50,17 @@ class Teller:
         self.stan = 0
         self.said = {}
         self.date = "0704"
-        self.send("sign_on")
+        self.sign_on()
+
+    def sign_on(self):
+        """Sign on; where keys come by themselves, ask for them and take them."""
+        answer = self.send("sign_on")
+        if not self.dialect.sign_on.brings_keys:
+            self.send("key_request")
+            pushed = self.raw[1:]
+            while pushed:
+                pushed = self.answer(pushed[0])
+        return answer
 
     @property
     def keys(self):
@@ -92,7 +104,8 @@ class Teller:
         """The bank's answer; None: silence."""
         answers = self.host.receive(self.cut(self.frames(kind, stan, keys, **values)))
         self.ledger.commit()
-        self.more = [self.decode(data) for _, data in answers]
+        self.raw = [data for _, data in answers]
+        self.more = [self.decode(data) for data in self.raw]
         return self.more[0] if self.more else None
 
     def about(self, stan, prefix="original_"):
@@ -158,14 +171,27 @@ class Teller:
         block = primitives.pin_block_0(pin, primitives.account12(pan))
         return primitives.ecb_encrypt(self.keys.pik, block).hex().upper()
 
-    def answer(self, data, code="00"):
-        """Answer what the bank pushed."""
+    def answer(self, data, code="00", proof=None):
+        """Answer a key reset, under the key that it brings; what the bank sends then."""
         asked = self.decode(data)
+        numbers = {*self.dialect.answers.echo, "60", "62"}
+        kept = {n: asked.fields[n] for n in numbers if n in asked.fields}
+        proof = proof or self.brought(asked)[-1]
+        keys = WorkingKeys(pik=b"", mak=proof, batch="")
         mti = self.dialect.mtis[asked.mti].answer
-        kept = {n: asked.fields[n] for n in ("11", "41", "42", "60", "62") if n in asked.fields}
-        more = self.host.receive(self.cut(self.wire.push(mti, kept | {"39": code}, self.keys)))
+        more = self.host.receive(self.cut(self.wire.push(mti, kept | {"39": code}, keys)))
         self.ledger.commit()
         return [data for _, data in more]
+
+    def brought(self, message):
+        """The keys in a message, in clear: PIK, MAK."""
+        block = cut_keys(self.dialect, message.fields)
+        tmk = bytes.fromhex(TMK)
+        return [
+            primitives.ecb_decrypt(tmk, bytes.fromhex(text.removeprefix("X")))
+            for text in (block.pik, block.mak)
+            if text
+        ]
 
     def cut(self, data):
         return data[4 if self.dialect.length_prefix == "ascii_4" else 2 :]

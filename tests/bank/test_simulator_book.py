@@ -8,7 +8,7 @@ from channels.bank_simulator.ledger import Ledger
 from channels.iso8583.load import load_dialect
 from tests.bank.teller import CODE, PAN, Teller
 
-DIALECTS = ("cup-pos",)
+DIALECTS = ("cup-pos", "gz-ascii", "zj-bcd", "cups-host")
 every_dialect = pytest.mark.parametrize("dialect", DIALECTS)
 
 

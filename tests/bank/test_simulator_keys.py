@@ -4,10 +4,12 @@ from importlib.resources import files
 
 import pytest
 
+from channels.bank_simulator.entries import WorkingKeys
 from channels.iso8583.keyblock import cut_keys
 from channels.iso8583.load import parse_dialect
+from channels.iso8583.recognise import Recogniser
 from hsm import primitives
-from tests.bank.teller import MERCHANT, NOON_MS, TERMINAL, TMK, Teller
+from tests.bank.teller import MERCHANT, NOON_MS, TERMINAL, Teller
 from tests.bank.test_simulator_book import every_dialect
 
 OWNER = (MERCHANT, TERMINAL)
@@ -24,22 +26,13 @@ PUSHING = parse_dialect(_TEXT.replace("network:", "network:" + _RESET.rstrip(), 
 """As cup-pos, of a bank that also sends keys and the turn of its day by itself."""
 
 
-def carried(teller, message):
-    """The keys in a message, in clear."""
-    block = cut_keys(teller.dialect, message.fields)
-    tmk = bytes.fromhex(TMK)
-    return [
-        primitives.ecb_decrypt(tmk, bytes.fromhex(text.removeprefix("X")))
-        for text in (block.pik, block.mak)
-    ]
-
-
 @every_dialect
 def test_a_second_sign_on_makes_the_first_keys_worthless(dialect):
     """A message under the old ones is answered A0."""
     teller = Teller(dialect)
     old = teller.keys
-    teller.send("sign_on")
+    teller.sign_on()
+    teller.now_ms += 60_001
 
     assert teller.keys.mak != old.mak
     assert teller.send("balance", keys=old).code == "A0"
@@ -50,8 +43,6 @@ def test_a_second_sign_on_makes_the_first_keys_worthless(dialect):
 def test_after_sign_off_nothing_is_taken(dialect):
     """77 until the next sign-on."""
     teller = Teller(dialect)
-    if "sign_off" not in teller.dialect.network:
-        pytest.fail("every dialect of ours has a sign-off")
     teller.send("sign_off")
 
     assert teller.send("balance").code == "77"
@@ -65,7 +56,7 @@ def test_pushed_keys_hold_when_the_switch_has_taken_them():
     old = teller.keys
     ((_, data),) = teller.host.pushes.keys(OWNER)
     assert teller.keys == old
-    new = carried(teller, teller.decode(data))
+    new = teller.brought(teller.decode(data))
     assert teller.host.receive(teller.cut(data)) == []  # nobody resets the bank's keys
 
     assert teller.answer(data) == []
@@ -84,7 +75,7 @@ def test_keys_that_the_switch_refuses_are_not_the_banks():
     ((_, data),) = teller.host.pushes.keys(OWNER, wrong=True)
     fields = teller.decode(data).fields
     block = cut_keys(teller.dialect, fields)
-    (pik, _) = carried(teller, teller.decode(data))
+    (pik, _) = teller.brought(teller.decode(data))
     assert primitives.check_value(pik)[:4].hex().upper() != block.pik_kcv
 
     teller.answer(data, code="A7")
@@ -122,3 +113,63 @@ def test_the_day_turns_before_its_time():
     assert answer.fields["15"] == "0705"
     assert [row["date"] for row in teller.rows().values()] == ["20260705"]
     assert Teller(ledger=teller.ledger).host.date() == "20260705"
+
+
+def test_a_host_sends_the_mac_key_and_then_the_pin_key():
+    """cups-host: one key a message, each under the key it brings; only then are they the bank's."""
+    teller = Teller("cups-host")
+    old = teller.keys
+    ((_, first),) = teller.host.pushes.keys(OWNER)
+    (mak,) = teller.brought(teller.decode(first))
+
+    (second,) = teller.answer(first)
+
+    assert teller.decode(first).fields["53"] == "2600000000000000"
+    assert teller.decode(second).fields["53"] == "1600000000000000"
+    assert (teller.keys.mak, teller.keys.pik) == (mak, old.pik)
+    (pik,) = teller.brought(teller.decode(second))
+    keys = WorkingKeys(pik=pik, mak=pik, batch="")
+    assert teller.wire.is_proven(teller.decode(second), keys)
+    assert teller.answer(second) == []
+    assert (teller.keys.mak, teller.keys.pik) == (mak, pik)
+    assert teller.business("sale") == "00"
+
+
+def test_I10_an_answer_that_does_not_prove_itself_takes_no_key():
+    """The old set stays, and so it does for a refusal."""
+    teller = Teller("cups-host")
+    old = teller.keys
+    ((_, data),) = teller.host.pushes.keys(OWNER)
+
+    assert teller.answer(data, proof=bytes(15) + b"\1") == []
+    assert teller.keys == old
+    ((_, data),) = teller.host.pushes.keys(OWNER)
+    assert teller.answer(data, code="A7") == []
+    assert teller.keys == old
+
+
+def test_a_wrong_key_without_check_value_is_another_key():
+    """Where a block has no check value the MAC of its own message gives the lie away."""
+    teller = Teller("cups-host")
+    ((_, data),) = teller.host.pushes.keys(OWNER, wrong=True)
+    message = teller.decode(data)
+    (mak,) = teller.brought(message)
+
+    assert not teller.wire.is_proven(message, WorkingKeys(pik=b"", mak=mak, batch=""))
+
+
+@pytest.mark.parametrize("kind", ["day_cut_start", "day_cut_end", "echo"])
+def test_a_host_says_when_its_day_turns(kind):
+    """0820 of the bank; the answer changes nothing."""
+    teller = Teller("cups-host")
+    ((_, data),) = teller.host.pushes.send(kind, OWNER)
+    message = teller.decode(data)
+
+    assert Recogniser(teller.dialect).kind(message) == kind
+    assert teller.answer(data, proof=b"12345678") == []
+    assert teller.host.counts[f"{kind}_answer"] == 1
+
+
+def test_what_a_dialect_does_not_have_is_not_sent():
+    """cup-pos knows no day cut."""
+    assert Teller().host.pushes.send("day_cut_start", OWNER) == []

@@ -1,0 +1,239 @@
+"""``yyt bank simulate``: the simulator as a program, with a live view and script files."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from channels.bank_simulator.habits import Order
+    from channels.bank_simulator.service import BankService, Push
+    from channels.bank_simulator.view import View
+
+_TEXT = {
+    "zh": {
+        "simulate": "运行银行主机模拟器（签到、MAC、PIN、落盘账本、可注入故障、脚本）",
+        "listen": "等待前置连接；端口 0 表示任选",
+        "connect": "主动连接前置",
+        "http": "账本与控制的本机端口",
+        "ledger": "账本文件",
+        "keys": "终端主密钥、卡、付款码（仅测试数据）",
+        "dialect": "报文规范名称，或文件路径",
+        "seed": "随机种子，默认取自系统",
+        "watch": "每条报文显示一行（已脱敏）",
+        "json": "每行一个 JSON 对象",
+        "script": "按脚本预期与注入，结束后退出：0 符合，1 不符",
+        "passed": "脚本通过",
+        "failed": "脚本未通过",
+        "example": "示例",
+    },
+    "en": {
+        "simulate": "run the bank simulator (sign-on, MAC, PIN, durable book, bad habits, scripts)",
+        "listen": "the switch dials us; port 0 = any",
+        "connect": "we dial the switch",
+        "http": "local port of the ledger and the controls",
+        "ledger": "the file of the book",
+        "keys": "terminals' master keys, cards, payment codes (test data only)",
+        "dialect": "name of a dialect, or path of a file",
+        "seed": "of keys and chances; default: from the system",
+        "watch": "one line for each message, masked",
+        "json": "one JSON object a line",
+        "script": "expect and misbehave as the file says, then exit: 0 as expected, 1 not",
+        "passed": "script passed",
+        "failed": "script failed",
+        "example": "examples",
+    },
+}
+_LAST_WORDS_S = 0.1
+"""After a script: its last answers leave."""
+_EXAMPLE = """{example}:
+  yyt bank simulate --listen 127.0.0.1:8583 --http 8584 --ledger bank.db --keys bank.yaml --watch
+  yyt bank simulate --connect 127.0.0.1:9443 --http 8584 --ledger bank.db --keys bank.yaml \\
+      --dialect cups-host --script lost-answer.yaml --json
+"""
+
+
+def register(verbs: Any, language: str) -> None:
+    """Add the verb ``simulate``."""
+    text = _TEXT[language]
+    simulate = verbs.add_parser(
+        "simulate",
+        help=text["simulate"],
+        description=text["simulate"],
+        epilog=_EXAMPLE.format(example=text["example"]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    way = simulate.add_mutually_exclusive_group(required=True)
+    way.add_argument("--listen", metavar="HOST:PORT", help=text["listen"])
+    way.add_argument("--connect", metavar="HOST:PORT", help=text["connect"])
+    simulate.add_argument("--http", required=True, type=int, metavar="PORT", help=text["http"])
+    simulate.add_argument("--ledger", required=True, type=Path, metavar="FILE", help=text["ledger"])
+    simulate.add_argument("--keys", required=True, type=Path, metavar="FILE", help=text["keys"])
+    simulate.add_argument("--dialect", default="cup-pos", metavar="NAME|FILE", help=text["dialect"])
+    simulate.add_argument("--seed", type=int, default=None, help=text["seed"])
+    simulate.add_argument("--watch", action="store_true", help=text["watch"])
+    simulate.add_argument("--json", action="store_true", help=text["json"])
+    simulate.add_argument("--script", type=Path, metavar="FILE", help=text["script"])
+    simulate.set_defaults(run=lambda args: _simulate(args, language))
+
+
+def _simulate(args: argparse.Namespace, language: str) -> int:
+    from twisted.internet import reactor
+    from twisted.internet.error import CannotListenError
+
+    from channels.bank_simulator.script import ScriptError, load_script
+    from channels.bank_simulator.world import WorldError
+    from channels.iso8583.errors import DialectError
+    from switch.observe import logs
+
+    shows = args.watch or args.script is not None
+    logs.configure(stream=sys.stderr.buffer if shows else None)
+    result = Result()
+    try:
+        script = load_script(args.script) if args.script is not None else None
+        service = _open(args, reactor)
+        view = _view(service, args, language) if shows else None
+        if view is not None and args.watch:
+            service.host.watch = view.seen
+        if view is not None and script is not None:
+            from channels.bank_simulator.script import Player
+
+            stage = ReactorStage(service, reactor, view, result, _TEXT[language])
+            player = Player(script, stage)
+            service.host.watch = _both(view.seen if args.watch else None, player.seen)
+            reactor.callWhenRunning(player.start)
+    except (WorldError, DialectError, ScriptError, CannotListenError) as error:
+        raise SystemExit(str(error)) from None
+    reactor.run()
+    return result.code
+
+
+class Result:
+    """The exit code."""
+
+    code = 0
+
+
+class ReactorStage:
+    """What a script does to a running bank."""
+
+    def __init__(
+        self,
+        service: "BankService",
+        reactor: Any,
+        view: "View",
+        result: Result,
+        text: dict[str, str],
+    ) -> None:
+        self._service = service
+        self._reactor = reactor
+        self._view = view
+        self._result = result
+        self._text = text
+
+    def set_habits(self, order: "Order") -> None:
+        """Raises ValueError."""
+        self._service.host.habits.set(order)
+
+    def push(self, order: "Push") -> None:
+        """Raises PushError."""
+        self._service.push(order)
+
+    def cut_over(self) -> str:
+        """The bank's day turns."""
+        return self._service.host.cut_over()
+
+    def drop_links(self) -> None:
+        """All of them."""
+        for link in list(self._service.links):
+            link.hang_up()
+
+    def net_fen(self) -> int:
+        """What the book comes to."""
+        return sum(entry.net_fen for entry in self._service.host.ledger.entries())
+
+    def say(self, text: str) -> None:
+        """A line of the script's."""
+        self._view.say(text)
+
+    def arm(self, wait_ms: int, what: Callable[[], None]) -> Callable[[], None]:
+        """A timer."""
+        call = self._reactor.callLater(wait_ms / 1000, what)
+        return lambda: call.cancel() if call.active() else None
+
+    def ended(self, failure: str) -> None:
+        """Say how, and stop."""
+        self._result.code = 1 if failure else 0
+        self._view.say(f"{self._text['failed']}: {failure}" if failure else self._text["passed"])
+        self._reactor.callLater(_LAST_WORDS_S, self._reactor.stop)
+
+
+def _both(*watches: Callable[[Any], None] | None) -> Callable[[Any], None]:
+    told = [watch for watch in watches if watch is not None]
+
+    def tell(seen: Any) -> None:
+        for watch in told:
+            watch(seen)
+
+    return tell
+
+
+def _view(service: "BankService", args: argparse.Namespace, language: str) -> "View":
+    from channels.bank_simulator.view import View
+
+    return View(
+        service.host.dialect,
+        sys.stdout,
+        lambda: time.strftime("%H:%M:%S"),
+        language=language,
+        as_json=args.json,
+    )
+
+
+def _open(args: argparse.Namespace, reactor: Any) -> "BankService":
+    """Open ledger, links and HTTP, and print the ready line."""
+    from channels.bank_simulator.host import BankHost
+    from channels.bank_simulator.ledger import Ledger
+    from channels.bank_simulator.service import BankDialer, BankListener, BankService
+    from channels.bank_simulator.world import load_world
+    from channels.iso8583.load import load_dialect
+    from switch.observe.http import serve_json
+
+    dialect = load_dialect(args.dialect)
+    world = load_world(args.keys)
+    args.ledger.parent.mkdir(parents=True, exist_ok=True)
+    ledger = Ledger(str(args.ledger))
+    host = BankHost(
+        dialect=dialect,
+        world=world,
+        ledger=ledger,
+        random=Random(args.seed),  # noqa: S311 - a simulator must be able to repeat itself
+        now_ms=lambda: int(time.time() * 1000),
+    )
+    service = BankService(host, reactor, dialect.length_prefix)
+    ready = {"ready": "bank", "pid": os.getpid()}
+    if args.listen:
+        name, number = _address(args.listen)
+        port = reactor.listenTCP(number, BankListener(service), interface=name)
+        ready["iso8583"] = f"{name}:{port.getHost().port}"
+    else:
+        name, number = _address(args.connect)
+        reactor.connectTCP(name, number, BankDialer(service))
+        ready["iso8583"] = f"{name}:{number}"
+    http: Any = serve_json(reactor, args.http, service.routes())
+    ready["http"] = f"127.0.0.1:{http.getHost().port}"
+    reactor.addSystemEventTrigger("after", "shutdown", ledger.close)
+    print(json.dumps(ready), flush=True)
+    return service
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdecimal():
+        raise SystemExit(f"{text}: HOST:PORT is needed")
+    return host, int(port)

@@ -1,0 +1,114 @@
+"""The live view: one line for each message, for people or as JSON. Masked, made on demand."""
+
+import json
+from collections.abc import Callable
+from typing import TextIO
+
+import msgspec
+
+from channels.bank_simulator.sight import Seen
+from channels.iso8583.dialect import Dialect
+from switch.model.money import yuan
+
+NAMES = {
+    "zh": {
+        "sale": "消费",
+        "qr_sale": "扫码消费",
+        "preauth": "预授权",
+        "completion": "预授权完成",
+        "void": "消费撤销",
+        "refund": "退货",
+        "preauth_void": "预授权撤销",
+        "completion_void": "完成撤销",
+        "qr_void": "扫码撤销",
+        "qr_refund": "扫码退货",
+        "balance": "余额查询",
+        "reversal": "冲正",
+        "script_notice": "脚本通知",
+        "settlement": "批结算",
+        "upload": "批上送",
+        "upload_end": "批上送结束",
+        "sign_on": "签到",
+        "sign_off": "签退",
+        "echo": "回响",
+        "key_request": "申请密钥",
+        "key_reset": "重置密钥",
+        "day_cut_start": "日切开始",
+        "day_cut_end": "日切结束",
+        "": "无法识别",
+        "silence": "不应答",
+        "of": "原",
+        "answered": "对方应答",
+        "sent": "本行发出",
+    },
+    "en": {
+        "": "not understood",
+        "silence": "no answer",
+        "of": "of",
+        "answered": "they answer",
+        "sent": "sent by the bank",
+    },
+}
+"""Kinds of messages and the few words between, by language; a kind that is missing is its own."""
+
+
+class View:
+    """See the module. ``clock`` gives the time as text; ``as_json``: one object a line."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        out: TextIO,
+        clock: Callable[[], str],
+        *,
+        language: str,
+        as_json: bool,
+    ) -> None:
+        self._dialect = dialect
+        self._out = out
+        self._clock = clock
+        self._words = NAMES.get(language, NAMES["zh"])
+        self._as_json = as_json
+
+    def seen(self, seen: Seen) -> None:
+        """Write its line."""
+        if self._as_json:
+            data = {"at": self._clock(), **msgspec.to_builtins(seen)}
+            self._write(json.dumps(data, ensure_ascii=False))
+        else:
+            self._write(f"{self._clock()} {self.sentence(seen)}")
+
+    def sentence(self, seen: Seen) -> str:
+        """What came, and what was said to it."""
+        words = self._words
+        name = words.get(seen.kind, seen.kind)
+        if seen.sent:
+            return f"{seen.mti} {name}: {words['sent']}"
+        if seen.answer:
+            return f"{seen.mti} {name}: {words['answered']} {self._code(seen.code)}"
+        if seen.why:
+            return f"{seen.mti} {name}: {seen.why}".lstrip()
+        parts = [seen.mti, name, "/".join(part for part in (seen.terminal, seen.stan) if part)]
+        if seen.original:
+            parts.append(f"{words['of']} {seen.original}")
+        if seen.amount_fen:
+            parts.append(yuan(seen.amount_fen))
+        parts.append(seen.card)
+        said = self._code(seen.code) if seen.code else words["silence"]
+        habit = f" [{seen.habit}]" if seen.habit else ""
+        return " ".join(part for part in parts if part) + f" → {said}{habit}"
+
+    def say(self, text: str) -> None:
+        """A line of a script's."""
+        if self._as_json:
+            self._write(json.dumps({"at": self._clock(), "say": text}, ensure_ascii=False))
+        else:
+            self._write(f"{self._clock()} {text}")
+
+    def _code(self, code: str) -> str:
+        row = self._dialect.codes.get(code)
+        return f"{code} {row.text}" if row is not None else code
+
+    def _write(self, line: str) -> None:
+        self._out.write(line + "\n")
+        self._out.flush()

@@ -1,0 +1,252 @@
+"""`yyt bank simulate` as a program: links both ways, controls over HTTP, view and scripts."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+
+import msgspec
+import pytest
+
+from channels.bank_simulator.entries import WorkingKeys
+from channels.iso8583.codec import Codec
+from channels.iso8583.load import load_dialect
+from tests.bank.teller import MERCHANT, TERMINAL, WORLD, Teller
+from tests.bank.test_simulator_book import DIALECTS
+
+PATIENCE_S = 20
+
+
+class FarBank:
+    """A bank at the other end of a socket, as a Teller uses one: host and ledger in one."""
+
+    def __init__(self, link, dialect):
+        self.link = link
+        self.codec = Codec(dialect)
+        self.digits = dialect.length_prefix == "ascii_4"
+        self.stock = b""
+        self.learned = None
+        self.teller = None
+
+    def keys(self, _merchant, _terminal):
+        return self.learned
+
+    def commit(self):
+        pass
+
+    def receive(self, frame):
+        """Send; take what comes, one frame."""
+        prefix = b"%04d" % len(frame) if self.digits else len(frame).to_bytes(2, "big")
+        self.link.sendall(prefix + frame)
+        return [(0, self.take())]
+
+    def take(self):
+        width = 4 if self.digits else 2
+        while True:
+            head = self.stock[:width]
+            size = int(head) if self.digits and head else int.from_bytes(head, "big")
+            if len(self.stock) >= width + size and len(head) == width:
+                frame, self.stock = self.stock[: width + size], self.stock[width + size :]
+                self.learn(self.codec.decode(frame[width:]))
+                return frame
+            data = self.link.recv(4_096)
+            assert data, "the bank hung up"
+            self.stock += data
+
+    def learn(self, message):
+        """Keys that a sign-on's answer brings."""
+        if self.teller is not None and message.mti == "0810":
+            self.learned = WorkingKeys(
+                **dict(zip(("pik", "mak"), self.teller.brought(message), strict=True)),
+                batch="000001",
+            )
+
+
+class FarTeller(Teller):
+    """A terminal at a bank that runs as a process."""
+
+    def __init__(self, link, dialect):
+        bank = FarBank(link, load_dialect(dialect))
+        bank.teller = self
+        super().__init__(dialect, ledger=bank, host=bank)
+
+    def sign_on(self):
+        """As the dialect has it; pushed keys are taken from the link."""
+        self.send("sign_on")
+        if not self.dialect.sign_on.brings_keys:
+            self.send("key_request")
+            pik = mak = b""
+            for _ in range(2):
+                asked = self.decode(self.host.take())
+                (key,) = self.brought(asked)
+                pik, mak = (key, mak) if asked.fields["53"][0] == "1" else (pik, key)
+                self.acknowledge(asked, key)
+            self.host.learned = WorkingKeys(pik=pik, mak=mak, batch="000001")
+
+    def acknowledge(self, asked, proof):
+        numbers = {*self.dialect.answers.echo, "60", "62"}
+        kept = {n: asked.fields[n] for n in numbers if n in asked.fields}
+        keys = WorkingKeys(pik=b"", mak=proof, batch="")
+        mti = self.dialect.mtis[asked.mti].answer
+        self.host.link.sendall(self.wire.push(mti, kept | {"39": "00"}, keys))
+
+
+@contextmanager
+def bank(tmp_path, *more, way=("--listen", "127.0.0.1:0")):
+    """A simulator process and its ready line; killed at the end if it still runs."""
+    keys = tmp_path / "keys.json"
+    keys.write_text(msgspec.json.encode(WORLD).decode(), encoding="utf-8")
+    code = "import sys; from switch.cli import main; sys.exit(main(sys.argv[1:]))"
+    argv = [sys.executable, "-c", code, "bank", "simulate", *way, "--http", "0", "--seed", "1"]
+    argv += ["--ledger", str(tmp_path / "bank.db"), "--keys", str(keys), *more]
+    env = {**os.environ, "YYT_LANG": "zh"}
+    process = subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
+    )
+    try:
+        yield process, json.loads(process.stdout.readline())
+    finally:
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+        process.wait(PATIENCE_S)
+        process.stdout.close()
+        process.stderr.close()
+
+
+def dial(ready):
+    host, port = ready["iso8583"].split(":")
+    return socket.create_connection((host, int(port)), timeout=PATIENCE_S)
+
+
+def http(ready, path, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    url = f"http://{ready['http']}{path}"
+    try:
+        with urllib.request.urlopen(url, data, timeout=PATIENCE_S) as reply:
+            return json.load(reply)
+    except urllib.error.HTTPError as refused:
+        return json.load(refused)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_one_simulator_serves_every_dialect(tmp_path, dialect):
+    """Sign-on or key reset, a sale, its reversal, the ledger: by the dialect's name alone."""
+    with bank(tmp_path, "--dialect", dialect) as (_, ready), dial(ready) as link:
+        teller = FarTeller(link, dialect)
+        assert teller.business("sale", 100, stan="000050") == "00"
+        assert teller.business("sale", 70, stan="000051") == "00"
+        assert teller.reverse("000050") == "00"
+        assert http(ready, "/ledger")["net_fen"] == 70
+
+
+def test_several_links_and_a_bank_that_dials(tmp_path):
+    """Two links share one book; `--connect` makes the bank dial."""
+    with bank(tmp_path) as (_, ready), dial(ready) as one, dial(ready) as two:
+        first = FarTeller(one, "cup-pos")
+        second = FarTeller(two, "cup-pos")
+        first.ledger.learned = second.ledger.learned
+        assert first.business("sale", 100, stan="000050") == "00"
+        assert second.business("sale", 70, stan="000051") == "00"
+        assert http(ready, "/health")["links"] == 2
+
+    door = socket.create_server(("127.0.0.1", 0))
+    door.settimeout(PATIENCE_S)
+    way = ("--connect", f"127.0.0.1:{door.getsockname()[1]}")
+    with bank(tmp_path, way=way) as (_, ready), door:
+        link, _ = door.accept()
+        link.settimeout(PATIENCE_S)
+        with link:
+            assert FarTeller(link, "cup-pos").business("sale", 5, stan="000052") == "00"
+        assert http(ready, "/ledger")["net_fen"] == 175
+
+
+def test_keys_and_the_day_on_command(tmp_path):
+    """POST /push and /day; a push without a link, or that the dialect has not, is refused."""
+    with bank(tmp_path, "--dialect", "cups-host") as (_, ready):
+        assert http(ready, "/push", {"kind": "key_reset"}) == {"error": "no link is up"}
+        with dial(ready) as link:
+            teller = FarTeller(link, "cups-host")
+            assert http(ready, "/push", {"kind": "key_reset"}) == {"ok": True}
+            assert teller.decode(teller.host.take()).fields["70"] == "101"
+            assert http(ready, "/push", {"kind": "day_cut_start"}) == {"ok": True}
+            assert teller.decode(teller.host.take()).fields["70"] == "201"
+            assert "sign_on" in http(ready, "/push", {"kind": "sign_on"})["error"]
+            assert "not in" in http(ready, "/push", {"merchant": "1", "terminal": "2"})["error"]
+        today = http(ready, "/day", {})["date"]
+        assert http(ready, "/day", {})["date"] > today
+    with bank(tmp_path) as (_, ready), dial(ready) as link:
+        FarTeller(link, "cup-pos")
+        assert "no key_reset" in http(ready, "/push", {"kind": "key_reset"})["error"]
+
+
+def test_a_live_view_of_what_happens(tmp_path):
+    """One line a message, in Chinese; nothing on it is secret."""
+    with bank(tmp_path, "--watch") as (process, ready), dial(ready) as link:
+        FarTeller(link, "cup-pos").business("sale", 100)
+        lines = [process.stdout.readline() for _ in range(2)]
+
+    assert f"0800 签到 {TERMINAL}/000001 → 00 交易成功" in lines[0]
+    assert f"0200 消费 {TERMINAL}/000002 1.00 622588******7890 → 00 交易成功" in lines[1]
+
+
+SCRIPT = """
+title: a lost answer
+steps:
+- habit: {habit: silent, on: sale}
+- expect: {kind: sign_on, code: 00, within_ms: 20000}
+- expect: {kind: sale, amount_fen: 100, habit: silent, within_ms: 20000}
+- expect: {kind: reversal, code: 00, within_ms: 20000}
+- net_fen: 0
+- say: the money is back
+"""
+
+
+def test_a_script_passes_with_exit_code_0(tmp_path):
+    """Expectations, habits and the book; the lines are JSON."""
+    script = tmp_path / "script.yaml"
+    script.write_text(SCRIPT, encoding="utf-8")
+    more = ("--script", str(script), "--json")
+    with bank(tmp_path, *more) as (process, ready), dial(ready) as link:
+        teller = FarTeller(link, "cup-pos")
+        link.sendall(teller.frames("sale", stan="000050", amount="000000000100"))
+        assert teller.reverse("000050") == "00"
+        said = [json.loads(line)["say"] for line in process.stdout]
+        assert process.wait(PATIENCE_S) == 0
+
+    assert said == ["the money is back", "脚本通过"]
+
+
+def test_a_script_that_fails_says_why_and_exits_1(tmp_path):
+    """The step, what was expected, what came."""
+    script = tmp_path / "script.yaml"
+    steps = "steps:\n- expect: {kind: sign_on}\n- never: {kind: sale, for_ms: 20000}\n"
+    script.write_text(steps, encoding="utf-8")
+    with bank(tmp_path, "--script", str(script)) as (process, ready), dial(ready) as link:
+        teller = FarTeller(link, "cup-pos")
+        teller.send("sale", amount="000000000100")
+        (line,) = process.stdout
+        assert process.wait(PATIENCE_S) == 1
+
+    assert "脚本未通过: step 2: never: kind sale, for_ms 20000: it came" in line
+
+
+def test_a_wrong_file_is_one_sentence(tmp_path):
+    """A script that is none: exit code 2, no traceback."""
+    script = tmp_path / "bad.yaml"
+    script.write_text("steps: [{sing: a}]", encoding="utf-8")
+    code = "import sys; from switch.cli import main; sys.exit(main(sys.argv[1:]))"
+    argv = [sys.executable, "-c", code, "bank", "simulate", "--listen", "127.0.0.1:0"]
+    argv += ["--http", "0", "--ledger", str(tmp_path / "b.db"), "--keys", "none.yaml"]
+    done = subprocess.run(
+        [*argv, "--script", str(script)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 2
+    assert "unknown field `sing`" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert MERCHANT not in done.stderr
