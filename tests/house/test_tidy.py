@@ -135,7 +135,7 @@ def test_I14_nobody_reads_the_wall_clock_around_the_timeline() -> None:
         "channels/kiosk/pki.py": "certificates are valid by the calendar",
         "his_bridge/simulator.py": "a hospital of its own, with its own clock",
         "channels/pos_simulator/cli.py": "a POS numbers its requests from its own clock on",
-        "channels/bank_simulator/cli.py": "the bank simulator is a bank of its own, with its own clock",
+        "channels/bank_simulator/cli.py": "a bank of its own, with its own clock",
     }
     found = found_calls(clocks, "switch", "channels", "his_bridge")
     assert [place for place in found if place.split(":")[0] not in allowed] == []
