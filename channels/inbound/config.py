@@ -1,6 +1,6 @@
 """Configuration of a door. Every time and every limit is the operator's to state."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -38,6 +38,9 @@ class DoorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Nothing received for so long: the connection is closed."""
     peer_in_flight_limit: Limit
     """Requests of one address that are being served; one more is refused politely."""
+    pin_key_type: Literal["70D", "002"]
+    """Type of the PIN keys that terminals are given: 70D; on an HSM that does not keep TPK, TMK and
+    PVK apart: 002."""
     wrong_macs_per_minute: Limit
     """Of one terminal from one address; above it the HSM is not asked for it any more until the
     minute is over (I10)."""

@@ -73,7 +73,7 @@ class Door:
             frame_timeout_ms=config.frame_timeout_ms,
             echo_idle_ms=config.idle_timeout_ms,
         )
-        held = (Station(name, one, self.dialect, context) for one in stations)
+        held = (Station(name, one, self.dialect, config.pin_key_type, context) for one in stations)
         self.stations = {(one.config.merchant, one.config.terminal): one for one in held}
         self._reception = Reception(
             name, self._wire, self.stations, config.wrong_macs_per_minute, context

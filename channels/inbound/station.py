@@ -14,7 +14,6 @@ from switch.ports import Context, IssuedKey, LogicalTerminal, WorkingKeys
 
 _log = get_logger("inbound")
 
-PIN_TYPE = "002"
 MAC_TYPE = "003"
 _KCV_CHARS = 8
 _INSTALL_TRIES = 3
@@ -34,7 +33,12 @@ class Station:
     """See the module. ``name`` is the door's: with F42 and F41 it names keys, batch, payments."""
 
     def __init__(
-        self, name: str, config: StationConfig, dialect: Dialect, context: Context
+        self,
+        name: str,
+        config: StationConfig,
+        dialect: Dialect,
+        pin_key_type: str,
+        context: Context,
     ) -> None:
         self.config = config
         self.identity = LogicalTerminal(
@@ -43,6 +47,7 @@ class Station:
         self.label = f"{name}/{config.merchant}/{config.terminal}"
         """What the engine knows it by."""
         self._dialect = dialect
+        self._pin_key_type = pin_key_type
         self._context = context
         self._keys: WorkingKeys | None = None
         self._older: WorkingKeys | None = None
@@ -70,7 +75,7 @@ class Station:
         """Fresh keys from the HSM, stored before they are given away. None: others sign it on
         again and again meanwhile. Raises KeyServiceError, JournalDown."""
         service, tmk = self._context.key_service, self.config.tmk
-        pik = await service.issue_key(PIN_TYPE, tmk)
+        pik = await service.issue_key(self._pin_key_type, tmk)
         mak = await service.issue_key(MAC_TYPE, tmk)
         for _ in range(_INSTALL_TRIES):
             newest = await self._context.keys.load(self.identity)
@@ -81,7 +86,7 @@ class Station:
                 pik_kcv=pik.check_value[:_KCV_CHARS],
                 mak_kcv=mak.check_value[:_KCV_CHARS],
                 installed_at=self._context.timeline.now_ms(),
-                pik_type=PIN_TYPE,
+                pik_type=self._pin_key_type,
             )
             if await self._context.keys.install(self.identity, keys):
                 self._older, self._keys = newest, keys

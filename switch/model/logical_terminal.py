@@ -35,7 +35,7 @@ class WorkingKeys(Struct, frozen=True, kw_only=True):
     """The PIN key as the bank sent it, under its TMK, for the kiosk that this terminal is dedicated
     to; empty for every other terminal."""
     pik_type: str = "001"
-    """Key type of ``pik``: a bank's PIN key (001), or one that we gave a terminal (002)."""
+    """Key type of ``pik``: a bank's PIN key (001), or one that we gave a terminal (002, 70D)."""
 
 
 class Holding(Struct, frozen=True, kw_only=True):

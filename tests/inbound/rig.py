@@ -29,6 +29,7 @@ DOOR = {
     "frame_timeout_ms": 5_000,
     "idle_timeout_ms": 600_000,
     "peer_in_flight_limit": 3,
+    "pin_key_type": "002",
     "wrong_macs_per_minute": 3,
     "terminal_timeout_ms": 70_000,
     "batch_payments_limit": 1_000,

@@ -3,8 +3,14 @@
 import pytest
 
 from hsm import primitives
+from hsm.commands import Service
+from hsm.lmk import published_test_lmk
+from hsm.policy import Policy
+from hsm.processor import Processor
+from hsm.slots import Slots
 from switch.model.outcome import Outcome, Reply
 from switch.model.secret import Secret
+from tests.bank import rig as bank_rig
 from tests.bank.rig import CHIP_PAN, PAN, PIN, Rig
 from tests.inbound.rig import APPROVED, HANG, MERCHANT, POS_DOOR, POS_TERMINAL, TERMINAL, Town
 
@@ -67,6 +73,25 @@ def test_sale_reaches_a_real_bank_with_the_pin_translated():
 
     assert [fields[39] for _, fields, _ in pos.answers] == ["00", "55"]
     assert bank.host.ledger.spent_fen("rich") == 100
+
+
+@pytest.mark.parametrize(("pin_key_type", "code"), [("70D", "00"), ("002", "91")])
+def test_pin_keys_on_an_hsm_that_keeps_key_types_apart(pin_key_type, code, monkeypatch):
+    """As every configured daemon does: 70D is translated, 002 is no PIN key there, and nothing is
+    sent."""
+
+    def strict(entropy):
+        slots = Slots({"00": published_test_lmk()})
+        return Processor(Service(slots, Policy(test=True, separate_002=True), entropy))
+
+    monkeypatch.setattr(bank_rig, "local_processor", strict)
+    town = Town({**POS_DOOR, "pin_key_type": pin_key_type}, bank=Rig())
+    pos = town.signed_on()
+
+    pos.sale(pos.card(PAN, PIN), 100)
+    town.settle()
+
+    assert pos.code == code
 
 
 def test_chip_data_flow_both_ways():
