@@ -109,7 +109,7 @@ class Programs:
             name="hsm",
             argv=command("hsm", "serve", "--test-lmk", "--listen", listen),
             addresses=lambda: {"hsm": listen},
-            ready=_listens(port),
+            ready=listens(port),
         )
 
     def _bank(self) -> Program:
@@ -159,7 +159,9 @@ def _answers(url: str) -> Callable[[], bool]:
     return ready
 
 
-def _listens(port: int) -> Callable[[], bool]:
+def listens(port: int) -> Callable[[], bool]:
+    """Whether somebody listens on this port of the loopback address."""
+
     def ready() -> bool:
         try:
             socket.create_connection(("127.0.0.1", port), PROBE_S).close()

@@ -94,12 +94,12 @@ def make_outside(stage: Stage) -> None:
     stage.outside.mkdir(mode=0o700)
     terminals = []
     for terminal in LOGICAL_TERMINALS:
-        tmk = _key(stage.outside / f"tmk-{terminal}.hex")
+        tmk = make_key(stage.outside / f"tmk-{terminal}.hex")
         terminals.append({"merchant": MERCHANT, "terminal": terminal, "tmk": tmk})
     host = {"terminals": terminals, "issuer": cards.ISSUER, "cards": cards.at_the_bank()}
-    _write_yaml(stage.outside / "bank.yaml", host)
+    write_yaml(stage.outside / "bank.yaml", host)
     for kiosk in ALL_KIOSKS:
-        _key(stage.outside / f"pad-{kiosk}.hex")
+        make_key(stage.outside / f"pad-{kiosk}.hex")
 
 
 def make_inside(stage: Stage) -> None:
@@ -108,25 +108,25 @@ def make_inside(stage: Stage) -> None:
     the database must be up."""
     with ThreadPoolExecutor(4) as pool:
         names = [f"tmk-{terminal}" for terminal in LOGICAL_TERMINALS]
-        tmks = pool.submit(_under_lmk, stage, "000", names)
-        pads = pool.submit(_under_lmk, stage, "002", [f"pad-{kiosk}" for kiosk in ALL_KIOSKS])
+        tmks = pool.submit(under_lmk, stage, "000", names)
+        pads = pool.submit(under_lmk, stage, "002", [f"pad-{kiosk}" for kiosk in ALL_KIOSKS])
         schema = pool.submit(run, "journal", "migrate", "--data", str(stage.postgres))
         run("terminal", "ca", "init", "--dir", str(stage.pki))
         invitations = zip(ALL_KIOSKS, pads.result(), strict=True)
         list(pool.map(lambda invitation: _invite(stage, *invitation), invitations))
         first, *others = tmks.result()
         texts = zip(LOGICAL_TERMINALS, (f"key:{FIRST_TMK}", *others), strict=True)
-        _write_yaml(stage.folder / "switch.yaml", switch_settings(stage, texts, "key:vault"))
+        write_yaml(stage.folder / "switch.yaml", switch_settings(stage, texts, "key:vault"))
         schema.result()
         list(pool.map(lambda key: _keep(stage, *key), _kept(first)))
     for kiosk in KIOSKS:
-        _write_yaml(stage.kiosk(kiosk) / "agent.yaml", agent_settings(stage, kiosk))
+        write_yaml(stage.kiosk(kiosk) / "agent.yaml", agent_settings(stage, kiosk))
     folder = stage.kiosk(PAGE_KIOSK)
     pad_key = stage.outside / f"pad-{PAGE_KIOSK}.hex"
     page = agent_settings(stage, PAGE_KIOSK)
     page |= page_kiosk.sections(folder, pad_key, stage.ports.page)
-    _write_yaml(folder / "cards.yaml", {"cards": page_kiosk.cards_in_the_hand()})
-    _write_yaml(folder / "agent.yaml", page)
+    write_yaml(folder / "cards.yaml", {"cards": page_kiosk.cards_in_the_hand()})
+    write_yaml(folder / "agent.yaml", page)
 
 
 def enrol(stage: Stage) -> None:
@@ -142,7 +142,7 @@ def enrol(stage: Stage) -> None:
         list(pool.map(one, ALL_KIOSKS))
 
 
-def _key(path: Path) -> str:
+def make_key(path: Path) -> str:
     """A fresh double-length test key of the outside world."""
     clear_key = secrets.token_hex(16).upper()
     path.touch(mode=0o600)
@@ -150,7 +150,8 @@ def _key(path: Path) -> str:
     return clear_key
 
 
-def _under_lmk(stage: Stage, key_type: str, names: Iterable[str]) -> list[str]:
+def under_lmk(stage: Stage, key_type: str, names: Iterable[str]) -> list[str]:
+    """The keys in these files of ``outside/``, as cryptograms under the test LMK."""
     files = [str(stage.outside / f"{name}.hex") for name in names]
     printed = run("hsm", "wrap-test-key", "--type", key_type, "--file", *files)
     return [str(json.loads(line)["key"]) for line in printed.splitlines()]
@@ -340,7 +341,7 @@ def agent_settings(stage: Stage, kiosk: str) -> dict[str, Any]:
     """A kiosk's configuration."""
     folder = stage.kiosk(kiosk)
     cards_file = folder / "cards.yaml"
-    _write_yaml(cards_file, {"cards": cards.in_the_hand()})
+    write_yaml(cards_file, {"cards": cards.in_the_hand()})
     pad = str(stage.outside / f"pad-{kiosk}.hex")
     return {
         "terminal": TERMINAL_IDS[kiosk],
@@ -372,6 +373,7 @@ def agent_settings(stage: Stage, kiosk: str) -> dict[str, Any]:
     }
 
 
-def _write_yaml(path: Path, content: Any) -> None:
+def write_yaml(path: Path, content: Any) -> None:
+    """``content`` as a file, its folder made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")

@@ -1,6 +1,10 @@
 """What benchmarks ask of the database: how much was committed, and tables for pgbench."""
 
+import time
+
 import psycopg2
+
+_POLL_S = 0.2
 
 _TABLES = """
 DROP TABLE IF EXISTS bench_payment, bench_event;
@@ -22,6 +26,26 @@ def commit_counts(dsn: str) -> tuple[int, int]:
             )
             (physical,) = cursor.fetchone() or (0,)
             return int(states), int(physical)
+    finally:
+        connection.close()
+
+
+def unfinished_payments(dsn: str, patience_s: float) -> tuple[int, int]:
+    """(payments that are not at rest after ``patience_s``, 分 of those that are done)."""
+    connection = psycopg2.connect(dsn)
+    connection.autocommit = True
+    end = time.monotonic() + patience_s
+    try:
+        with connection.cursor() as cursor:
+            while True:
+                cursor.execute(
+                    "SELECT count(*) FILTER (WHERE rest IS NULL OR rest = 'exception'),"
+                    " coalesce(sum(amount_fen) FILTER (WHERE rest = 'done'), 0) FROM payment"
+                )
+                (unfinished, done_fen) = cursor.fetchone() or (0, 0)
+                if not unfinished or time.monotonic() > end:
+                    return int(unfinished), int(done_fen)
+                time.sleep(_POLL_S)
     finally:
         connection.close()
 
