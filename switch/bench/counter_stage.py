@@ -113,6 +113,7 @@ def _door_settings(port: int, pos: dict[str, str]) -> dict[str, Any]:
         "frame_timeout_ms": 2_000,
         "idle_timeout_ms": 60_000,
         "peer_in_flight_limit": 256,
+        "pin_key_type": "002",
         "wrong_macs_per_minute": 10,
         "terminal_timeout_ms": 30_000,
         "key_max_age_ms": 86_400_000,
