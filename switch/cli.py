@@ -23,6 +23,8 @@ HELP: Mapping[str, tuple[str, str]] = {
     "bank": ("运行银行主机模拟器", "run the bank host simulator"),
     "bench": ("测量性能", "measure performance"),
     "conf": ("检查与说明配置文件", "check and explain configuration files"),
+    "describe": ("解释一条 8583 报文", "explain an ISO 8583 frame"),
+    "dialect": ("检查、比较、显示报文规范", "check, compare and show dialects of banks"),
     "demo": ("在本机演示整套系统", "play the whole system on this machine"),
     "emv": ("用录制卡、虚拟卡或真卡测试 IC 卡内核", "try chip cards on the kernel, explain TLV"),
     "his": ("运行 HIS 模拟器", "run the HIS simulator"),

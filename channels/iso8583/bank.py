@@ -209,18 +209,14 @@ class Bank:
     async def _ask_for_life(self, link: Link) -> None:
         """Echo on an idle link; silence means half open: drop it, the door dials again."""
         terminal = next(iter(self.terminals.values()))
-        values = {
-            "batch": terminal.stans.batch or _NO_BATCH,
-            "terminal": terminal.config.terminal,
-            "merchant": terminal.config.merchant,
-        }
-        fields = filled(self._echo, values)
-        exchange = Exchange(fields, terminal, "", None)
         try:
+            fields = filled(self._echo, await self._echo_values(terminal))
+            exchange = Exchange(fields, terminal, "", None)
             encoded = self.hub.codec.encode(self._echo_template.mti, fields)
             self.hub.expect(self._echo_template.mti, exchange)
-        except LocalError as error:
-            # Another link's echo is out under the same key: this link is asked next time.
+        except (LocalError, JournalDown) as error:
+            # Another link's echo is out under the same key, or there is no number for this one:
+            # this link is asked next time.
             _log.info("echo_skipped", bank=self.name, link=link.name, why=str(error))
             return
         asked_at = link.received_at
@@ -228,6 +224,21 @@ class Bank:
         await self.hub.answer(exchange, link, self._config.echo_timeout_ms)
         if link.up and link.received_at == asked_at:
             link.drop("no answer to the echo: half open")
+
+    async def _echo_values(self, terminal: Terminal) -> dict[str, str]:
+        """A STAN only where the dialect's echo has one. Raises JournalDown."""
+        batch, stan = terminal.stans.batch, ""
+        if "11" in self._echo_template.fields:
+            batch, stan = await terminal.stans.take()
+        date, time = self._timeline.wall_clock()
+        return {
+            "batch": batch or _NO_BATCH,
+            "stan": stan,
+            "sent_date": date[4:],
+            "sent_time": time,
+            "terminal": terminal.config.terminal,
+            "merchant": terminal.config.merchant,
+        }
 
     # ---- TerminalOwner ---------------------------------------------------------------------------
 

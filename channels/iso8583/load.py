@@ -30,20 +30,28 @@ class _Loader(yaml.BaseLoader):
         return super().construct_mapping(node, deep)
 
 
+BUILT_IN = ("cup-pos", "gz-ascii", "zj-bcd", "cups-host")
+"""Dialects that come with the program."""
+
+
 @cache
 def load_dialect(name: str) -> Dialect:
-    """A built-in dialect by name (``cup-pos``), or a file by path (anything with a ``/``).
+    """A built-in dialect by name (``cup-pos``), or a file by path (anything with a ``/`` or that
+    ends with ``.yaml``).
 
     Raises DialectError with file and path inside it.
     """
+    return parse_dialect(read_source(name), name)
+
+
+def read_source(name: str) -> str:
+    """The text of a dialect file, see :func:`load_dialect`. Raises DialectError."""
     try:
-        if "/" in name:
-            text = Path(name).read_text(encoding="utf-8")
-        else:
-            text = (files(__package__) / "dialects" / f"{name}.yaml").read_text(encoding="utf-8")
+        if "/" in name or name.endswith(".yaml"):
+            return Path(name).read_text(encoding="utf-8")
+        return (files(__package__) / "dialects" / f"{name}.yaml").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DialectError(f"dialect {name}: {type(error).__name__}") from error
-    return parse_dialect(text, name)
 
 
 _SECTIONS_WITH_TEMPLATES = frozenset(

@@ -21,6 +21,10 @@ SCRIPT_NOTICE = "script_notice"
 ORIGIN_QUERY = "origin_query"
 ORIGIN_PAY = "origin_pay"
 
+_TELLING = frozenset({"3", "22", "25", "59", "60", "70"})
+"""Fields that tell businesses apart: processing code, entry mode, condition, private data, network
+management code. Identities and currencies do not."""
+
 
 class _Candidate(Struct, frozen=True):
     kind: str
@@ -30,6 +34,8 @@ class _Candidate(Struct, frozen=True):
     """Fields written out in part: the whole shape, and how they must begin."""
     strict: bool
     """The whole shape must fit: management messages differ by their last digits only."""
+    telling: frozenset[str]
+    """Fields that contradict when they say something else; the others only speak for it."""
 
 
 class Recogniser:
@@ -38,8 +44,12 @@ class Recogniser:
     def __init__(self, dialect: Dialect) -> None:
         self._request_of = {rule.answer: mti for mti, rule in dialect.mtis.items() if rule.answer}
         self._by_mti: dict[str, list[_Candidate]] = {}
-        for kind, template in _kinds(dialect):
-            candidate = _candidate(kind, template, strict=kind in dialect.network)
+        kinds = _kinds(dialect)
+        for kind, template in kinds:
+            shared = _shared([one for _, one in kinds if one.mti == template.mti])
+            candidate = _candidate(
+                kind, template, strict=kind in dialect.network, telling=_TELLING - shared
+            )
             self._by_mti.setdefault(template.mti, []).append(candidate)
         if dialect.reversal.repeat_mti:
             repeat = self._by_mti[dialect.reversal.template.mti]
@@ -77,7 +87,18 @@ def _kinds(dialect: Dialect) -> list[tuple[str, Template]]:
     return kinds
 
 
-def _candidate(kind: str, template: Template, *, strict: bool) -> _Candidate:
+def _shared(templates: list[Template]) -> set[str]:
+    """Fields that say the same in all of several messages of one type: nothing is told by them."""
+    return {
+        number
+        for number, text in templates[0].fields.items()
+        if len(templates) > 1 and all(one.fields.get(number) == text for one in templates)
+    }
+
+
+def _candidate(
+    kind: str, template: Template, *, strict: bool, telling: frozenset[str]
+) -> _Candidate:
     literal, composed = {}, {}
     for number, text in template.fields.items():
         if isinstance(text, Choice):
@@ -87,7 +108,7 @@ def _candidate(kind: str, template: Template, *, strict: bool) -> _Candidate:
             literal[number] = text
         elif any(parts):
             composed[number] = (re.compile(".+".join(map(re.escape, parts))), parts[0])
-    return _Candidate(kind, literal, composed, strict)
+    return _Candidate(kind, literal, composed, strict, telling)
 
 
 def _score(candidate: _Candidate, fields: Mapping[str, str]) -> int:
@@ -97,7 +118,7 @@ def _score(candidate: _Candidate, fields: Mapping[str, str]) -> int:
         value = fields.get(number)
         if value == text:
             score += 2
-        elif value is not None:
+        elif value is not None and number in candidate.telling:
             return -1
     for number, (shape, beginning) in candidate.composed.items():
         value = fields.get(number)
@@ -105,6 +126,8 @@ def _score(candidate: _Candidate, fields: Mapping[str, str]) -> int:
             continue
         if shape.fullmatch(value):
             score += 2
+        elif number not in candidate.telling:
+            continue
         elif candidate.strict or not value.startswith(beginning):
             return -1
         else:

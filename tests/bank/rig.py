@@ -234,14 +234,15 @@ class Rig:
         self.late_replies = []
         self.database = Database(self.timeline)
         self.key_rows = self.database.keys
+        self.dialect = load_dialect(str(changes.get("dialect", "cup-pos")))
         self.host = BankHost(
-            dialect=DIALECT,
+            dialect=self.dialect,
             world=WORLD,
             ledger=Ledger(),
             random=self.random,
             now_ms=self.timeline.now_ms,
         )
-        self.service = BankService(self.host, self.net, DIALECT.length_prefix)
+        self.service = BankService(self.host, self.net, self.dialect.length_prefix)
         self.net.listenTCP(8583, BankListener(self.service))
         self.node = Node(self.database)
         self.numbers = self.node.numbers

@@ -186,9 +186,10 @@ def test_I10_wrong_macs_in_a_row_suspend_the_link():
     assert rig.terminals[0].keys.generation == 2
 
 
-def test_echo_keeps_an_idle_link():
+@pytest.mark.parametrize("dialect", ["cup-pos", "gz-ascii", "zj-bcd"])
+def test_echo_keeps_an_idle_link(dialect):
     """Nothing received for a while: echo, answered, the link stands."""
-    rig = Rig()
+    rig = Rig(dialect=dialect)
 
     rig.settle(400, steps=400)
 

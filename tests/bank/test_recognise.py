@@ -107,3 +107,13 @@ def test_the_tail_of_field_60_does_not_matter_to_a_sale():
     fields = {"3": "000000", "22": "051", "25": "00", "60": "22000007000601"}
 
     assert Recogniser(load_dialect("cup-pos")).kind(Message(mti="0200", fields=fields)) == "sale"
+
+
+def test_identities_and_what_all_share_do_not_tell():
+    """Another acquirer, merchant type or reason code in field 60 leaves a host's sale a sale."""
+    fields = {"3": "000000", "18": "5411", "22": "051", "25": "00", "32": "01030000000"}
+    fields |= {"33": "01030000000", "60": "000005000000000000000000000001"}
+
+    message = Message(mti="0200", fields=fields)
+
+    assert Recogniser(load_dialect("cups-host")).kind(message) == "sale"

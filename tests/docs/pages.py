@@ -5,6 +5,7 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -95,12 +96,14 @@ def shell_lines(page: Path) -> Iterator[list[str]]:
 
 
 def yyt_lines(page: Path) -> Iterator[list[str]]:
-    """What follows ``yyt`` in every command of its blocks, whatever the block's language."""
+    """What follows ``yyt`` in every command of its blocks, whatever the block's language; where the
+    shell sends input and output is not the command's."""
     for block in blocks(page):
         for line in block.text.replace("\\\n", " ").splitlines():
             match = re.match(r"\s*(?:\$ )?(?:runuser .*? -- )?(?:\S*/)?yyt (.+)", line)
             if match is not None:
-                yield shlex.split(match[1], comments=True)
+                words = shlex.split(match[1], comments=True)
+                yield list(takewhile(lambda word: word not in {"<", ">", "|"}, words))
 
 
 def inline_yyt(page: Path) -> Iterator[list[str]]:

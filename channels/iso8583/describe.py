@@ -1,0 +1,118 @@
+"""One message explained field by field, masked: for people and as JSON. Pure."""
+
+from typing import Any
+
+from msgspec import Struct, to_builtins
+
+from channels.iso8583.dialect import Content, Dialect
+from channels.iso8583.errors import RemoteError
+from channels.iso8583.field_names import ENGLISH
+from channels.iso8583.headers import CupsHeader, PosHeader
+from channels.iso8583.masking import Mask
+from channels.iso8583.message import Message
+from channels.iso8583.recognise import Recogniser
+from channels.iso8583.rules import check_complete
+from channels.iso8583.subfields import Piece, pieces
+from channels.iso8583.tlv import TlvError
+
+
+class Shown(Struct, frozen=True):
+    """A field as it is shown."""
+
+    number: str
+    name: str
+    value: str
+    pieces: tuple[Piece, ...] = ()
+    note: str = ""
+    """What a response code means; why the parts could not be told apart."""
+
+
+class Description(Struct, frozen=True, kw_only=True):
+    """A message as it is shown."""
+
+    dialect: str
+    kind: str
+    """The recogniser's word for it; empty: no template of the dialect fits."""
+    header: dict[str, str]
+    mti: str
+    fields: tuple[Shown, ...]
+    problem: str = ""
+    """What the message lacks by the dialect's rules."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Built-ins: ``header``, ``mti``, ``fields`` (number → value), and what else is known."""
+        return {
+            "dialect": self.dialect,
+            "kind": self.kind,
+            "header": self.header,
+            "mti": self.mti,
+            "fields": {one.number: one.value for one in self.fields},
+            "subfields": {
+                one.number: [to_builtins(piece) for piece in one.pieces]
+                for one in self.fields
+                if one.pieces
+            },
+            "problem": self.problem,
+        }
+
+
+def described(
+    dialect: Dialect, message: Message, *, unmasked: bool = False, english: bool = False
+) -> Description:
+    """Everything a person may know of a message; with ``unmasked`` (tests) all of it. Names of
+    fields are the dialect's, or ISO's in English."""
+    kind = Recogniser(dialect).kind(message)
+    mask = None if unmasked else Mask(dialect, message, kind)
+    return Description(
+        dialect=dialect.name,
+        kind=kind,
+        header=header_facts(message),
+        mti=message.mti,
+        fields=tuple(
+            _shown(dialect, number, value, mask, english=english)
+            for number, value in message.fields.items()
+        ),
+        problem=_problem(dialect, message),
+    )
+
+
+def header_facts(message: Message) -> dict[str, str]:
+    """TPDU and header, flat; empty when there is neither."""
+    facts: dict[str, str] = {}
+    tpdu, header = message.tpdu, message.header
+    if tpdu is not None:
+        facts["tpdu"] = tpdu.protocol + tpdu.destination + tpdu.source
+    if isinstance(header, PosHeader | CupsHeader):
+        facts |= to_builtins(header)
+    return facts
+
+
+def _shown(dialect: Dialect, number: str, value: str, mask: Mask | None, *, english: bool) -> Shown:
+    field = dialect.fields[number]
+    name = ENGLISH.get(number, field.name) if english else field.name
+    found: list[Piece] = []
+    note = ""
+    subfields = dialect.subfields.get(number)
+    if subfields is not None:
+        binary = dialect.encodings[field.like].content is Content.BINARY
+        try:
+            found = pieces(subfields, value, binary=binary)
+        except TlvError as error:
+            note = str(error)
+    if number == "39":
+        row = dialect.codes.get(value)
+        note = f"{row.text} · {row.action}" if row else "?"
+    if mask is not None:
+        found = [
+            Piece(one.label, one.name, mask.piece(number, one.label, one.value)) for one in found
+        ]
+        value = mask.field(number, value)
+    return Shown(number, name, value, tuple(found), note)
+
+
+def _problem(dialect: Dialect, message: Message) -> str:
+    try:
+        check_complete(dialect, message)
+    except RemoteError as error:
+        return str(error)
+    return ""
