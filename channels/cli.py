@@ -4,8 +4,12 @@ import argparse
 import json
 import os
 import sys
+from importlib.metadata import entry_points
 
 from channels.bank_simulator import cli as simulator
+
+VERBS = "yyt.commands.bank"
+"""Group of entry points that add verbs of their own (``name = module:register``)."""
 
 _TEXT = {
     "zh": {
@@ -43,6 +47,8 @@ def register(parser: argparse.ArgumentParser) -> None:
     check.add_argument("dialect", metavar="NAME|FILE")
     check.add_argument("--json", action="store_true")
     check.set_defaults(run=lambda args: _check(args, text))
+    for entry in sorted(entry_points(group=VERBS)):
+        entry.load()(verbs)
 
 
 def _check(args: argparse.Namespace, text: dict[str, str]) -> int:

@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 from switch import plugins
 from switch.engine import Engine
 from switch.gauges import Gauges
+from switch.jobs.settlement import Settlement
 from switch.keys.configured import UnknownKeysError, require_known
 from switch.keys.ring import StoredKeyRing
 from switch.model.outcome import Millis, Reply
@@ -67,6 +68,7 @@ class Parts:
     numbers: Any
     keys: Any
     terminals: Any
+    batches: Any
     late: Any
     random: Callable[[], float]
 
@@ -101,6 +103,7 @@ class Switch:
             numbers=None,
             keys=None,
             terminals=None,
+            batches=None,
             late=late,
             random=self._random,
         )
@@ -122,12 +125,15 @@ class Switch:
         parts.key_service = self._key_service
         parts.numbers, parts.keys = self.journal.numbers, self.journal.keys
         parts.terminals = self.journal.terminals
+        parts.batches = self.journal.batches
         self._build_services(parts)
         self.engine = self._build_engine()
         late.target = self.engine
         self._build_fronts(parts)
         for service in self._services.values():
             service.start()
+        self._settlement = self._build_settlement()
+        await self._settlement.start()
         await self._recover()
         self._gauges = Gauges(self.engine, self._timeline)
         self._gauges.start()
@@ -143,6 +149,7 @@ class Switch:
             await front.stop()
         await self._quiet(self._timeline.now_ms() + self._settings.limits.stop_wait_ms)
         self._gauges.stop()
+        self._settlement.stop()
         for service in self._services.values():
             await service.stop()
         self._ring.stop()
@@ -184,6 +191,14 @@ class Switch:
             limits=self._settings.limits,
             profile_version=self._version,
         )
+
+    def _build_settlement(self) -> Settlement:
+        banks = {
+            name: settling
+            for name, service in self._services.items()
+            if (settling := getattr(service, "settling", None)) is not None
+        }
+        return Settlement(self.journal.batches, banks, self.engine, self._timeline)
 
     async def _recover(self) -> None:
         """Adopt what a crash left, and again every so often: leases of others run out later (I13),

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from switch.model.answer import Answer, Answered
+from switch.model.batch import BatchBank as BatchBank  # noqa: PLC0414
+from switch.model.batch import Batches as Batches  # noqa: PLC0414
 from switch.model.card import CardSecrets as CardSecrets  # noqa: PLC0414 - part of this page
 from switch.model.key_service import IssuedKey as IssuedKey  # noqa: PLC0414
 from switch.model.key_service import KeyRing as KeyRing  # noqa: PLC0414
@@ -275,6 +277,7 @@ class Context(Protocol):
     numbers: Numbers
     keys: Keys
     terminals: Terminals
+    batches: Batches
     late: LateReplies
 
     def random(self) -> float:

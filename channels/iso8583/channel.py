@@ -17,6 +17,7 @@ from channels.iso8583.exchange import Origin
 from channels.iso8583.load import load_dialect
 from channels.iso8583.message import Message
 from channels.iso8583.reversal import reversal_values
+from channels.iso8583.settling import settling_of
 from channels.iso8583.template import compiled, filled
 from channels.iso8583.terminal import Terminal
 from channels.iso8583.writes import Write, write_plain, write_reversal, write_sale
@@ -58,6 +59,8 @@ class BankChannel:
         self._cutover = ClockTime.parse(config.cutover)
         self._bank = Bank(name, config, self._dialect, context)
         self._pool = self._bank.pool
+        self.settling = settling_of(self._bank, config, context)
+        """Batch settlement, where the bank has one (switch.model.batch.BatchBank)."""
         self._splits = {
             name: sale.Split(template) for name, template in self._dialect.operations.items()
         }
@@ -146,7 +149,8 @@ class BankChannel:
                 reply = await self._do(key, order, secrets)
             else:
                 self._pool.release(key)  # the reversal is stored: the terminal may go on
-                reply = await self._do_reversal(order)
+                barred = await self.settling.barred(order) if self.settling else None
+                reply = barred or await self._do_reversal(order)
         except Exception:
             # The port promises that exchange raises nothing; a defect proves nothing (I9).
             _log.exception("exchange_defect", bank=self.name, key=order.payment.key)

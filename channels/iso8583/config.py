@@ -106,6 +106,19 @@ class TerminalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     and the HSM translates."""
 
 
+class SettlementConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Batch settlement (批结算) of this bank's logical terminals."""
+
+    at: TimeOfDay | None = None
+    """``HH:MM`` local time, every day; absent: when an operator orders it."""
+    deadline_ms: Milliseconds
+    """From the order on: what is Unknown or going back then becomes an exception (rule 19)."""
+    waits_ms: Annotated[tuple[Milliseconds, ...], Meta(min_length=1)]
+    """Waits before a message of the settlement is sent again; the last one repeats."""
+    tries: Limit
+    """Definite failures before a batch is left to a person."""
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One bank. Times in milliseconds."""
 
@@ -147,13 +160,17 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """After 25 (no original): the reversal is sent again at these waits."""
     reversal_waits_ms: Annotated[tuple[Milliseconds, ...], Meta(min_length=1)]
     """Waits between the tries of a reversal; the last one repeats for ever."""
+    settlement: SettlementConfig | None = None
+    """Absent: the bank closes batches by itself, or has none."""
 
     def __post_init__(self) -> None:
         """Refuse what the schema cannot see: a dialect that is none, a terminal named twice."""
         try:
-            load_dialect(self.dialect)
+            dialect = load_dialect(self.dialect)
         except DialectError as error:
             raise ValueError(str(error)) from None
+        if self.settlement is not None and dialect.settlement is None:
+            raise ValueError(f"settlement: dialect {dialect.name} has no settlement")
         names = [(one.merchant, one.terminal) for one in self.terminals]
         if len(set(names)) < len(names):
             raise ValueError("a logical terminal is named twice")

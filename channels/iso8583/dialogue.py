@@ -5,6 +5,8 @@ The part of a dialect file that knows business; wire forms are in :mod:`channels
 
 from msgspec import Struct, field
 
+from switch.model.operation import Operation
+
 
 class Strict(Struct, frozen=True, forbid_unknown_fields=True):
     """Base: an unknown word in a dialect file is a mistake, not an extension."""
@@ -89,6 +91,19 @@ class Settlement(Strict, frozen=True, kw_only=True):
     """Where the answer says how the totals compare."""
     balanced: frozenset[str]
     """Values of ``result`` that say: the same."""
+    unbalanced: frozenset[str] = frozenset({"2"})
+    """Values that say: not the same. Every other one is an error of the bank's."""
+    debits: frozenset[Operation] = frozenset(
+        {Operation.SALE, Operation.QR_SALE, Operation.COMPLETION}
+    )
+    """Operations that the totals count as debits …"""
+    credits: frozenset[Operation] = frozenset(
+        {
+            *(Operation.VOID, Operation.REFUND, Operation.COMPLETION_VOID),
+            *(Operation.QR_VOID, Operation.QR_REFUND),
+        }
+    )
+    """… and as credits; a pre-authorisation is neither."""
     upload: Template | None = None
     """批上送: one transaction, ``{F…}`` as journaled."""
     upload_end: Template | None = None

@@ -133,7 +133,8 @@ class Pool:
         for _ in range(len(ring)):
             terminal = ring[0]
             ring.rotate(-1)
-            room = terminal.leases < terminal.config.in_flight and not terminal.leaving
+            barred = terminal.leaving or terminal.settling
+            room = terminal.leases < terminal.config.in_flight and not barred
             if room and terminal.fresh:
                 terminal.leases += 1
                 return terminal

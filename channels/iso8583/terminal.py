@@ -84,6 +84,8 @@ class Terminal:
         """Another node is to have it: no new payment begins on it."""
         self.elsewhere = False
         """Another node holds it, as last seen."""
+        self.settling = False
+        """Its batch settles: no new payment begins on it."""
         self._channel = channel
         self._dialect = dialect
         self._context = context

@@ -177,7 +177,7 @@ class Engine:
         elif (driver.payment.hospital, driver.payment.terminal) != (hospital, terminal):
             return _refused(key, "foreign_key", "该支付键不属于本终端")
         if driver is None:  # another node drives it: it finds the wish in the log (rule 13)
-            await self._late.wish(key)
+            await self._late.happened(key)
             return answer_of(payment)
         await self._take_back(driver)
         return await self._wait_for(driver) if settled else answer_of(driver.payment)
@@ -236,6 +236,15 @@ class Engine:
         if driver is not None:
             driver.feed(Event(kind=kind, at=self.timeline.now_ms(), leg=leg))
         return driver is not None
+
+    async def batch_event(self, key: str, leg: int, kind: EventKind) -> None:
+        """The batch of a leg closes soon (BATCH_CLOSING), or must settle now (BATCH_DEADLINE,
+        rule 19): said to whoever drives it. Raises JournalDown."""
+        driver = await self.driver_of(key)
+        if driver is None:
+            await self._late.happened(key, kind, leg)
+        else:
+            driver.feed(Event(kind=kind, at=self.timeline.now_ms(), leg=leg))
 
     # ---- House (for drivers) ---------------------------------------------------------------------
 

@@ -31,7 +31,9 @@ class Late(Struct, frozen=True, kw_only=True):
     leg: int = 0
     attempt: int = 0
     reply: Reply | None = None
-    """None: no answer, but the origin's wish to take the payment back."""
+    """None: no answer, but a happening that was told to a node which does not drive it."""
+    happened: EventKind = EventKind.ORIGIN_REVERSES
+    """Without a reply: what. The origin wishes to take the payment back; its batch closes."""
 
 
 class LateAnswers:
@@ -56,9 +58,11 @@ class LateAnswers:
         late = Late(leg=leg, attempt=attempt, reply=replace(reply, issuer=None))
         Deferred.fromCoroutine(self._record(key, late)).addErrback(_later)
 
-    async def wish(self, key: str) -> None:
-        """The origin takes back what another node drives: durable when this returns."""
-        await self._journal.record_late(key, msgspec.json.encode(Late()))
+    async def happened(
+        self, key: str, kind: EventKind = EventKind.ORIGIN_REVERSES, leg: int = 0
+    ) -> None:
+        """For what another node drives: durable when this returns."""
+        await self._journal.record_late(key, msgspec.json.encode(Late(leg=leg, happened=kind)))
 
     async def _record(self, key: str, late: Late) -> None:
         await self._journal.record_late(key, msgspec.json.encode(late))
@@ -79,7 +83,7 @@ class LateAnswers:
     def _event(self, late: Late, driver: Driver) -> Event:
         now = self._timeline.now_ms()
         if late.reply is None:
-            return Event(kind=EventKind.ORIGIN_REVERSES, at=now)
+            return Event(kind=late.happened, at=now, leg=late.leg)
         metrics.LATE_REPLIES.labels(driver.payment.legs[late.leg].counterparty).inc()
         return event_of(Verb.DO, late.reply, late.leg, late.attempt, now, fresh_attempt=False)
 

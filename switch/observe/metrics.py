@@ -104,6 +104,10 @@ BANK_TERMINAL_MOVES = _counter(
     "how",
 )
 
+BATCHES_CLOSED = _counter(
+    "yyt_batches_closed_total", "已结算批次 batches settled (rule 19)", "bank", "result"
+)
+
 # ---- hsm -----------------------------------------------------------------------------------------
 HSM_COMMAND_SECONDS = _histogram(
     "yyt_hsm_command_seconds", "加密机指令耗时 HSM host commands", _MILLISECONDS, "command"

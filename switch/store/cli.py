@@ -28,12 +28,12 @@ def register_payment(parser: argparse.ArgumentParser) -> None:
     parser.description = text("payment")
     parser.epilog = f"{text('example')}: yyt payment list --json"
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    listing = _verb(verbs, "list", "yyt payment list --state exception --json", _list)
+    listing = verb(verbs, "list", "yyt payment list --state exception --json", _list)
     listing.add_argument("--state", choices=history.STATES, default="", help=text("state"))
     listing.add_argument("--hospital", default="", help=text("hospital"))
     listing.add_argument("--limit", type=int, default=50, help=text("limit"))
     for name, run in (("show", _show), ("path", _path)):
-        one = _verb(verbs, name, f"yyt payment {name} K1-20260101-0001", run)
+        one = verb(verbs, name, f"yyt payment {name} K1-20260101-0001", run)
         one.add_argument("key", metavar="KEY", help=text("key"))
 
 
@@ -48,16 +48,20 @@ def register_journal(parser: argparse.ArgumentParser) -> None:
     )
     serve.add_arguments(server)
     server.set_defaults(run=serve.serve)
-    _verb(verbs, "dsn", "yyt journal dsn --data var/postgres", _dsn)
-    _verb(verbs, "migrate", "yyt journal migrate --dsn file:/etc/yinyitong/dsn", _migrate)
-    checking = _verb(verbs, "check", "yyt journal check --data var/postgres", _check)
+    verb(verbs, "dsn", "yyt journal dsn --data var/postgres", _dsn)
+    verb(verbs, "migrate", "yyt journal migrate --dsn file:/etc/yinyitong/dsn", _migrate)
+    checking = verb(verbs, "check", "yyt journal check --data var/postgres", _check)
     checking.add_argument("--waiver", default="", help=text("waiver"))
-    restored = _verb(verbs, "restored", "yyt journal restored --jump 10000", _restored)
+    restored = verb(verbs, "restored", "yyt journal restored --jump 10000", _restored)
     restored.add_argument("--jump", type=int, default=JUMP_DEFAULT, help=text("jump"))
 
 
-def _verb(
-    verbs: Any, name: str, example: str, run: Callable[[argparse.Namespace], int]
+def verb(
+    verbs: Any,
+    name: str,
+    example: str,
+    run: Callable[[argparse.Namespace], int],
+    text: Callable[[str], str] = text,
 ) -> argparse.ArgumentParser:
     """A verb that works on a journal: where it is, and ``--json``."""
     parser: argparse.ArgumentParser = verbs.add_parser(
@@ -89,11 +93,11 @@ def _sorry(sentence: str) -> int:
     return 1
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     print(line)
 
 
-def _where(args: argparse.Namespace) -> str:
+def where(args: argparse.Namespace) -> str:
     """``--dsn``, ``--data``, the environment's YYT_DSN, else what runs below ``--var``: the demo
     if it does, or a journal of its own."""
     if args.dsn:
@@ -106,7 +110,7 @@ def _where(args: argparse.Namespace) -> str:
 
 
 def _json(value: object) -> None:
-    _say(msgspec.json.encode(value).decode())
+    say(msgspec.json.encode(value).decode())
 
 
 # ---- yyt payment -------------------------------------------------------------------------------
@@ -115,7 +119,7 @@ def _json(value: object) -> None:
 def _list(args: argparse.Namespace) -> int:
     if args.limit < 1:
         return _bad(text("bad_limit"))
-    conn = history.connect(_where(args))
+    conn = history.connect(where(args))
     try:
         lines = history.lines(conn, args.state, args.hospital, args.limit)
     finally:
@@ -123,7 +127,7 @@ def _list(args: argparse.Namespace) -> int:
     if args.json:
         _json(lines)
     else:
-        _say(tables.payment_list(lines))
+        say(tables.payment_list(lines))
     return 0
 
 
@@ -146,7 +150,7 @@ def _one(
     plain: Callable[[Any], object],
     table: Callable[[Any], str],
 ) -> int:
-    conn = history.connect(_where(args))
+    conn = history.connect(where(args))
     try:
         found = read(conn, args.key)
     finally:
@@ -156,7 +160,7 @@ def _one(
     if args.json:
         _json(plain(found))
     else:
-        _say(table(found))
+        say(table(found))
     return 0
 
 
@@ -164,8 +168,8 @@ def _one(
 
 
 def _dsn(args: argparse.Namespace) -> int:
-    dsn = masked_dsn(_where(args))
-    _json({"dsn": dsn}) if args.json else _say(dsn)
+    dsn = masked_dsn(where(args))
+    _json({"dsn": dsn}) if args.json else say(dsn)
     return 0
 
 
@@ -179,13 +183,13 @@ def _migrate(args: argparse.Namespace) -> int:
     if args.json:
         _json({"applied": applied, "version": version})
     else:
-        _say("\n".join([*applied, f"{text('schema')}: {version}"]))
+        say("\n".join([*applied, f"{text('schema')}: {version}"]))
     return 0
 
 
 def _check(args: argparse.Namespace) -> int:
     """Is it durable, is its schema ours, which nodes drive?"""
-    dsn = _where(args)
+    dsn = where(args)
     conn = _writable(args)
     try:
         try:
@@ -203,7 +207,7 @@ def _check(args: argparse.Namespace) -> int:
     if args.json:
         _json(report)
     else:
-        _say(tables.journal_report(report))
+        say(tables.journal_report(report))
     return 1 if problem else 0
 
 
@@ -218,13 +222,13 @@ def _restored(args: argparse.Namespace) -> int:
             (jumped,) = cursor.fetchone() or (0,)
     finally:
         conn.close()
-    _json({"batches": jumped}) if args.json else _say(f"{text('jumped')}: {jumped}")
+    _json({"batches": jumped}) if args.json else say(f"{text('jumped')}: {jumped}")
     return 0
 
 
 def _writable(args: argparse.Namespace) -> connection:
     conn: connection = psycopg2.connect(
-        _where(args), application_name="yyt journal", connect_timeout=10
+        where(args), application_name="yyt journal", connect_timeout=10
     )
     conn.autocommit = True
     return conn

@@ -78,10 +78,10 @@ class Path(Struct, frozen=True, kw_only=True):
     identities: list[dict[str, str]]
 
 
-def connect(dsn: str) -> connection:
-    """A read-only session; psycopg2.OperationalError when the journal is away."""
+def connect(dsn: str, *, writes: bool = False) -> connection:
+    """A session, read-only unless it ``writes``. psycopg2.OperationalError: the journal is away."""
     conn: connection = psycopg2.connect(dsn, application_name="yyt", connect_timeout=10)
-    conn.set_session(readonly=True, autocommit=True)
+    conn.set_session(readonly=not writes, autocommit=True)
     return conn
 
 

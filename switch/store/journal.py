@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from switch.model.payment import Payment
 from switch.observe.logs import get_logger
 from switch.ports import CommitResult, JournalDown, Timeline, Write
+from switch.store.batches import PostgresBatches
 from switch.store.errors import StoreError
 from switch.store.key_source import PostgresKeySource
 from switch.store.migrate import migrate
@@ -75,6 +76,7 @@ class PostgresJournal:
         self.keys = PostgresKeys(self._reader)
         seen = Seen(self.lease_term, self.lease_left_ms)
         self.terminals = PostgresTerminals(self._reader, self._node, seen)
+        self.batches = PostgresBatches(self._reader)
         self.key_source = PostgresKeySource(self._reader, node_name)
 
     @property

@@ -23,6 +23,7 @@ from switch.ports import (
     WorkingKeys,
     Write,
 )
+from switch.store.memory_batches import BatchRows, MemoryBatches
 from switch.store.memory_numbers import Counters, MemoryKeys, MemoryNumbers
 from switch.store.memory_terminals import HolderRows, MemoryTerminals
 from switch.store.rows import (
@@ -127,6 +128,7 @@ class MemoryDatabase:
         self.counters = Counters()
         self.working_keys: dict[LogicalTerminal, WorkingKeys] = {}
         self.holders: HolderRows = {}
+        self.batches = BatchRows()
         self.epochs = 0
 
     def payments(self) -> list[Payment]:
@@ -155,7 +157,7 @@ class MemoryDatabase:
             claims = claims and row.claims_bill
         if not self._fits(write.reserve):
             return _lost("reserve", row)
-        if any(identity in self.identities for identity in wanted):
+        if any(one in self.identities or self.batches.frozen(one) for one in wanted):
             return _lost("identity", row)
         for change, sign in ((write.reserve, 1), (write.release, -1)):
             if change is not None:
@@ -206,6 +208,13 @@ class MemoryJournal:
         self.keys = MemoryKeys(database.working_keys, self.settle)
         seen = Seen(self.lease_term, self.lease_left_ms)
         self.terminals = MemoryTerminals(database.holders, self, seen, self.settle)
+        self.batches = MemoryBatches(
+            database.batches,
+            database.counters,
+            database.identities,
+            lambda key: database.rows[key].payment(),
+            self.settle,
+        )
 
     # ---- the simulator's handles ---------------------------------------------------------------
 

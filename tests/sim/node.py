@@ -187,6 +187,7 @@ class Node:
             numbers=self.journal.numbers,
             keys=self.journal.keys,
             terminals=self.journal.terminals,
+            batches=self.journal.batches,
             late=self,
             random=random.random,
         )

@@ -622,3 +622,12 @@ def test_payments_behind_a_door_are_found_by_their_index(world: worlds.PostgresW
     assert "payment_of_door" in str(plan)
     assert "terminal = " in str(plan)
     assert "~>=~" in str(plan)
+def test_I15_a_settlement_cannot_be_deleted(dsn: str) -> None:
+    """What was settled stays on record."""
+    world = worlds.PostgresWorld(dsn)
+    node = world.node("a")
+    world.run(node.numbers.reserve(worlds.TERMINAL, 1))
+    world.run(node.batches.order(worlds.TERMINAL, "", 1))
+    with pytest.raises(psycopg2.Error, match="I15"):
+        world.sql("DELETE FROM settlement")
+    world.close()

@@ -1,0 +1,118 @@
+"""Settlements of batches in memory: the table of :mod:`.batches` as a list."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from switch.model.batch import FROZEN, OPEN, Batch, BatchState, Gate
+from switch.model.outcome import Millis
+from switch.model.payment import Payment
+from switch.ports import LogicalTerminal
+from switch.store.memory_numbers import Counters, Settle
+
+
+class BatchRows:
+    """The rows."""
+
+    def __init__(self) -> None:
+        self.rows: list[Batch] = []
+
+    def of(self, terminal: LogicalTerminal, number: str) -> list[Batch]:
+        """All settlements of a batch."""
+        return [one for one in self.rows if (one.terminal, one.number) == (terminal, number)]
+
+    def frozen(self, identity: tuple[str, ...]) -> bool:
+        """Whether a message of this identity comes too late for its batch."""
+        bank, merchant, terminal, number = identity[:4]
+        of = LogicalTerminal(bank=bank, merchant=merchant, terminal=terminal)
+        return any(one.state in FROZEN for one in self.of(of, number))
+
+
+class MemoryBatches:
+    """``model.batch.Batches``."""
+
+    def __init__(
+        self,
+        rows: BatchRows,
+        counters: Counters,
+        identities: Mapping[tuple[str, ...], str],
+        load: Callable[[str], Payment],
+        settle: Settle,
+    ) -> None:
+        self._rows = rows
+        self._counters = counters
+        self._identities = identities
+        self._load = load
+        self._settle = settle
+
+    async def order(self, terminal: LogicalTerminal, due: str, at: Millis) -> bool:
+        """As ``PostgresBatches.order``."""
+
+        def work() -> bool:
+            number = self._counters.batches.get(terminal)
+            own = [one for one in self._rows.rows if one.terminal == terminal]
+            if number is None or any(one.state in OPEN for one in own):
+                return False
+            if due and any(one.due == due for one in own):
+                return False
+            since = max((one.closed_at for one in self._rows.of(terminal, number)), default=0)
+            row = Batch(
+                terminal=terminal,
+                number=number,
+                id=len(self._rows.rows) + 1,
+                due=due,
+                ordered_at=at,
+                since=since,
+            )
+            self._rows.rows.append(row)
+            return True
+
+        done: bool = await self._settle(work)
+        return done
+
+    async def open(self, bank: str) -> Sequence[Batch]:
+        """As ``PostgresBatches.open``."""
+        found: Sequence[Batch] = await self._settle(
+            lambda: [o for o in self._rows.rows if o.terminal.bank == bank and o.state in OPEN]
+        )
+        return found
+
+    async def payments(self, batch: Batch) -> Sequence[Payment]:
+        """As ``PostgresBatches.payments``."""
+        terminal = batch.terminal
+        wanted = (terminal.bank, terminal.merchant, terminal.terminal, batch.number)
+
+        def work() -> list[Payment]:
+            keys = {key for name, key in self._identities.items() if name[:4] == wanted}
+            return [self._load(key) for key in sorted(keys)]
+
+        found: Sequence[Payment] = await self._settle(work)
+        return found
+
+    async def move(self, batch: Batch) -> bool:
+        """As ``PostgresBatches.move``."""
+
+        def work() -> bool:
+            at = batch.id - 1
+            before = self._rows.rows[at]
+            if before.version != batch.version - 1:
+                return before == batch
+            self._rows.rows[at] = batch
+            closes = batch.state is BatchState.CLOSED and bool(batch.next_number)
+            if closes and self._counters.batches.get(batch.terminal) == batch.number:
+                self._counters.batches[batch.terminal] = batch.next_number
+            return True
+
+        moved: bool = await self._settle(work)
+        return moved
+
+    async def gate(self, terminal: LogicalTerminal, number: str) -> Gate:
+        """As ``PostgresBatches.gate``."""
+
+        def work() -> Gate:
+            rows = self._rows.of(terminal, number)
+            return Gate(
+                frozen=any(one.state in FROZEN for one in rows),
+                closed_at=max((one.closed_at for one in rows), default=0),
+            )
+
+        gate: Gate = await self._settle(work)
+        return gate

@@ -1,0 +1,102 @@
+"""``yyt bank settle`` and ``yyt bank batches`` as an operator uses them."""
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from switch.cli import main
+from switch.model.batch import Batch, BatchState, Totals
+
+sys.path.insert(0, str(Path(__file__).parent))
+import store_worlds as worlds
+
+sys.path.pop(0)
+PATIENCE_S = 20
+
+
+@pytest.fixture
+def journal(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[worlds.PostgresWorld]:
+    """A bank ``b`` with one terminal that has been used."""
+    world = worlds.PostgresWorld(dsn)
+    world.run(world.node("a").numbers.reserve(worlds.TERMINAL, 1))
+    monkeypatch.setenv("YYT_DSN", dsn)
+    monkeypatch.setenv("YYT_LANG", "en")
+    yield world
+    world.close()
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """``yyt ARGUMENTS``: exit code, stdout, stderr."""
+    code = main(arguments)
+    told = capsys.readouterr()
+    return code, told.out, told.err
+
+
+def move(world: worlds.PostgresWorld, **changes: object) -> Batch:
+    """What the job does with the settlement under way."""
+    node = world.journals[0]
+    (batch,) = world.run(node.batches.open("b"))
+    after = replace(batch, version=batch.version + 1, **changes)
+    assert world.run(node.batches.move(after))
+    return after
+
+
+def test_an_order_stands_in_the_journal_for_whichever_node_has_the_terminal(
+    journal, capsys
+) -> None:
+    """Without waiting: exit code 3, ordered once however often it is given."""
+    for _ in range(2):
+        code, out, _ = run(capsys, "bank", "settle", "b", "--wait", "0", "--json")
+        (row,) = json.loads(out)
+        assert (code, row["state"], row["number"]) == (3, "ordered", "000001")
+    assert len(journal.run(journal.journals[0].batches.open("b"))) == 1
+
+
+@pytest.mark.parametrize(("result", "code"), [("balanced", 0), ("unbalanced", 1)])
+def test_the_order_waits_for_the_end_and_tells_it(journal, capsys, result: str, code: int) -> None:
+    """Exit code 0 for a batch that balances, 1 for one that does not; the totals in yuan."""
+
+    def job() -> None:
+        end = time.monotonic() + PATIENCE_S
+        while not journal.sql("SELECT FROM settlement") and time.monotonic() < end:
+            time.sleep(0.01)
+        journal.sql(
+            "UPDATE settlement SET state = 'closed', version = 2, result = %s, debit_count = 2,"
+            " debit_fen = 35000, next_batch = '000002', code = '00', closed_at = 5",
+            result,
+        )
+
+    worker = threading.Thread(target=job)
+    worker.start()
+    told = run(capsys, "bank", "settle", "b", "--terminal", "t", "--wait", str(PATIENCE_S))
+    worker.join()
+
+    assert told[0] == code
+    assert told[1].splitlines()[1].split() == [
+        *("t", "000001", "closed", result, "2", "350.00", "0", "0.00", "0", "00")
+    ]
+
+
+def test_a_bank_nobody_knows_is_one_sentence(journal, capsys) -> None:
+    """Exit code 2, and no settlement."""
+    code, _, error = run(capsys, "bank", "settle", "nobody")
+    assert (code, "no such terminal" in error) == (2, True)
+    assert run(capsys, "bank", "batches")[1] == "no settlements\n"
+
+
+def test_batches_lists_the_newest_first(journal, capsys) -> None:
+    """One that failed, then one ordered anew."""
+    run(capsys, "bank", "settle", "b", "--wait", "0")
+    move(journal, state=BatchState.FAILED, code="96", totals=Totals(debit_count=1, debit_fen=5))
+    run(capsys, "bank", "settle", "b", "--wait", "0")
+
+    code, out, _ = run(capsys, "bank", "batches", "b", "--json")
+    states = [(row["state"], row["code"]) for row in json.loads(out)]
+    assert (code, states) == (0, [("ordered", ""), ("failed", "96")])
+    assert run(capsys, "bank", "batches", "other")[1] == "no settlements\n"
