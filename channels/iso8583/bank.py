@@ -19,7 +19,7 @@ from channels.iso8583.hub import Hub
 from channels.iso8583.link import Link
 from channels.iso8583.message import Message
 from channels.iso8583.pool import Pool, PoolLimits
-from channels.iso8583.replies import reply_to_sale
+from channels.iso8583.replies import raises_alarm, reply_to_sale, wants_sign_on
 from channels.iso8583.session import Event
 from channels.iso8583.template import compiled, filled
 from channels.iso8583.terminal import Terminal
@@ -170,6 +170,15 @@ class Bank:
         sent it, and it must find its payment (I5)."""
         sale = {n: facts[f"F{n}"] for n in self._remembered if facts.get(f"F{n}")}
         self.hub.remember(mti, Exchange(sale, terminal, terminal.mak, origin))
+
+    def follow_up(self, terminal: Terminal, message: Message) -> None:
+        """What a proven answer asks of us besides its outcome."""
+        if wants_sign_on(self.dialect, message):
+            terminal.want_sign_on(f"answered {message.code}")
+        if raises_alarm(self.dialect, message):
+            _log.error(
+                "alarm", bank=self.name, code=message.code, text="the bank refuses our set-up"
+            )
 
     # ---- HubOwner --------------------------------------------------------------------------------
 

@@ -15,12 +15,10 @@ from channels.iso8583.config import Config
 from channels.iso8583.errors import Iso8583Error
 from channels.iso8583.exchange import Origin
 from channels.iso8583.load import load_dialect
-from channels.iso8583.message import Message
-from channels.iso8583.reversal import reversal_values
 from channels.iso8583.settling import settling_of
-from channels.iso8583.template import compiled, filled
 from channels.iso8583.terminal import Terminal
-from channels.iso8583.writes import Write, write_plain, write_reversal, write_sale
+from channels.iso8583.undoing import Undoing, origin_of
+from channels.iso8583.writes import Write, write_plain, write_sale
 from switch.model.chip import ChipError
 from switch.model.clock_time import ClockTime
 from switch.model.operation import Operation
@@ -61,11 +59,10 @@ class BankChannel:
         self._pool = self._bank.pool
         self.settling = settling_of(self._bank, config, context)
         """Batch settlement, where the bank has one (switch.model.batch.BatchBank)."""
+        self._undoing = Undoing(self._bank, config, context, self.settling)
         self._splits = {
             name: sale.Split(template) for name, template in self._dialect.operations.items()
         }
-        self._reversal = compiled(self._dialect.reversal.template)
-        self._reversing = 0
         self._balances = 0
 
     # ---- life ------------------------------------------------------------------------------------
@@ -149,8 +146,7 @@ class BankChannel:
                 reply = await self._do(key, order, secrets)
             else:
                 self._pool.release(key)  # the reversal is stored: the terminal may go on
-                barred = await self.settling.barred(order) if self.settling else None
-                reply = barred or await self._do_reversal(order)
+                reply = await self._undoing.undo(order)
         except Exception:
             # The port promises that exchange raises nothing; a defect proves nothing (I9).
             _log.exception("exchange_defect", bank=self.name, key=order.payment.key)
@@ -210,7 +206,7 @@ class BankChannel:
                 await account.secrets(self._context.key_service, order.leg.facts, card),
                 self._original_values(order.leg) | order.leg.facts,
                 write_sale,
-                _origin(order),
+                origin_of(order),
                 order.may_send,
             )
         except (KeyServiceError, Iso8583Error) as error:
@@ -218,7 +214,7 @@ class BankChannel:
             return replies.not_sent("系统故障,交易未发出")
         if sent.answer is None:
             return self._unanswered(sent)
-        self._follow_up(terminal, sent.answer)
+        self._bank.follow_up(terminal, sent.answer)
         return replies.reply_to_sale(self._dialect, sent.answer, sent.link)
 
     async def _send_card(  # noqa: PLR0917 - private, every argument its own type
@@ -250,55 +246,6 @@ class BankChannel:
         finally:
             terminal.end()
 
-    # ---- reversal --------------------------------------------------------------------------------
-
-    async def _do_reversal(self, order: Order) -> Reply:
-        """From the journal's facts alone, MACed with the key of today (rule 16), whichever node
-        holds the terminal."""
-        facts = order.leg.facts
-        terminal = self._bank.terminals.get((facts.get("F42", ""), facts.get("F41", "")))
-        try:
-            if terminal is not None:
-                await terminal.newest_mak()
-        except JournalDown as error:
-            _log.warning("reversal_waits", bank=self.name, key=order.payment.key, why=str(error))
-            return replies.not_sent("冲正待发:数据库不可用")
-        if terminal is None or not terminal.mak or terminal.changing_keys:
-            _log.warning("reversal_waits", bank=self.name, key=order.payment.key, invariant="I3")
-            return replies.not_sent("冲正待发:终端未签到")
-        if self._reversing >= self._config.in_flight_limit:
-            return replies.not_sent("冲正待发:冲正通道已满")
-        self._reversing += 1
-        operation = self._dialect.operations[order.leg.operation or Operation.SALE]
-        self._bank.remember(operation.mti, facts, terminal, _origin(order))
-        try:
-            sent = await self._send_reversal(terminal, order)
-        except (KeyServiceError, Iso8583Error) as error:
-            _log.error("reversal_not_sent", bank=self.name, key=order.payment.key, why=str(error))
-            return replies.not_sent("冲正未发出")
-        finally:
-            self._reversing -= 1
-        if sent.answer is None:
-            # The sale's own reason stays in the facts: a repeat is the identical message (I3).
-            return replies.unacknowledged()
-        self._follow_up(terminal, sent.answer)
-        return replies.reply_to_reversal(self._dialect, sent.answer)
-
-    async def _send_reversal(self, terminal: Terminal, order: Order) -> Sent:
-        facts, pan = order.leg.facts, ""
-        if facts.get("F2"):
-            pan = (await self._context.key_service.reveal(facts["F2"])).reveal()
-        values = reversal_values(self._dialect, order.payment, order.leg, pan)
-        fields = filled(self._reversal, values)
-        return await self._bank.send(
-            self._dialect.reversal.template.mti,
-            fields,
-            terminal,
-            write_reversal,
-            preferred_link=facts.get("link", ""),
-            may_send=order.may_send,
-        )
-
     # ---- Inquirer --------------------------------------------------------------------------------
 
     async def inquire(self, function: str, request: Struct) -> InquiryReply:
@@ -328,7 +275,7 @@ class BankChannel:
         sent = await self._send_card(balance, terminal, card, facts, write_plain, None)
         if sent.answer is None:
             return InquiryReply(ok=False, code=replies.NO_ANSWER, text="银行未应答")
-        self._follow_up(terminal, sent.answer)
+        self._bank.follow_up(terminal, sent.answer)
         reply = replies.reply_to_sale(self._dialect, sent.answer)
         balance_fen = replies.balance_fen(sent.answer.fields.get(self._dialect.balance_field, ""))
         if reply.outcome is not Outcome.DONE or balance_fen is None:
@@ -359,18 +306,3 @@ class BankChannel:
 
     def _unanswered(self, sent: Sent) -> Reply:
         return replies.unanswered(suspect=sent.suspect, unchecked=sent.unchecked, link=sent.link)
-
-    def _follow_up(self, terminal: Terminal, message: Message) -> None:
-        """What a proven answer asks of us besides its outcome."""
-        if replies.wants_sign_on(self._dialect, message):
-            terminal.want_sign_on(f"answered {message.code}")
-        if replies.raises_alarm(self._dialect, message):
-            _log.error(
-                "alarm", bank=self.name, code=message.code, text="the bank refuses our set-up"
-            )
-
-
-def _origin(order: Order) -> Origin:
-    return Origin(
-        payment_key=order.payment.key, leg_index=order.leg_index, attempt=order.leg.attempt
-    )

@@ -28,6 +28,13 @@ def reversal_values(dialect: Dialect, payment: Payment, leg: Leg, pan: str) -> d
     }
 
 
+def reversal_mti(dialect: Dialect, leg: Leg) -> str:
+    """The message type; from the second try on the one that marks repeats, where the bank has one.
+    A try that was not sent counts: whoever asks in doubt asks as for a repeat."""
+    reversal = dialect.reversal
+    return reversal.repeat_mti if leg.undos > 1 and reversal.repeat_mti else reversal.template.mti
+
+
 def reversal_reason(dialect: Dialect, facts: Mapping[str, str], finish: Leg | None = None) -> str:
     """F39: why the sale of these facts goes back."""
     codes = dialect.reversal.codes

@@ -165,8 +165,7 @@ class Settling:
             return BatchAnswer(result=BatchResult.NOT_SENT, text=str(error))
         if sent.answer is None:
             return BatchAnswer(result=BatchResult.UNKNOWN, code=replies.NO_ANSWER)
-        if replies.wants_sign_on(self._bank.dialect, sent.answer):
-            terminal.want_sign_on(f"settlement answered {sent.answer.code}")
+        self._bank.follow_up(terminal, sent.answer)
         return sent.answer
 
     def _compared(self, message: Message) -> BatchAnswer:

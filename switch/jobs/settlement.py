@@ -32,6 +32,7 @@ from switch.model.batch import (
 from switch.model.outcome import Millis
 from switch.model.payment import EventKind
 from switch.observe import metrics
+from switch.observe.crash import crash_point
 from switch.observe.logs import get_logger
 from switch.payment.batch import Member, counted, members, next_number, totals
 from switch.ports import Cancellable, JournalDown, LogicalTerminal, Timeline
@@ -147,6 +148,7 @@ class Settlement:
                 if batch == before:
                     return
             if batch.state is BatchState.CLOSED:
+                crash_point("K16 batch closed, next number not in use")
                 await bank.begin(batch)
         except JournalDown as error:
             _log.warning("settlement_waits", why=str(error), **_names(batch))
@@ -198,6 +200,7 @@ class Settlement:
 
     async def _send(self, bank: BatchBank, batch: Batch) -> Batch:
         """0500 with the committed totals."""
+        crash_point("K16 totals committed, not sent")
         answer = await bank.settle(batch)
         _log.info("batch_settled", result=answer.result, code=answer.code, **_names(batch))
         if answer.result is BatchResult.BALANCED:
@@ -245,6 +248,7 @@ class Settlement:
 
     async def _close(self, batch: Batch, answer: BatchAnswer, result: BatchResult) -> Batch:
         """The end, and the terminal's next number, in one commit (K16)."""
+        crash_point("K16 batch settled, not closed")
         closed = await self._move(
             batch,
             state=BatchState.CLOSED,

@@ -70,6 +70,16 @@ REVERSAL_OLDEST_SECONDS = _gauge(
     "yyt_reversal_oldest_seconds", "最久待冲正时长 age of the oldest of them (I3)", "counterparty"
 )
 
+REVERSALS_SENT = _counter(
+    "yyt_reversals_sent_total", "已发冲正 reversals sent: first, repeat (I3)", "bank", "attempt"
+)
+REVERSALS_ENDED = _counter(
+    "yyt_reversals_answered_total",
+    "冲正应答 answers to reversals: acknowledged, not_found, refused, unclear (I3)",
+    "bank",
+    "end",
+)
+
 # ---- banks ---------------------------------------------------------------------------------------
 LINK_UP = _gauge("yyt_link_up", "链路状态 1 = connected and signed on", "bank", "link")
 LINK_RECONNECTS = _counter("yyt_link_reconnects_total", "重连次数 reconnects", "bank", "link")

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from channels.bank_simulator.host import BankHost
-from channels.bank_simulator.ledger import Ledger, State
+from channels.bank_simulator.ledger import Ledger
 from channels.bank_simulator.service import BankListener, BankService
 from channels.iso8583 import plugin
 from channels.iso8583.codec import Codec
@@ -30,8 +30,8 @@ HIS = {LegKind.DEBIT: DEBIT, LegKind.HOLD: HOLD, LegKind.BOOK: BOOK}
 
 
 class Host:
-    """The bank's host in front of the simulator's: knows 0500 and 0320. ``says``: what it answers
-    instead of comparing (``1``, ``2``, ``3``; a code of field 39; "" = silence), one by one."""
+    """In front of the simulator: keeps what it is sent. ``says``: what is answered to a 0500 or
+    0320 instead (``1``, ``2``, ``3``; a code of field 39; "" = silence), one by one."""
 
     def __init__(self, host: BankHost) -> None:
         self._host = host
@@ -40,7 +40,6 @@ class Host:
         self.settled: list[dict[str, str]] = []
         self.uploaded: list[dict[str, str]] = []
         self.reversals: list[str] = []
-        self.notices: list[dict[str, str]] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._host, name)
@@ -53,32 +52,10 @@ class Host:
         if kept is None:
             return self._host.receive(frame)
         kept.append(dict(message.fields))
-        said = self.says.pop(0) if self.says else self._compared(message)
-        if not said:
-            return []
-        if said == "1" and (message.mti == "0500" or "2" not in message.fields):
-            self._next_batch(message)
-        return [(0, self._answer(message, said))]
-
-    def _next_batch(self, message: Any) -> None:
-        """It is settled: the sign-on that follows names the next."""
-        names = message.fields["42"], message.fields["41"]
-        keys = self._host.ledger.keys(*names)
-        if keys.batch == message.fields["60"][2:8]:
-            batch = f"{int(keys.batch) + 1:06d}"
-            self._host.ledger.set_keys(*names, msgspec.structs.replace(keys, batch=batch))
-
-    def _compared(self, message: Any) -> str:
-        if message.mti == "0320":
-            return "1"
-        batch = message.fields["60"][2:8]
-        sums = [
-            entry.amount_fen
-            for entry in self._host.ledger.entries()
-            if (entry.batch, entry.terminal) == (batch, message.fields["41"])
-            and entry.state is State.DEBITED
-        ]
-        return "1" if message.fields["48"][:15] == f"{sum(sums):012d}{len(sums):03d}" else "2"
+        if not self.says:
+            return self._host.receive(frame)
+        said = self.says.pop(0)
+        return [(0, self._answer(message, said))] if said else []
 
     def _answer(self, message: Any, said: str) -> bytes:
         fields = {n: message.fields[n] for n in ("11", "41", "42", "60") if n in message.fields}
@@ -123,7 +100,7 @@ class House:
         """A process starts; whatever ran before has died."""
         if self.database.nodes:
             self.journal.crash()
-            self.channel._bank.stop()
+            self.begin(self.channel.stop())
             self.settlement.stop()
             self.settle(1)
         self.journal = MemoryJournal(self.database, self.timeline, "a", 86_400_000, self.faults)
@@ -133,6 +110,7 @@ class House:
             key_service=self.key_service,
             numbers=self.journal.numbers,
             keys=self.journal.keys,
+            terminals=self.journal.terminals,
             batches=self.journal.batches,
             late=SimpleNamespace(late=self.late),
             random=Random(0).random,

@@ -136,3 +136,10 @@ CASES: Mapping[str, Case] = {
     "committed, not told#3": _booking,
 }
 """By point, with ``#n`` for its n-th hit in one process."""
+
+SETTLEMENTS = (
+    "K16 totals committed, not sent",
+    "K16 batch settled, not closed",
+    "K16 batch closed, next number not in use",
+)
+"""Points on the way of a batch's settlement, which is no payment's."""
