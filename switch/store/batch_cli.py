@@ -106,7 +106,7 @@ def _order(conn: connection, bank: str, terminal: str) -> list[int]:
     ids = []
     for merchant, name in names:
         one = LogicalTerminal(bank=bank, merchant=merchant, terminal=name)
-        order(conn, one, "", int(time.time() * 1000))
+        order(conn, one, "", None)
         newest = select(
             conn,
             "(bank, merchant, terminal) = (%s, %s, %s) ORDER BY id DESC LIMIT 1",

@@ -95,8 +95,8 @@ class PostgresBatches:
         return await self._reader.submit(work)
 
 
-def order(conn: connection, terminal: LogicalTerminal, due: str, at: int) -> bool:
-    """One order; the operator's command gives its own on a connection of its own."""
+def order(conn: connection, terminal: LogicalTerminal, due: str, at: int | None) -> bool:
+    """One order; ``at`` None: now by the database's clock, for a command that has no time line."""
     with conn.cursor() as cursor:
         cursor.execute("SELECT settlement_order(%s, %s, %s, %s, %s)", (*_triple(terminal), due, at))
         return bool((cursor.fetchone() or (False,))[0])

@@ -94,6 +94,7 @@ def _sorry(sentence: str) -> int:
 
 
 def say(line: str) -> None:
+    """A line of the command's answer."""
     print(line)
 
 

@@ -45,7 +45,8 @@ CREATE FUNCTION settlement_order(
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO settlement (bank, merchant, terminal, batch, state, due, ordered_at, since)
-        SELECT t.bank, t.merchant, t.terminal, t.batch, 'ordered', due_, at_,
+        SELECT t.bank, t.merchant, t.terminal, t.batch, 'ordered', due_,
+            coalesce(at_, (extract(epoch FROM clock_timestamp()) * 1000)::bigint),
             coalesce((SELECT max(s.closed_at) FROM settlement s
                 WHERE (s.bank, s.merchant, s.terminal, s.batch)
                     = (t.bank, t.merchant, t.terminal, t.batch)), 0)
