@@ -80,6 +80,7 @@ class Engine:
         self._watchers: dict[str, list[Callable[[Answer], None]]] = {}
         self._taking = True
         self._late = LateAnswers(journal, timeline, self.driver_of)
+        self.batch_event = self._late.tell
 
     # ---- Front -----------------------------------------------------------------------------------
 
@@ -236,15 +237,6 @@ class Engine:
         if driver is not None:
             driver.feed(Event(kind=kind, at=self.timeline.now_ms(), leg=leg))
         return driver is not None
-
-    async def batch_event(self, key: str, leg: int, kind: EventKind) -> None:
-        """The batch of a leg closes soon (BATCH_CLOSING), or must settle now (BATCH_DEADLINE,
-        rule 19): said to whoever drives it. Raises JournalDown."""
-        driver = await self.driver_of(key)
-        if driver is None:
-            await self._late.happened(key, kind, leg)
-        else:
-            driver.feed(Event(kind=kind, at=self.timeline.now_ms(), leg=leg))
 
     # ---- House (for drivers) ---------------------------------------------------------------------
 

@@ -64,6 +64,15 @@ class LateAnswers:
         """For what another node drives: durable when this returns."""
         await self._journal.record_late(key, msgspec.json.encode(Late(leg=leg, happened=kind)))
 
+    async def tell(self, key: str, leg: int, kind: EventKind) -> None:
+        """A happening of a leg, to whoever drives it: its batch closes soon, or settles now (rule
+        19). Raises JournalDown."""
+        driver = await self._driver_of(key)
+        if driver is None:
+            await self.happened(key, kind, leg)
+        else:
+            driver.feed(Event(kind=kind, at=self._timeline.now_ms(), leg=leg))
+
     async def _record(self, key: str, late: Late) -> None:
         await self._journal.record_late(key, msgspec.json.encode(late))
         await self.take()

@@ -7,7 +7,7 @@ a piece of the database by reference.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -24,6 +24,7 @@ from switch.ports import (
     Write,
 )
 from switch.store.memory_batches import BatchRows, MemoryBatches
+from switch.store.memory_faults import MemoryFaults, NoFaults
 from switch.store.memory_numbers import Counters, MemoryKeys, MemoryNumbers
 from switch.store.memory_terminals import HolderRows, MemoryTerminals
 from switch.store.rows import (
@@ -39,35 +40,6 @@ from switch.store.terminals import Seen
 T = TypeVar("T")
 _UNDO_OPEN = (LegState.UNDOING, LegState.UNDO_WAIT)
 _decoder = msgspec.json.Decoder(Payment)
-
-
-class MemoryFaults(Protocol):
-    """What may go wrong between a node and its database; the simulator draws it from its seed."""
-
-    def down(self) -> bool:
-        """The database is away now: new payments are refused, later versions wait."""
-        ...
-
-    def commit_ms(self) -> int:
-        """How long the next commit takes to reach the disk."""
-        ...
-
-    def tell_ms(self) -> int:
-        """How long the news of it takes to come back; long = a lost connection (K19)."""
-        ...
-
-
-class NoFaults:
-    """A database that answers in the next turn."""
-
-    def down(self) -> bool:
-        return False
-
-    def commit_ms(self) -> int:
-        return 0
-
-    def tell_ms(self) -> int:
-        return 0
 
 
 class _Row:
@@ -208,13 +180,7 @@ class MemoryJournal:
         self.keys = MemoryKeys(database.working_keys, self.settle)
         seen = Seen(self.lease_term, self.lease_left_ms)
         self.terminals = MemoryTerminals(database.holders, self, seen, self.settle)
-        self.batches = MemoryBatches(
-            database.batches,
-            database.counters,
-            database.identities,
-            lambda key: database.rows[key].payment(),
-            self.settle,
-        )
+        self.batches = MemoryBatches(database, self.settle)
 
     # ---- the simulator's handles ---------------------------------------------------------------
 

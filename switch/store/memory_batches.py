@@ -1,6 +1,7 @@
 """Settlements of batches in memory: the table of :mod:`.batches` as a list."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from switch.model.batch import FROZEN, OPEN, Batch, BatchState, Gate
 from switch.model.outcome import Millis
@@ -26,21 +27,30 @@ class BatchRows:
         return any(one.state in FROZEN for one in self.of(of, number))
 
 
+class Row(Protocol):
+    """A payment's row."""
+
+    def payment(self) -> Payment: ...
+
+
+class Tables(Protocol):
+    """What it needs of the database."""
+
+    batches: BatchRows
+    counters: Counters
+    identities: dict[tuple[str, ...], str]
+
+    @property
+    def rows(self) -> Mapping[str, Row]: ...
+
+
 class MemoryBatches:
     """``model.batch.Batches``."""
 
-    def __init__(
-        self,
-        rows: BatchRows,
-        counters: Counters,
-        identities: Mapping[tuple[str, ...], str],
-        load: Callable[[str], Payment],
-        settle: Settle,
-    ) -> None:
-        self._rows = rows
-        self._counters = counters
-        self._identities = identities
-        self._load = load
+    def __init__(self, tables: Tables, settle: Settle) -> None:
+        self._rows = tables.batches
+        self._counters = tables.counters
+        self._tables = tables
         self._settle = settle
 
     async def order(self, terminal: LogicalTerminal, due: str, at: Millis) -> bool:
@@ -81,8 +91,9 @@ class MemoryBatches:
         wanted = (terminal.bank, terminal.merchant, terminal.terminal, batch.number)
 
         def work() -> list[Payment]:
-            keys = {key for name, key in self._identities.items() if name[:4] == wanted}
-            return [self._load(key) for key in sorted(keys)]
+            identities = self._tables.identities.items()
+            keys = {key for name, key in identities if name[:4] == wanted}
+            return [self._tables.rows[key].payment() for key in sorted(keys)]
 
         found: Sequence[Payment] = await self._settle(work)
         return found

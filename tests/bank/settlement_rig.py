@@ -45,6 +45,8 @@ class Host:
         return getattr(self._host, name)
 
     def receive(self, frame: bytes) -> Any:
+        if not frame:
+            return self._host.receive(frame)
         message = self._codec.decode(frame)
         if message.mti == "0400":
             self.reversals.append(message.fields["11"])

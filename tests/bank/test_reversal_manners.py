@@ -40,6 +40,7 @@ def test_a_bank_that_marks_repeats_gets_them_marked(tmp_path):
     )
     row = text[text.index('  "0400": {') : text.index('  "0410": {')]
     text = text.replace(row, row + row.replace('"0400"', '"0401"'))
+    text = text.replace("name: cup-pos", "name: marks")
     path = tmp_path / "marks.yaml"
     path.write_text(text, "utf-8")
     rig = Rig(dialect=str(path), terminals=ONE)

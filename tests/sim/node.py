@@ -159,6 +159,7 @@ class Context(Struct, kw_only=True):
     numbers: Any
     keys: Any
     terminals: Any
+    batches: Any
     late: Any
     random: Any
 

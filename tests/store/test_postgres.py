@@ -622,6 +622,8 @@ def test_payments_behind_a_door_are_found_by_their_index(world: worlds.PostgresW
     assert "payment_of_door" in str(plan)
     assert "terminal = " in str(plan)
     assert "~>=~" in str(plan)
+
+
 def test_I15_a_settlement_cannot_be_deleted(dsn: str) -> None:
     """What was settled stays on record."""
     world = worlds.PostgresWorld(dsn)
