@@ -1,11 +1,12 @@
 """Reversals: marked repeats, per-terminal order, a lane of their own (I3)."""
 
-from importlib.resources import files
-
+import pytest
 from msgspec.structs import replace
 
 from channels.bank_simulator.habits import Habit, Name, On
 from channels.bank_simulator.habits import Order as HabitOrder
+from channels.iso8583.load import load_dialect
+from channels.iso8583.reversal import reversal_mti
 from switch.model.outcome import Outcome
 from switch.observe import metrics
 from tests.bank.rig import SETTINGS, Rig, payment, sell, undo
@@ -32,33 +33,18 @@ def silent(rig, on, times):
     rig.host.habits.set(HabitOrder(next=(Habit(habit=Name.SILENT, on=on, times=times),)))
 
 
-def test_a_bank_that_marks_repeats_gets_them_marked(tmp_path):
-    """0400 first, then the dialect's own type, with the same fields."""
-    text = (files("channels.iso8583") / "dialects" / "cup-pos.yaml").read_text("utf-8")
-    text = text.replace(
-        '  template:\n    mti: "0400"', '  repeat_mti: "0401"\n  template:\n    mti: "0400"'
-    )
-    row = text[text.index('  "0400": {') : text.index('  "0410": {')]
-    text = text.replace(row, row + row.replace('"0400"', '"0401"'))
-    text = text.replace("name: cup-pos", "name: marks")
-    path = tmp_path / "marks.yaml"
-    path.write_text(text, "utf-8")
-    rig = Rig(dialect=str(path), terminals=ONE)
-    paid = approved(rig, "p1")
-    silent(rig, On.REVERSAL, 1)
+@pytest.mark.parametrize(
+    ("dialect", "first", "repeat"),
+    [("cups-host", "0420", "0421"), ("gz-ascii", "0420", "0420"), ("cup-pos", "0400", "0400")],
+)
+def test_a_bank_that_marks_repeats_gets_them_marked(dialect, first, repeat):
+    """From the second try on the dialect's own type, where it has one; both are MACed."""
+    loaded = load_dialect(dialect)
+    leg = payment(Rig(terminals=ONE), "p1").legs[0]
 
-    def sent(undos):
-        client = rig.net.ends[0][0]
-        before = len(client.written)
-        rig.begin(rig.channel.exchange(to_undo(paid, undos=undos), None))
-        rig.settle(61)
-        size = int.from_bytes(client.written[before : before + 2])
-        message = rig.bank.hub.codec.decode(client.written[before + 2 : before + 2 + size])
-        return message.mti, message.fields
-
-    first, repeat = sent(1), sent(2)
-    assert (first[0], repeat[0]) == ("0400", "0401")
-    assert {**first[1], "64": ""} == {**repeat[1], "64": ""}
+    types = [reversal_mti(loaded, replace(leg, undos=tries)) for tries in (1, 2, 9)]
+    assert types == [first, repeat, repeat]
+    assert {loaded.mtis[mti].maced for mti in types} == {True}
 
 
 def test_cup_pos_repeats_the_identical_message():
