@@ -2,8 +2,9 @@
 
 POS -> MAC verified -> journaled -> PIN translated -> bank -> journaled -> answered, with every
 process of it on this machine: PostgreSQL, HSM, bank simulator, the switch and the POS that load it.
-Three stretches: at STEADY_PER_S for the times, at more than the machine can do for the rate, and
-the same with two switches on one PostgreSQL. Afterwards every book is compared.
+Four stretches: at a chosen rate for the times; the same while a second bank takes what it is sent
+and says nothing; at more than the machine can do for the rate; and that with two switches on one
+PostgreSQL. Afterwards every book is compared.
 """
 
 import json
@@ -11,7 +12,6 @@ import platform
 import subprocess
 import sys
 import threading
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,18 @@ from typing import Any
 from msgspec import Struct
 
 from switch.bench import counter_stage, meter, pgbench
+from switch.bench.far_bank import FarBank, net_fen_of
 from switch.demo import programs, stage
 from switch.demo.ports import free_ports
 from switch.demo.processes import Program, Supervisor
 from switch.store.embedded import embedded_dsn
 from switch.store.yardstick import commit_counts, unfinished_payments
 
-STEADY_PER_S = 300
 FLOOD_PER_S = 2_000
 WARM_UP_S = 3
 IN_FLIGHT = 64
 READY_S = 60.0
-SETTLE_S = 30.0
+SETTLE_S = 60.0
 PGBENCH_S = 10
 
 
@@ -59,15 +59,19 @@ def run(folder: Path, seconds: int, rate: int, tell: Callable[[str], None]) -> d
     setting = stage.Stage(folder=folder / "bench", ports=free_ports())
     nodes = counter_stage.nodes_of(2)
     doors = {node: counter_stage.free_port() for node in nodes}
+    far = FarBank(setting)
     supervisor = Supervisor(folder, tell)
     try:
-        tell("starting PostgreSQL, HSM, bank, switch")
-        _raise_stage(setting, supervisor, nodes, doors)
+        tell("starting PostgreSQL, HSM, banks, switch")
+        _raise_stage(setting, supervisor, nodes, doors, far)
         tell(f"warming up, {WARM_UP_S} s")
         one = doors | {nodes[1]: 0}
         _load(setting, one, rate, WARM_UP_S)
         tell(f"{rate} payments/s for {seconds} s")
         steady = _stretch(setting, supervisor, one, rate, seconds)
+        tell(f"the same beside a bank that says nothing, {seconds} s")
+        with far.silent(doors[nodes[0]], seconds):
+            beside = _stretch(setting, supervisor, one, rate, seconds)
         tell(f"as many as go with {IN_FLIGHT} in flight, {seconds} s")
         flood = _stretch(setting, supervisor, one, FLOOD_PER_S, seconds)
         tell("a second switch on the same PostgreSQL")
@@ -75,7 +79,7 @@ def run(folder: Path, seconds: int, rate: int, tell: Callable[[str], None]) -> d
         _load(setting, doors, rate, WARM_UP_S)
         pair = _stretch(setting, supervisor, doors, FLOOD_PER_S, seconds)
         tell("comparing the books")
-        violations = _violations(setting)
+        violations = _violations(setting, far)
         tell(f"pgbench, {min(seconds, PGBENCH_S)} s")
         dsn = embedded_dsn(setting.postgres)
         rod = pgbench.payments_per_s(dsn, setting.folder, min(seconds, PGBENCH_S))
@@ -92,12 +96,14 @@ def run(folder: Path, seconds: int, rate: int, tell: Callable[[str], None]) -> d
         "pgbench_payments_per_s": rod,
         "payments_per_s_two_nodes": pair.approved_per_s,
         "cpu_ms_per_payment_two_nodes": round(sum(pair.cpu_ms[node] for node in nodes), 2),
+        "black_hole_p99_percent": round(100 * beside.p99_ms / max(steady.p99_ms, 0.1), 1),
         "codec": codec_times(),
         "violations": violations,
         "seconds": seconds,
         "rate": rate,
         "in_flight": IN_FLIGHT,
         "steady": _builtins(steady),
+        "black_hole": _builtins(beside),
         "flood": _builtins(flood),
         "two_nodes": _builtins(pair),
         "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",
@@ -116,14 +122,19 @@ def codec_times() -> dict[str, Any]:
 
 
 def _raise_stage(
-    setting: stage.Stage, supervisor: Supervisor, nodes: tuple[str, ...], doors: dict[str, int]
+    setting: stage.Stage,
+    supervisor: Supervisor,
+    nodes: tuple[str, ...],
+    doors: dict[str, int],
+    far: FarBank,
 ) -> None:
     stage.clear(setting.folder)
     counter_stage.make_outside(setting)
     supervisor.run()
     foundation = programs.Programs(setting, load=0).foundation()
-    supervisor.start([one for one in foundation if one.name != "his"], READY_S)
-    counter_stage.make_inside(setting, nodes, doors)
+    near = [one for one in foundation if one.name != "his"]
+    supervisor.start([*near, far.program()], READY_S)
+    counter_stage.make_inside(setting, nodes, doors, far.port)
     supervisor.start([_switch(setting, nodes[0], doors[nodes[0]])], READY_S)
 
 
@@ -197,13 +208,11 @@ def _load(
     return reports
 
 
-def _violations(setting: stage.Stage) -> int:
-    """Payments that are not at rest, and 分 by which bank and journal differ (I1)."""
+def _violations(setting: stage.Stage, far: FarBank) -> int:
+    """Payments that are not at rest, and 分 by which banks and journal differ (I1)."""
     unfinished, net_fen = unfinished_payments(embedded_dsn(setting.postgres), SETTLE_S)
-    url = f"http://127.0.0.1:{setting.ports.bank_http}/ledger"
-    with urllib.request.urlopen(url, timeout=60) as answer:
-        at_bank_fen: int = json.load(answer)["net_fen"]
-    return unfinished + abs(at_bank_fen - net_fen)
+    at_banks_fen = net_fen_of(setting.ports.bank_http) + far.net_fen()
+    return unfinished + abs(at_banks_fen - net_fen)
 
 
 def _builtins(stretch: Stretch) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def test_bench_prints_its_figures_and_leaves_right_books(tmp_path: Path) -> None
 
 
 BANK_KEYS = KEYS | {"p99_ms", "payments_per_s_two_nodes", "cpu_ms_per_payment_two_nodes", "codec"}
+BANK_KEYS |= {"black_hole_p99_percent"}
 
 
 @pytest.mark.xdist_group("demo")
@@ -60,6 +61,7 @@ def test_bench_bank_prints_its_figures_and_leaves_right_books(tmp_path: Path) ->
     assert result.keys() >= BANK_KEYS
     assert result["violations"] == 0
     assert result["steady"]["approved"] == 40
+    assert result["black_hole"]["approved"] == 40
     assert result["two_nodes"]["approved"] > 0
     assert 1.9 <= result["steady"]["commits"] <= 2.2
     assert result["codec"].keys() == {"codec_ns", "pyiso8583_ns", "percent"}
