@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from channels.iso8583.check import CARD_VALUES
-from channels.iso8583.dialect import Dialect
+from channels.iso8583.dialect import Content, Dialect
 from channels.iso8583.dialogue import Choice
 from channels.iso8583.message import Message
 from channels.iso8583.template import literals, names_in
@@ -62,8 +62,8 @@ class Mask:
 
     def _without_numbers(self, field: str, value: str) -> str:
         encoding = self._dialect.encodings[self._dialect.fields[field].like]
-        if not encoding.len_type:
-            return value  # fixed fields are numbers of other things
+        if not encoding.len_type or encoding.content is Content.DIGITS:
+            return value  # numbers of other things, which may look like a card's
         for number in self._numbers:
             value = value.replace(number, masked_pan(number))
         return _NUMBERS.sub(lambda found: _masked_if_card(found[0]), value)
