@@ -8,12 +8,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from channels.bank_simulator.branch import Task
+    from channels.bank_simulator.branch_service import BranchService
     from channels.bank_simulator.habits import Order
     from channels.bank_simulator.service import BankService, Push
     from channels.bank_simulator.view import View
+    from channels.bank_simulator.world import World
+    from channels.iso8583.dialect import Dialect
 
 _TEXT = {
     "zh": {
@@ -28,6 +32,7 @@ _TEXT = {
         "watch": "每条报文显示一行（已脱敏）",
         "json": "每行一个 JSON 对象",
         "script": "按脚本预期与注入，结束后退出：0 符合，1 不符",
+        "branch": "兼作银行自有终端，连接前置的 bank_origin 入口",
         "passed": "脚本通过",
         "failed": "脚本未通过",
         "example": "示例",
@@ -44,6 +49,7 @@ _TEXT = {
         "watch": "one line for each message, masked",
         "json": "one JSON object a line",
         "script": "expect and misbehave as the file says, then exit: 0 as expected, 1 not",
+        "branch": "be the bank's own kiosk too, at the switch's door bank_origin",
         "passed": "script passed",
         "failed": "script failed",
         "example": "examples",
@@ -79,6 +85,7 @@ def register(verbs: Any, language: str) -> None:
     simulate.add_argument("--watch", action="store_true", help=text["watch"])
     simulate.add_argument("--json", action="store_true", help=text["json"])
     simulate.add_argument("--script", type=Path, metavar="FILE", help=text["script"])
+    simulate.add_argument("--branch", metavar="HOST:PORT", help=text["branch"])
     simulate.set_defaults(run=lambda args: _simulate(args, language))
 
 
@@ -96,14 +103,15 @@ def _simulate(args: argparse.Namespace, language: str) -> int:
     result = Result()
     try:
         script = load_script(args.script) if args.script is not None else None
-        service = _open(args, reactor)
+        bank = _open(args, reactor)
+        service = bank.service
         view = _view(service, args, language) if shows else None
         if view is not None and args.watch:
             service.host.watch = view.seen
         if view is not None and script is not None:
             from channels.bank_simulator.script import Player
 
-            stage = ReactorStage(service, reactor, view, result, _TEXT[language])
+            stage = ReactorStage(bank, reactor, view, result, _TEXT[language])
             player = Player(script, stage)
             service.host.watch = _both(view.seen if args.watch else None, player.seen)
             reactor.callWhenRunning(player.start)
@@ -111,6 +119,13 @@ def _simulate(args: argparse.Namespace, language: str) -> int:
         raise SystemExit(str(error)) from None
     reactor.run()
     return result.code
+
+
+class Bank(NamedTuple):
+    """What runs."""
+
+    service: "BankService"
+    branch: "BranchService | None"
 
 
 class Result:
@@ -124,13 +139,14 @@ class ReactorStage:
 
     def __init__(
         self,
-        service: "BankService",
+        bank: "Bank",
         reactor: Any,
         view: "View",
         result: Result,
         text: dict[str, str],
     ) -> None:
-        self._service = service
+        self._service = bank.service
+        self._branch = bank.branch
         self._reactor = reactor
         self._view = view
         self._result = result
@@ -156,6 +172,19 @@ class ReactorStage:
     def net_fen(self) -> int:
         """What the book comes to."""
         return sum(entry.net_fen for entry in self._service.host.ledger.entries())
+
+    def branch(self, task: "Task", told: Callable[[str], None]) -> None:
+        """Raises ValueError when there is none."""
+        from twisted.internet.defer import Deferred
+
+        if self._branch is None:
+            raise ValueError("no --branch")
+
+        def failed(failure: Any) -> None:
+            told(str(failure.value))
+
+        doing = Deferred.fromCoroutine(self._branch.do(task))
+        doing.addCallback(lambda said: told(str(said["code"]))).addErrback(failed)
 
     def say(self, text: str) -> None:
         """A line of the script's."""
@@ -195,7 +224,7 @@ def _view(service: "BankService", args: argparse.Namespace, language: str) -> "V
     )
 
 
-def _open(args: argparse.Namespace, reactor: Any) -> "BankService":
+def _open(args: argparse.Namespace, reactor: Any) -> Bank:
     """Open ledger, links and HTTP, and print the ready line."""
     from channels.bank_simulator.host import BankHost
     from channels.bank_simulator.ledger import Ledger
@@ -225,10 +254,36 @@ def _open(args: argparse.Namespace, reactor: Any) -> "BankService":
         name, number = _address(args.connect)
         reactor.connectTCP(name, number, BankDialer(service))
         ready["iso8583"] = f"{name}:{number}"
-    http: Any = serve_json(reactor, args.http, service.routes())
+    branch = _branch(args, dialect, world, reactor) if args.branch else None
+    routes = {**service.routes(), **(branch.routes() if branch is not None else {})}
+    http: Any = serve_json(reactor, args.http, routes)
     ready["http"] = f"127.0.0.1:{http.getHost().port}"
     reactor.addSystemEventTrigger("after", "shutdown", ledger.close)
     print(json.dumps(ready), flush=True)
+    return Bank(service, branch)
+
+
+def _branch(
+    args: argparse.Namespace, dialect: "Dialect", world: "World", reactor: Any
+) -> "BranchService":
+    from channels.bank_simulator.branch import Branch
+    from channels.bank_simulator.branch_service import BranchService
+    from channels.bank_simulator.world import WorldError
+
+    if not world.branches:
+        raise WorldError(f"{args.keys}: branches: --branch needs one")
+
+    def date_time() -> tuple[str, str]:
+        now = time.localtime()
+        return time.strftime("%Y%m%d", now), time.strftime("%H%M%S", now)
+
+    try:
+        branch = Branch(dialect, world.branches[0], date_time)
+    except ValueError as error:
+        raise WorldError(str(error)) from None
+    service = BranchService(branch, dialect, reactor)
+    name, number = _address(args.branch)
+    reactor.connectTCP(name, number, service)
     return service
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 import yaml
 
+from channels.bank_simulator.branch import Task
 from channels.bank_simulator.habits import Habit, On, Order
 from channels.bank_simulator.service import Push, PushError
 from channels.bank_simulator.sight import Seen
@@ -64,6 +65,12 @@ class Never(Fits, frozen=True, kw_only=True):
     for_ms: int = 5_000
 
 
+class AtBranch(Task, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something the bank's own kiosk does, and the code it must be answered; empty: silence."""
+
+    code: str = "00"
+
+
 class Step(Strict, frozen=True, kw_only=True):
     """One step: exactly one of these."""
 
@@ -75,6 +82,7 @@ class Step(Strict, frozen=True, kw_only=True):
     push: Push | None = None
     cut_over: bool | None = None
     drop_links: bool | None = None
+    branch: AtBranch | None = None
     net_fen: int | None = None
     """What the book must come to."""
     say: str | None = None
@@ -132,6 +140,10 @@ class Stage(Protocol):
     def drop_links(self) -> None: ...
 
     def net_fen(self) -> int: ...
+
+    def branch(self, task: Task, told: Callable[[str], None]) -> None:
+        """Do it and tell the code. Raises ValueError."""
+        ...
 
     def say(self, text: str) -> None: ...
 
@@ -194,12 +206,27 @@ class Player:
                 if not self._claimed(step.expect):
                     self._disarm = self._stage.arm(step.expect.within_ms, self._late)
                     return
+            elif step.branch is not None:
+                self._at_branch(step.branch)
+                return
             elif step.never is not None or step.wait_ms is not None:
                 wait_ms = step.never.for_ms if step.never is not None else step.wait_ms
                 self._disarm = self._stage.arm(wait_ms or 0, self._next)
                 return
             else:
                 self._act(step)
+
+    def _at_branch(self, task: AtBranch) -> None:
+        def told(code: str) -> None:
+            if code == task.code:
+                self._next()
+            else:
+                self._fail(f"branch: {task.do}: answered {code or 'nothing'}, not {task.code}")
+
+        try:
+            self._stage.branch(task, told)
+        except ValueError as error:
+            self._fail(f"branch: {task.do}: {error}")
 
     def _claimed(self, expect: Expect) -> bool:
         """Give the expectation what it may have of what came; whether it has all."""

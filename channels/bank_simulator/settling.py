@@ -16,6 +16,7 @@ from channels.iso8583.dialect import Dialect
 
 _BATCHES = 999_999
 _UNBALANCED = "2"
+"""Where the dialect does not say it for hosts."""
 
 
 class Settling:
@@ -46,7 +47,9 @@ class Settling:
                 closed=self._closes(balanced),
             )
             self._keep(settled)
-        word = min(settlement.balanced) if balanced else _UNBALANCED
+        inbound = self._dialect.inbound
+        unbalanced = inbound.unbalanced if inbound is not None else _UNBALANCED
+        word = min(settlement.balanced) if balanced else unbalanced
         said = asked.message.fields.get(settlement.result.field, "")
         at, end = settlement.result.at, settlement.result.at + settlement.result.size
         return {

@@ -61,6 +61,12 @@ class Wire:
         data = self._sealed(self._towards_us, mti, dict(fields), keys if maced else None)
         return framed(data, self._prefix)
 
+    def request(self, mti: str, fields: Mapping[str, str], keys: WorkingKeys | None) -> bytes:
+        """A request as a terminal makes it."""
+        maced = self._dialect.mtis[mti].maced
+        data = self._sealed(None, mti, dict(fields), keys if maced else None)
+        return framed(data, self._prefix)
+
     def spoilt(self, data: bytes, habit: Habit | None) -> Answers:
         """When and in which pieces it leaves."""
         if habit is None:
@@ -84,11 +90,13 @@ class Wire:
                 return [(0, data)]
 
     def _sealed(
-        self, to: Message, mti: str, fields: dict[str, str], keys: WorkingKeys | None
+        self, to: Message | None, mti: str, fields: dict[str, str], keys: WorkingKeys | None
     ) -> bytes:
+        if keys is not None:
+            fields[self._dialect.mac.field] = self._macs.blank
+        codec = self.codec
+        encoded = codec.encode(mti, fields) if to is None else codec.answer(to, mti, fields)
         if keys is None:
-            return self.codec.answer(to, mti, fields)
-        fields[self._dialect.mac.field] = self._macs.blank
-        encoded = self.codec.answer(to, mti, fields)
+            return encoded
         data = self._macs.input(mti, fields, self.codec.mab(encoded))
         return self._macs.sealed(encoded, keyed(keys.mak, data, self._macs.form))

@@ -84,6 +84,9 @@ class World(Strict, frozen=True, kw_only=True):
     issues: tuple[Issue, ...] = ()
     codes: tuple[PaymentCode, ...] = ()
     issuer: IssuerKeys | None = None
+    branches: tuple[TerminalKey, ...] = ()
+    """The bank's own kiosks and counters: who they are at the switch's door, which gave them their
+    master keys."""
 
 
 class WorldError(Exception):
@@ -99,7 +102,7 @@ def load_world(path: Path) -> World:
         raise WorldError(f"{path}: {type(error).__name__}") from None
     except msgspec.ValidationError as error:
         raise WorldError(f"{path}: {error}") from None
-    for terminal in world.terminals:
+    for terminal in (*world.terminals, *world.branches):
         if not _is_key(terminal.tmk):
             raise WorldError(f"{path}: terminal {terminal.terminal}: tmk is not 32 hex digits")
     issuer = world.issuer

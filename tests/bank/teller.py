@@ -28,6 +28,7 @@ WORLD = World(
         Card(name="rich", pan=PAN, pin=PIN, balance_fen=1_000_000),
         Card(name="other", pan="6225881234560000", pin="", balance_fen=1_000_000),
     ),
+    branches=(TerminalKey(merchant=MERCHANT, terminal="BRANCH01", tmk=TMK),),
     codes=(PaymentCode(code=CODE, card="rich"), PaymentCode(code="28*", card="other")),
 )
 

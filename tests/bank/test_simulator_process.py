@@ -184,6 +184,22 @@ def test_keys_and_the_day_on_command(tmp_path):
         assert "no key_reset" in http(ready, "/push", {"kind": "key_reset"})["error"]
 
 
+def test_the_banks_own_kiosk_dials_the_door(tmp_path):
+    """`--branch`: signs on there as a terminal; `GET /branch` tells what it did."""
+    door = socket.create_server(("127.0.0.1", 0))
+    door.settimeout(PATIENCE_S)
+    more = ("--branch", f"127.0.0.1:{door.getsockname()[1]}")
+    with bank(tmp_path, *more) as (_, ready), door:
+        link, _ = door.accept()
+        with link:
+            link.settimeout(PATIENCE_S)
+            data = link.recv(4_096)
+            asked = Codec(load_dialect("cup-pos")).decode(data[2:])
+            assert (asked.mti, asked.fields["41"]) == ("0800", "BRANCH01")
+            assert http(ready, "/branch")["signed_on"] is False
+            assert "not signed on" in http(ready, "/branch", {"do": "settle"})["error"]
+
+
 def test_a_live_view_of_what_happens(tmp_path):
     """One line a message, in Chinese; nothing on it is secret."""
     with bank(tmp_path, "--watch") as (process, ready), dial(ready) as link:

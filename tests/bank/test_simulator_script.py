@@ -35,6 +35,12 @@ class Stage:
     def net_fen(self):
         return self.fen
 
+    def branch(self, task, told):
+        if task.do == "settle":
+            raise ValueError("no --branch")
+        self.done.append(("branch", task.do))
+        self.told = told
+
     def say(self, text):
         self.done.append(("say", text))
 
@@ -152,6 +158,21 @@ def test_a_step_that_cannot_be_done_fails(tmp_path, step, said):
 
     assert stage.end == said
     assert stage.done == []
+
+
+def test_the_banks_own_kiosk_is_part_of_a_script(tmp_path):
+    """The step waits for the answer and compares its code."""
+    text = "steps:\n- branch: {do: pay, patient: P1, bill: M1, amount_fen: 5, code: 05}\n- say: a\n"
+    stage, _ = play(tmp_path, text)
+    assert (stage.done, stage.end) == ([("branch", "pay")], None)
+    stage.told("05")
+    assert stage.end == ""
+
+    stage, _ = play(tmp_path, text)
+    stage.told("")
+    assert stage.end == "step 1: branch: pay: answered nothing, not 05"
+    stage, _ = play(tmp_path, "steps:\n- branch: {do: settle}\n")
+    assert stage.end == "step 1: branch: settle: no --branch"
 
 
 def test_answers_and_what_the_bank_sends_are_told_apart(tmp_path):
