@@ -339,6 +339,16 @@ def origin_reverses_done(payment: Payment, i: int, event: Event) -> Step:
     return unwind(payment, ledger_ok=event.ledger_ok)
 
 
+def origin_reverses_stuck(payment: Payment, i: int, event: Event) -> Step:
+    """A person has it, and the origin wants it back: whatever evidence comes, it does not go
+    forward any more (rule 11: an answered reversal is a promise)."""
+    if payment.past_pivot:
+        return payment, (alarm("I5", "a refund behind its pivot is not taken back", i),)
+    if payment.stage is Stage.BACKWARD:
+        return payment, ()
+    return replace(payment, stage=Stage.BACKWARD, code="origin"), ()
+
+
 def contradiction(payment: Payment, i: int, event: Event) -> Step:
     """The counterparty contradicts what it said definitely before: recorded and alarmed. What was
     given up without an answer was never said: its late answer changes nothing (I5). What is done

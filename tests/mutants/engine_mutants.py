@@ -1,17 +1,15 @@
 """Mutants of the shell and of its plugins: each breaks one rule of the law of money on purpose.
 
 A net is trusted only while it catches these. Every mutant is a context manager that patches the
-product for the time of a run; ``layer`` says who must catch it, ``seen_as`` which invariants its
-capture may be reported under.
+product for the time of a run. Layer: ``sim``.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from channels.iso8583.hub import Hub
@@ -43,20 +41,7 @@ from switch.payment.table import RULES, Move
 from switch.ports import CommitResult, JournalDown, StanBlock, Write
 from switch.store.memory import MemoryDatabase, MemoryJournal, MemoryNumbers
 from switch.store.terminals import Seen
-
-Patch = Callable[[], Any]
-
-
-class Mutant(Struct, frozen=True, kw_only=True):
-    """``seeds`` is how many worlds the simulator may need to catch it. ``weather`` fixes faults of
-    their mix, for what shows only where several rare things meet."""
-
-    name: str
-    layer: str
-    patch: Patch
-    seen_as: frozenset[str]
-    seeds: int = 200
-    weather: dict[str, float | bool] = {}
+from tests.mutants.mutant import Mutant
 
 
 @contextmanager
@@ -309,8 +294,8 @@ def _his_timeout_reverses() -> Any:
     """A booking without an answer is taken for no booking."""
     true = hospital.leg_policy
 
-    def hasty(profile: Any, kind: LegKind, level: Any) -> LegPolicy:
-        policy = true(profile, kind, level)
+    def hasty(profile: Any, kind: LegKind, *how: Any) -> LegPolicy:
+        policy = true(profile, kind, *how)
         if kind is not LegKind.BOOK:
             return policy
         return LegPolicy(timeout_ms=policy.timeout_ms, on_unknown=OnUnknown.UNDO, lapses=True)
@@ -393,127 +378,60 @@ def _all(*patches: Any) -> Iterator[None]:
 
 
 MUTANTS: tuple[Mutant, ...] = (
+    Mutant("act_before_commit", _act_before_commit, "I4"),
+    Mutant("told_before_durable", _told_before_durable, "I7"),
     Mutant(
-        name="act_before_commit", layer="sim", patch=_act_before_commit, seen_as=frozenset({"I4"})
-    ),
-    Mutant(
-        name="told_before_durable",
-        layer="sim",
-        patch=_told_before_durable,
-        seen_as=frozenset({"I7"}),
-    ),
-    Mutant(
-        name="drop_late",
-        layer="sim",
-        patch=_drop_late,
-        seen_as=frozenset({"I1"}),
+        "drop_late",
+        _drop_late,
+        "I1",
         weather={"bank_forgets": True, "bank_repeats": True, "bank_processing": 0.5},
     ),
-    Mutant(name="no_tombstone", layer="sim", patch=_no_tombstone, seen_as=frozenset({"I7"})),
+    Mutant("no_tombstone", _no_tombstone, "I7"),
+    Mutant("content_not_compared", _content_not_compared, "I8"),
+    Mutant("no_fence", _no_fence, "I13"),
+    Mutant("no_lease", _no_lease, "I13", weather={"stall": 0.04}),
+    Mutant("terminal_for_ever", _terminal_for_ever, "I13", weather={"freeze": 1.0}),
+    Mutant("renewed_is_held", _renewed_is_held, "I13", weather={"stall": 0.04}),
     Mutant(
-        name="content_not_compared",
-        layer="sim",
-        patch=_content_not_compared,
-        seen_as=frozenset({"I8"}),
-    ),
-    Mutant(name="no_fence", layer="sim", patch=_no_fence, seen_as=frozenset({"I13"})),
-    Mutant(
-        name="no_lease",
-        layer="sim",
-        patch=_no_lease,
-        seen_as=frozenset({"I13"}),
-        weather={"stall": 0.04},
-    ),
-    Mutant(
-        name="terminal_for_ever",
-        layer="sim",
-        patch=_terminal_for_ever,
-        seen_as=frozenset({"I13"}),
-        weather={"freeze": 1.0},
-    ),
-    Mutant(
-        name="renewed_is_held",
-        layer="sim",
-        patch=_renewed_is_held,
-        seen_as=frozenset({"I13"}),
-        weather={"stall": 0.04},
-    ),
-    Mutant(
-        name="out_without_identity",
-        layer="sim",
-        patch=_out_without_identity,
-        seen_as=frozenset({"I3"}),
+        "out_without_identity",
+        _out_without_identity,
+        "I3",
         weather={"hsm_down": 0.2, "crash": 0.03},
     ),
+    Mutant("reclaim_once", _reclaim_once, "I3", weather={"stall": 0.04, "db_down": 3.0}),
     Mutant(
-        name="reclaim_once",
-        layer="sim",
-        patch=_reclaim_once,
-        seen_as=frozenset({"I3"}),
-        weather={"stall": 0.04, "db_down": 3.0},
-    ),
-    Mutant(
-        name="late_approval_resurrects",
-        layer="sim",
-        patch=_late_approval_resurrects,
-        seen_as=frozenset({"I5", "I1"}),
+        "late_approval_resurrects",
+        _late_approval_resurrects,
+        "I5",
+        "I1",
         weather={"bank_late": 0.4},
     ),
+    Mutant("recovery_declines", _recovery_declines, "I1"),
+    Mutant("three_reversals", _three_reversals, "I1"),
     Mutant(
-        name="recovery_declines", layer="sim", patch=_recovery_declines, seen_as=frozenset({"I1"})
-    ),
-    Mutant(name="three_reversals", layer="sim", patch=_three_reversals, seen_as=frozenset({"I1"})),
-    Mutant(
-        name="no_original_is_proof",
-        layer="sim",
-        patch=_no_original_is_proof,
-        seen_as=frozenset({"I1"}),
+        "no_original_is_proof",
+        _no_original_is_proof,
+        "I1",
         weather={"bank_forgets": True, "bank_processing": 0.3},
     ),
+    Mutant("impatient_reversal", _impatient_reversal, "I3"),
     Mutant(
-        name="impatient_reversal",
-        layer="sim",
-        patch=_impatient_reversal,
-        seen_as=frozenset({"I3"}),
-    ),
-    Mutant(
-        name="recovery_counts_from_decision",
-        layer="sim",
-        patch=_recovery_counts_from_decision,
-        seen_as=frozenset({"I3"}),
+        "recovery_counts_from_decision",
+        _recovery_counts_from_decision,
+        "I3",
         weather={"stall": 0.0, "crash": 0.04, "db_slow": 0.4, "bank_silent_after": 0.5},
     ),
+    Mutant("his_timeout_reverses", _his_timeout_reverses, "I6", "I1"),
+    Mutant("new_key_on_resend", _new_key_on_resend, "I2"),
+    Mutant("wrong_mac_accepted", _wrong_mac_accepted, "I1"),
+    Mutant("booked_before_finished", _booked_before_finished, "I1"),
     Mutant(
-        name="his_timeout_reverses",
-        layer="sim",
-        patch=_his_timeout_reverses,
-        seen_as=frozenset({"I6", "I1"}),
-    ),
-    Mutant(
-        name="new_key_on_resend", layer="sim", patch=_new_key_on_resend, seen_as=frozenset({"I2"})
-    ),
-    Mutant(
-        name="wrong_mac_accepted", layer="sim", patch=_wrong_mac_accepted, seen_as=frozenset({"I1"})
-    ),
-    Mutant(
-        name="booked_before_finished",
-        layer="sim",
-        patch=_booked_before_finished,
-        seen_as=frozenset({"I1"}),
-    ),
-    Mutant(
-        name="silent_card_confirms",
-        layer="sim",
-        patch=_silent_card_confirms,
-        seen_as=frozenset({"I1"}),
+        "silent_card_confirms",
+        _silent_card_confirms,
+        "I1",
         weather={"finish_late": 0.4, "kiosk_power": 0.2},
     ),
-    Mutant(
-        name="declined_is_booked",
-        layer="sim",
-        patch=_declined_is_booked,
-        seen_as=frozenset({"I1"}),
-    ),
-    Mutant(name="word_unfiltered", layer="sim", patch=_word_unfiltered, seen_as=frozenset({"I12"})),
-    Mutant(name="stan_reused", layer="sim", patch=_stan_reused, seen_as=frozenset({"I8", "I4"})),
+    Mutant("declined_is_booked", _declined_is_booked, "I1"),
+    Mutant("word_unfiltered", _word_unfiltered, "I12"),
+    Mutant("stan_reused", _stan_reused, "I8", "I4"),
 )

@@ -2,9 +2,12 @@
 
 import pytest
 
-from tests.mutants.engine_mutants import MUTANTS, Mutant
+from tests.mutants import business_mutants, engine_mutants
+from tests.mutants.mutant import Mutant
 from tests.sim.listening import listening
 from tests.sim.world import play
+
+MUTANTS = engine_mutants.MUTANTS + business_mutants.MUTANTS
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

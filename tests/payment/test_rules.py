@@ -298,6 +298,20 @@ def test_rule_11_service_used_is_an_exception() -> None:
     assert play.payment.rest is Rest.EXCEPTION
 
 
+def test_rule_11_what_is_taken_back_while_a_person_has_it_never_goes_forward() -> None:
+    """The wish is kept: evidence that the booking stands does not make the payment DONE, and
+    evidence that it does not gives the money back."""
+    stuck = Play((K.DEBIT, BANK), (K.BOOK, BOOK_L1))(0, E.DO_DONE)(1, E.DO_UNKNOWN)
+    assert stuck.payment.rest is Rest.EXCEPTION
+    stuck(0, E.ORIGIN_REVERSES)
+    assert stuck.payment.stage is Stage.BACKWARD
+    stuck(1, E.STANDS)
+    assert stuck.payment.rest is Rest.EXCEPTION
+    stuck(1, E.ABSENT)
+
+    assert stuck.sent == [(Verb.UNDO, 0)]
+
+
 def test_rule_12_I7_approved_is_said_at_done_only() -> None:
     """PENDING on the way, APPROVED at the end; a repeat changes nothing."""
     play = Play(*DEBIT_BOOK)

@@ -13,22 +13,31 @@ from twisted.internet.protocol import Protocol
 from channels.iso8583.codec import Codec
 from channels.iso8583.mac import cup_fold
 from channels.iso8583.message import Message
+from switch.model.operation import Operation
 from switch.net.frames import FrameReader, LengthPrefix, framed
 from tests.sim.chips import ISSUER
 from tests.sim.clock import SimClock
 from tests.sim.key_service import kcv_of, mac_of
 from tests.sim.mix import Mix
 from tests.sim.process import Process
+from tests.sim.reading import Identity, Reading
 
-Identity = tuple[str, str, str, str]
-"""F42, F41, batch, STAN."""
 PROCESSING_MAX_S = 45.0
+PARTS = frozenset({Operation.REFUND, Operation.QR_REFUND})
+"""Take a part of their original; the others take it whole."""
+REFERS = PARTS | {
+    Operation.VOID,
+    Operation.QR_VOID,
+    Operation.PREAUTH_VOID,
+    Operation.COMPLETION,
+    Operation.COMPLETION_VOID,
+}
 _KEYS_KEPT = 8
 """Generations of MAC keys a patient bank still takes."""
 
 
 class Entry:
-    """One sale as the bank keeps it."""
+    """One operation as the bank keeps it: ``original`` is what it voids, refunds or completes."""
 
     __slots__ = (
         "amount_fen",
@@ -36,13 +45,24 @@ class Entry:
         "booked",
         "code",
         "heard_at",
+        "operation",
+        "original",
         "reversed_at",
         "sender",
         "times",
     )
 
-    def __init__(self, amount_fen: int, arrived_at: float, sender: Process) -> None:
+    def __init__(
+        self,
+        operation: Operation,
+        amount_fen: int,
+        original: Identity | None,
+        arrived_at: float,
+        sender: Process,
+    ) -> None:
+        self.operation = operation
         self.amount_fen = amount_fen
+        self.original = original
         self.arrived_at = arrived_at
         self.booked = False
         self.code = ""
@@ -50,10 +70,11 @@ class Entry:
         self.times = 1
         self.sender = sender
         self.heard_at: float | None = None
-        """When the process that sent the sale read an authentic approval of it."""
+        """When the process that sent it read an authentic approval of it."""
 
     @property
     def net_fen(self) -> int:
+        """What of it stands: taken, set aside or given back."""
         return self.amount_fen if self.booked and self.reversed_at is None else 0
 
 
@@ -66,12 +87,17 @@ class BankHost:
         random: Random,
         mix: Mix,
         codec: Codec,
+        reading: Reading,
         trace: Callable[..., None],
     ) -> None:
         self.clock = clock
         self.random = random
         self.mix = mix
         self.codec = codec
+        self.read: Callable[[Process, Identity], None] = _unread
+        """Called when a process has read an answer to what it sent under these numbers."""
+        self._reading = reading
+        self._answer_of = {mti: rule.answer for mti, rule in codec.dialect.mtis.items()}
         self.trace = trace
         self.entries: dict[Identity, Entry] = {}
         self.reversals: list[tuple[float, Identity, str]] = []
@@ -89,7 +115,8 @@ class BankHost:
 
     def handle(self, link: "BankLink", frame: bytes) -> None:
         message = self.codec.decode(frame)
-        _HANDLERS[message.mti](self, link, message)
+        handler = _HANDLERS.get(self._reading.kind(message), BankHost.operate)
+        handler(self, link, message)
 
     # ---- network management ---------------------------------------------------------------------
 
@@ -104,30 +131,36 @@ class BankHost:
         block = pik + kcv_of(pik)[:8] + mak + kcv_of(mak)[:8]
         batch = message.fields["60"][2:8]
         fields = {**_of(message, "11", "41", "42"), "39": "00", "60": f"00{batch}003", "62": block}
-        self._say(link, message, "0810", fields, "")
+        self._say(link, message, fields, "")
 
     def echo(self, link: "BankLink", message: Message) -> None:
-        self._say(link, message, "0830", {**_of(message, "41"), "39": "00"}, "")
+        self._say(link, message, {**_of(message, "41"), "39": "00"}, "")
 
-    # ---- sale -----------------------------------------------------------------------------------
+    # ---- operations ------------------------------------------------------------------------------
 
-    def sale(self, link: "BankLink", message: Message) -> None:
+    def operate(self, link: "BankLink", message: Message) -> None:
         random, mix = self.random.random, self.mix
-        identity = _identity(message, message.fields["60"][2:8], message.fields["11"])
+        identity = self._reading.identity(message)
+        operation = Operation(self._reading.kind(message))
         mak = self._proven(message)
         if not mak or random() < mix.bank_new_keys:
-            self.trace("bank", "sale", *identity[1:], "A0")
-            self._say(link, message, "0210", {**_echo(message), "39": "A0"}, "")
+            self.trace("bank", operation, *identity[1:], "A0")
+            self._say(link, message, {**_echo(message), "39": "A0"}, "")
             return
         if random() < mix.bank_silent_before:
-            self.trace("bank", "sale", *identity[1:], "lost")
+            self.trace("bank", operation, *identity[1:], "lost")
             return
         if identity in self.entries:
             self.entries[identity].times += 1
-            self._answer(link, message, mak, "0210", {**_echo(message), "39": "94"})
+            self._answer(link, message, mak, {**_echo(message), "39": "94"})
             return
-        sender = link.transport.peer.owner
-        self.entries[identity] = Entry(int(message.fields["4"]), self.clock.rightNow, sender)
+        self.entries[identity] = Entry(
+            operation,
+            int(message.fields["4"]),
+            self._reading.original(message) if operation in REFERS else None,
+            self.clock.rightNow,
+            link.transport.peer.owner,
+        )
         if random() < mix.bank_processing:
             delay = self.random.uniform(5, PROCESSING_MAX_S)
             self.clock.callLater(delay, self._book, link, message, mak, identity)
@@ -138,33 +171,58 @@ class BankHost:
         random, mix = self.random.random, self.mix
         entry = self.entries[identity]
         approval = {**_echo(message), "39": "00", "37": self._next_rrn(), "15": "0722"}
+        approval["38"] = approval["37"][-6:]
         if "55" in message.fields:
             approval["55"] = ISSUER
         if random() < mix.bank_forged:
-            self.trace("bank", "sale", *identity[1:], "forged")
+            self.trace("bank", entry.operation, *identity[1:], "forged")
             entry.code = "06"
-            self._say(link, message, "0210", approval, "wrong")
+            self._say(link, message, approval, "wrong")
             return
         entry.code = "00"
         if identity in self._tombs:
             entry.code = "06"
         elif random() < mix.bank_declines:
             entry.code = "51"
+        elif entry.original is not None and not self._covers(entry):
+            entry.code = "12"
         entry.booked = entry.code == "00"
-        self.trace("bank", "sale", *identity[1:], entry.amount_fen, entry.code)
+        self.trace("bank", entry.operation, *identity[1:], entry.amount_fen, entry.code)
         if entry.booked:
-            self._answer(link, message, mak, "0210", approval, entry)
+            self._answer(link, message, mak, approval, entry)
         else:
-            self._answer(link, message, mak, "0210", {**_echo(message), "39": entry.code})
+            self._answer(link, message, mak, {**_echo(message), "39": entry.code})
+
+    def _covers(self, entry: Entry) -> bool:
+        """Whether enough is left of the original; a lax bank does not look."""
+        original = self.entries.get(entry.original)  # type: ignore[arg-type]
+        if original is None or not original.net_fen:
+            return False
+        return (
+            self.mix.bank_lax
+            or self.taken_of(entry.original) == 0
+            or (
+                entry.operation in PARTS
+                and self.taken_of(entry.original) + entry.amount_fen <= original.net_fen
+            )
+        )
+
+    def taken_of(self, original: Identity | None) -> int:
+        """What stands of all that refers to ``original``: the whole of it for a void or a
+        completion, a part for a refund."""
+        return sum(
+            entry.amount_fen if entry.operation in PARTS else self.entries[original].amount_fen
+            for entry in self.entries.values()
+            if original is not None and entry.original == original and entry.net_fen
+        )
 
     # ---- reversal -------------------------------------------------------------------------------
 
     def reversal(self, link: "BankLink", message: Message) -> None:
-        original = message.fields["61"]
-        identity = _identity(message, original[:6], original[6:12])
+        identity = self._reading.original(message)
         mak = self._proven(message)
         if not mak:
-            self._say(link, message, "0410", {**_echo(message), "39": "A0"}, "")
+            self._say(link, message, {**_echo(message), "39": "A0"}, "")
             return
         if self.random.random() < self.mix.bank_reversal_lost:
             self.trace("bank", "reversal", *identity[1:], "lost")
@@ -173,7 +231,7 @@ class BankHost:
         code = self._reverse(identity)
         self.trace("bank", "reversal", *identity[1:], code)
         self.reversals.append((self.clock.rightNow, identity, code))
-        self._answer(link, message, mak, "0410", {**_echo(message), "39": code})
+        self._answer(link, message, mak, {**_echo(message), "39": code})
 
     def _reverse(self, identity: Identity) -> str:
         entry = self.entries.get(identity)
@@ -196,12 +254,12 @@ class BankHost:
         link: "BankLink",
         message: Message,
         mak: str,
-        mti: str,
         fields: dict[str, str],
         approved: Entry | None = None,
     ) -> None:
         """As the habits have it: never, late, out of order, twice, with a wrong MAC."""
         random, mix = self.random.random, self.mix
+        mti = self._answer_of[message.mti]
         if random() < mix.bank_silent_after:
             self.trace("bank", mti, fields["11"], "answer lost")
             return
@@ -217,22 +275,21 @@ class BankHost:
         times = 2 if random() < mix.bank_twice else 1
         for _ in range(times):
             if delay:
-                self.clock.callLater(delay, self._say, link, message, mti, fields, key, approved)
+                self.clock.callLater(delay, self._say, link, message, fields, key, approved)
             else:
-                self._say(link, message, mti, fields, key, approved)
+                self._say(link, message, fields, key, approved)
             delay += self.random.uniform(0, 10)
 
     def _say(
         self,
         link: "BankLink",
         message: Message,
-        mti: str,
         fields: dict[str, str],
         mak: str,
         approved: Entry | None = None,
     ) -> None:
         """``mak`` empty: without a MAC. A link that is gone is replaced by any other."""
-        codec = self.codec
+        codec, mti = self.codec, self._answer_of[message.mti]
         if mak:
             encoded = codec.answer(message, mti, {**fields, "64": "00000000"})
             mac = mac_of(mak, cup_fold(codec.mab(encoded)))
@@ -244,8 +301,12 @@ class BankHost:
                 return
             link = next(iter(self.links))
         reader = link.transport.peer.owner
+        operates = self._reading.operates(self._reading.kind(message))
+        identity = self._reading.identity(message) if operates else None
 
         def arrived() -> None:
+            if identity is not None:
+                self.read(reader, identity)
             if approved is not None and approved.sender is reader and approved.heard_at is None:
                 approved.heard_at = self.clock.rightNow
 
@@ -265,8 +326,8 @@ class BankHost:
         return f"{self._rrn:012d}"
 
 
-def _identity(message: Message, batch: str, stan: str) -> Identity:
-    return message.fields["42"], message.fields["41"], batch, stan
+def _unread(_process: Process, _identity: Identity) -> None:
+    """Nobody looks."""
 
 
 def _of(message: Message, *numbers: str) -> dict[str, str]:
@@ -278,10 +339,9 @@ def _echo(message: Message) -> dict[str, str]:
 
 
 _HANDLERS: dict[str, Callable[..., None]] = {
-    "0200": BankHost.sale,
-    "0400": BankHost.reversal,
-    "0800": BankHost.sign_on,
-    "0820": BankHost.echo,
+    "reversal": BankHost.reversal,
+    "sign_on": BankHost.sign_on,
+    "echo": BankHost.echo,
 }
 
 

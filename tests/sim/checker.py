@@ -5,19 +5,20 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from msgspec import Struct
-
 from his_bridge.policy import Level
 from switch.model.answer import AnswerState
-from switch.model.payment import Leg, LegKind, LegState, Payment, Rest
+from switch.model.payment import Leg, LegKind, LegState, Payment, Rest, Stage
 from switch.payment import answer_of
 from switch.store.memory import MemoryDatabase
-from tests.sim.bank_host import BankHost, Identity
+from tests.sim.bank_host import BankHost
 from tests.sim.chips import End
-from tests.sim.his_host import Booking, HisHost
-from tests.sim.kiosks import Purchase, Told
+from tests.sim.his_host import BOOKS, Booking, HisHost
 from tests.sim.mix import Mix
 from tests.sim.node import BANK
+from tests.sim.origins import Purchase, Told
+from tests.sim.reading import Identity
+from tests.sim.relatives import Relatives
+from tests.sim.violation import Violation
 
 KEPT = "9505000004E0009F3602001C"
 """What of a card's last word may be journaled."""
@@ -25,13 +26,6 @@ A_MOMENT_S = 0.002
 """Times are kept in milliseconds."""
 RECORDING_S = 60.0
 """So long a process may take to journal what it has read."""
-
-
-class Violation(Struct, frozen=True):
-    """``invariant`` and what was found."""
-
-    invariant: str
-    text: str
 
 
 class Auditor:
@@ -82,6 +76,7 @@ class Auditor:
         for payment in payments.values():
             found += self._money(payment, reconciled)
             found += self._history(payment)
+        found += Relatives(payments, self._net, self._database, self._purchases).findings()
         found += self._strangers(payments)
         found += [Violation("I13", text) for text in self._trespasses]
         for purchase in self._purchases:
@@ -92,19 +87,16 @@ class Auditor:
 
     def _money(self, payment: Payment, reconciled: bool) -> Iterator[Violation]:
         key = payment.key
-        net = sum(
-            self._bank.entries[identity].net_fen
-            for identity in self._identities.get(key, ())
-            if identity in self._bank.entries
-        )
+        net = self._net(key)
         rows = self._bookings.get(key, [])
         booked = [row for row in rows if row.cancelled_at is None]
+        moves, books = _wanted(payment)
         if len(rows) > 1:
             yield Violation("I2", f"{key}: the hospital booked it {len(rows)} times")
         if payment.rest is None:
             yield Violation("I3", f"{key}: not at rest: {_shown(payment)}")
         elif payment.rest is Rest.DONE:
-            if net != payment.amount_fen or len(booked) != 1:
+            if net != moves or len(booked) not in self._bookings_due(key, books):
                 yield Violation("I1", f"{key}: done, bank {net}, bookings {len(booked)}")
         elif payment.rest is Rest.EXCEPTION:
             yield from self._exception(payment, reconciled)
@@ -120,6 +112,28 @@ class Auditor:
                 )
         if payment.request_hash == "tombstone" and (net or rows):
             yield Violation("I7", f"{key}: an unknown key moved money")
+
+    def _net(self, key: str) -> int:
+        """What stands at the bank under the payment's numbers, whichever way it moved."""
+        return sum(
+            self._bank.entries[identity].net_fen
+            for identity in self._identities.get(key, ())
+            if identity in self._bank.entries
+        )
+
+    def _bookings_due(self, original: str, books: int) -> frozenset[int]:
+        """How many bookings a payment that is done may have: a refund un-books its original, at
+        once or perhaps."""
+        states = {
+            leg.state
+            for payment in self._database.payments()
+            if payment.original == original
+            for leg in payment.legs
+            if leg.kind is LegKind.UNBOOK and leg.attempt
+        }
+        if LegState.DONE in states:
+            return frozenset({0})
+        return frozenset({0, books}) if states - {LegState.REFUSED} else frozenset({books})
 
     def _heard(self, key: str) -> bool:
         """An authentic approval was read by the process that waited for it, which lived on: it
@@ -139,7 +153,11 @@ class Auditor:
             self._mix.his_level is not Level.L3
             or self._mix.bank_forgets
             or any(leg.code == "2006" for leg in payment.legs)
+            or any(leg.kind is LegKind.UNBOOK and leg.unknown_seen for leg in payment.legs)
+            or _owed(payment)
         )
+        if _no_way_back(payment):
+            return
         if reconciled or not excused:
             yield Violation("I15", f"{payment.key}: needless exception: {_shown(payment)}")
 
@@ -153,7 +171,7 @@ class Auditor:
                 yield Violation("I5", f"{payment.key}: went forward again")
             backward = backward or where.startswith("backward")
         for i, leg in enumerate(payment.legs):
-            if leg.kind is LegKind.DEBIT:
+            if leg.kind in (LegKind.DEBIT, LegKind.CREDIT):
                 yield from self._reversals(payment, i, leg)
             elif leg.kind is LegKind.FINISH:
                 yield from self._card(payment, leg)
@@ -165,9 +183,7 @@ class Auditor:
         card said the journal has rule 18's tags and no more (I12)."""
         end = self._ends.get(payment.key)
         asked = [
-            at
-            for at, function, key in self._his.asked
-            if key == payment.key and function == "MENZHENJS"
+            at for at, function, key in self._his.asked if key == payment.key and function in BOOKS
         ]
         if asked and (end is None or end.result != "confirmed" or min(asked) < end.at):
             said = "nothing yet" if end is None or end.at > min(asked) else end.result
@@ -200,9 +216,7 @@ class Auditor:
 
     def _write_ahead_of_booking(self, payment: Payment, i: int) -> Iterator[Violation]:
         asked = [
-            at
-            for at, function, key in self._his.asked
-            if key == payment.key and function == "MENZHENJS"
+            at for at, function, key in self._his.asked if key == payment.key and function in BOOKS
         ]
         if not asked:
             return
@@ -234,7 +248,7 @@ class Auditor:
         live = Counter(
             (payment.hospital, payment.bill)
             for payment in payments.values()
-            if payment.bill and payment.rest is Rest.DONE
+            if payment.bill and not payment.original and payment.rest is Rest.DONE
         )
         for (_, bill), count in live.items():
             if count > 1:
@@ -243,7 +257,7 @@ class Auditor:
     def _first_mention(self, key: str, identity: Identity) -> float:
         """When the debit's first sending was committed."""
         for version, where, _ in self._trails[key]:
-            if "|debit:doing" in where:
+            if "|debit:doing" in where or "|credit:doing" in where:
                 return self._committed[key, version]
         return float("inf")
 
@@ -262,7 +276,8 @@ class Auditor:
         for told in heard:
             yield from self._true_when_told(key, told)
             state = told.answer.state
-            if state is AnswerState.APPROVED and truth.state is not AnswerState.APPROVED:
+            left = purchase.taking_back  # the origin's own door out of DONE
+            if state is AnswerState.APPROVED and truth.state is not state and not left:
                 yield Violation("I7", f"{key}: told approved, is {truth.state}")
             if state is AnswerState.UNKNOWN_KEY and truth.state is not AnswerState.UNKNOWN_KEY:
                 yield Violation("I7", f"{key}: told unknown, is {truth.state}")
@@ -287,6 +302,31 @@ class Auditor:
         ]
         if not done or told.at < min(done):
             yield Violation("I7", f"{key}: told approved before it was committed as done")
+
+
+def _wanted(payment: Payment) -> tuple[int, int]:
+    """What a payment that is done has at the bank, and how many bookings."""
+    kinds = {leg.kind for leg in payment.legs}
+    moves = LegKind.DEBIT in kinds or LegKind.CREDIT in kinds
+    return payment.amount_fen if moves else 0, int(LegKind.BOOK in kinds)
+
+
+def _owed(payment: Payment) -> bool:
+    """A refund that may be sent once only and is Unknown, or that is behind its pivot."""
+    return (
+        any(
+            leg.kind is LegKind.CREDIT and not leg.policy.ladder and leg.attempt
+            for leg in payment.legs
+        )
+        or payment.past_pivot
+    )
+
+
+def _no_way_back(payment: Payment) -> bool:
+    """Its origin took back what no machine can undo (a refund; a booking at a hospital that cancels
+    nothing): a person's, even after the settlement file."""
+    stuck = any(leg.state is LegState.STUCK and not leg.policy.ladder for leg in payment.legs)
+    return stuck and payment.stage is Stage.BACKWARD
 
 
 def _shown(payment: Payment) -> str:

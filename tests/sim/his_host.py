@@ -21,6 +21,8 @@ _HEAD_END = b"\r\n\r\n"
 _LENGTH = re.compile(rb"content-length: *([0-9]+)", re.IGNORECASE)
 _CODE = re.compile(r"<tradetype>([^<]*)</tradetype><trademsg>(.*?)</trademsg>", re.DOTALL)
 _TAGS = re.compile(r"<([A-Z]+)>([^<]*)</\1>")
+BOOKS = ("MENZHENJS", "YUJIAOJIN")
+"""Functions that book: a bill, a deposit."""
 PROCESSING_MAX_S = 25.0
 """Below the profile's longest_processing_ms."""
 
@@ -81,7 +83,7 @@ class HisHost:
     ) -> None:
         random, mix = self.random.random, self.mix
         key = fields.get("JIAOYILSH", "")
-        if function == "MENZHENJS" and random() < mix.his_500:
+        if function in BOOKS and random() < mix.his_500:
             self.trace("his", function, key, "500, not booked")
             answer(500, "<html>error</html>")
             return
@@ -89,7 +91,7 @@ class HisHost:
         self.trace("his", function, key, error)
         if random() < mix.his_silent_after:
             self.trace("his", function, key, "answer lost")
-        elif function == "MENZHENJS" and random() < mix.his_500_booked:
+        elif function in BOOKS and random() < mix.his_500_booked:
             answer(500, "")
         elif random() < mix.his_garbage:
             answer(200, "<html><body>busy</body></html>")
@@ -112,7 +114,7 @@ class HisHost:
         return "0", {**_echo(fields), "YUJIESUANHAO": f"Y{key}"}
 
     def confirm(self, fields: dict[str, str]) -> tuple[str, dict[str, str]]:
-        key, bill = fields["JIAOYILSH"], fields["DANJUHAO"]
+        key, bill = fields["JIAOYILSH"], fields.get("DANJUHAO", "")
         if key in self._tombs or key in self._refused:
             return ("2005" if key in self._tombs else "2003"), {}
         rows = self._of_key.get(key, [])
@@ -126,7 +128,7 @@ class HisHost:
         return "0", {**_echo(fields), "FAPIAOHAO": f"F{key}", "JIESUANLSH": f"J{key}"}
 
     def cancel(self, fields: dict[str, str]) -> tuple[str, dict[str, str]]:
-        key, bill = fields["JIAOYILSH"], fields["DANJUHAO"]
+        key, bill = fields["JIAOYILSH"], fields.get("DANJUHAO", "")
         rows = [row for row in self._of_key.get(key, []) if row.cancelled_at is None]
         if rows and self.random.random() < self.mix.his_dispensed:
             return "2006", {}
@@ -149,13 +151,15 @@ class HisHost:
 
 
 def _echo(fields: dict[str, str]) -> dict[str, str]:
-    return {tag: fields[tag] for tag in ("JIAOYILSH", "DANJUHAO", "JINE")}
+    tags = ("JIAOYILSH", "DANJUHAO", "JINE", "BINGRENID")
+    return {tag: fields[tag] for tag in tags if tag in fields}
 
 
 _FUNCTIONS: dict[str, Callable[..., tuple[str, dict[str, str]]]] = {
     "WANGLUOCS": HisHost.probe,
     "YUJIESUAN": HisHost.hold,
     "MENZHENJS": HisHost.confirm,
+    "YUJIAOJIN": HisHost.confirm,
     "JIESUANQX": HisHost.cancel,
     "JIESUANCX": HisHost.query,
 }

@@ -12,7 +12,8 @@ from msgspec.structs import asdict
 
 from his_bridge.policy import Level
 
-PAYMENTS_MIN, PAYMENTS_MAX = 6, 12
+PAYMENTS_MIN, PAYMENTS_MAX = 3, 8
+STORIES_MIN, STORIES_MAX = 3, 8
 
 
 class Mix(Struct, kw_only=True):
@@ -27,6 +28,10 @@ class Mix(Struct, kw_only=True):
     """One node dies when all else is healed, and stays dead: the other takes everything over."""
     bank_repeats: bool
     """And every repeat of that reversal is answered as the first was, until the file comes."""
+    stories: int
+    """What is sold, voided, refunded … besides the kiosks' bills."""
+    bank_lax: bool
+    """Books a void, a refund, a completion without looking at what is left of its original."""
     # processes
     crash: float = 0.0
     """Before or after a commit or a write to a socket; elsewhere a tenth of it."""
@@ -76,6 +81,9 @@ class Mix(Struct, kw_only=True):
     other_content: float = 0.0
     unknown_key: float = 0.0
     same_bill: float = 0.0
+    take_back: float = 0.0
+    race: float = 0.0
+    """Two voids, refunds … of one original at once."""
     # the database and the HSM
     db_down: float = 0.0
     """Per minute."""
@@ -96,7 +104,7 @@ class Mix(Struct, kw_only=True):
 
     def heal(self) -> None:
         """Every fault off; what the counterparties *are* stays."""
-        for name, _ in _STRENGTHS.items():
+        for name in (*_STRENGTHS, "take_back", "race"):
             setattr(self, name, 0.0)
 
     def shown(self) -> str:
@@ -168,10 +176,14 @@ def draw(seed: int, random: Random) -> Mix:
         bank_forgets=random.random() < 0.25,
         node_lost=random.random() < 0.15,
         bank_repeats=random.random() < 0.5,
+        stories=random.randint(STORIES_MIN, STORIES_MAX),
+        bank_lax=random.random() < 0.5,
     )
     for name, strongest in _STRENGTHS.items():
         on, strength = random.random() < 0.4, random.random()
         if on:
             setattr(mix, name, strongest * (0.1 + 0.9 * strength))
     mix.chip = random.random()
+    mix.take_back = random.random()
+    mix.race = random.random() / 2
     return mix

@@ -51,13 +51,17 @@ BANK = BankConfig(
     ),
     terminals=tuple(
         TerminalConfig(
-            merchant="898330180620001",
-            terminal=f"1000000{number}",
-            clearing="outpatient",
+            merchant=merchant,
+            terminal=terminal,
+            clearing=clearing,
             tmk="U00000000000000000000000000000000",
             in_flight=2,
         )
-        for number in (1, 2)
+        for merchant, terminal, clearing in (
+            ("898330180620001", "10000001", "outpatient"),
+            ("898330180620001", "10000002", "outpatient"),
+            ("898330180620002", "20000001", "inpatient"),
+        )
     ),
     pin_required=True,
     cutover="23:00",
@@ -72,8 +76,8 @@ BANK = BankConfig(
     frame_timeout_ms=70_000,
     in_flight_limit=8,
     queue_limit=8,
-    queue_wait_ms=5_000,
-    terminal_share_ms=500,
+    queue_wait_ms=8_000,
+    terminal_share_ms=2_000,
     stan_block=4,
     expired_limit=1_000,
     max_wrong_macs=3,
@@ -111,7 +115,16 @@ LIMITS = Limits(
     recovery_every_ms=SWEEP_MS,
     recovery_batch=50,
 )
-ROUTES = [Route(hospital="h1", business="outpatient_bill", medium="bank_card", channel="bank")]
+ROUTES = [
+    Route(hospital="h1", business=business, medium=medium, channel="bank")
+    for business, medium in (
+        ("outpatient_bill", "bank_card"),
+        ("inpatient_deposit", "bank_card"),
+        ("pos_sale", "bank_card"),
+        ("pos_sale", "qr_code"),
+        ("pos_preauth", "bank_card"),
+    )
+]
 
 PROFILE = load_profile("demo-h1")
 CODEC = Codec(load_dialect("cup-pos"))

@@ -3,15 +3,18 @@
 import gc
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from switch.model.operation import Operation
 from tests.sim.listening import listening
 from tests.sim.world import play
 
 CHUNK = 25
 """Seeds per test: small enough to spread over workers, large enough to cost nothing."""
+MONEY = [one for one in Operation if one not in (Operation.BALANCE, Operation.DEPOSIT)]
 REGRESSIONS = Path(__file__).with_name("regressions.txt")
 
 
@@ -71,11 +74,16 @@ def test_the_same_seed_gives_the_same_trace() -> None:
 
 
 def test_worlds_are_rich_enough_to_mean_something() -> None:
-    """Payments end in every way, nodes die and stall, and something is reversed."""
+    """Payments end in every way, every operation stands at some bank at the end, origins take back,
+    nodes die and stall, and something is reversed."""
     results = [play(seed) for seed in range(80)]
-    total = {key: sum(result.counts[key] for result in results) for key in results[0].counts}
+    total = Counter[str]()
+    for result in results:
+        total.update(result.counts)
     for name in ("crashes", "freezes", "done", "declined", "undone", "late", "reversals"):
         assert total[name] >= 10, (name, total)
+    for name in ("taken_back", *(f"bank_{operation}" for operation in MONEY)):
+        assert total[name] >= 3, (name, total)
     assert min(total["finished"], total["unfinished"]) >= 10, total
 
 

@@ -5,7 +5,6 @@ deadline by which every payment must be final and every terminal told, then (odd
 settlement file. The same seed gives the same trace to the byte.
 """
 
-import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
@@ -16,18 +15,22 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred
 
 from switch.model.payment import LegKind, LegState, Payment, Rest
-from switch.ports import LogicalTerminal
 from switch.store.memory import MemoryDatabase
 from tests.sim import mix as mixes
 from tests.sim.bank_host import BankHost
-from tests.sim.checker import Auditor, Violation
+from tests.sim.checker import Auditor
 from tests.sim.chips import Chips
 from tests.sim.clock import SimClock
+from tests.sim.counters import Counters
 from tests.sim.his_host import HisHost
 from tests.sim.kiosks import Kiosks
 from tests.sim.network import Network, Weather
 from tests.sim.node import BANK_PORT, CODEC, HIS_PORT, DatabaseFaults, Node
+from tests.sim.origins import Origins
 from tests.sim.process import Mortal, Process
+from tests.sim.reading import Identity, Reading
+from tests.sim.violation import Violation
+from tests.sim.wire import Wire
 
 SAFETY_S = 240.0
 QUIET_S = 100.0
@@ -38,10 +41,6 @@ RECONCILED_S = 1_800.0
 STEP_S = 5.0
 TRACE_LINES = 30
 NODES = ("node-a", "node-b")
-_MTI_AT = slice(13, 15)
-"""Behind the length, the TPDU and the header."""
-_BANK_MONEY = (b"\x02\x00", b"\x04\x00")
-_HIS_MONEY = re.compile(rb"Biz\.(?:MENZHENJS|JIESUANQX)<.*JIAOYILSH&gt;([^&]*)&", re.DOTALL)
 
 
 class Result(Struct, kw_only=True):
@@ -66,7 +65,7 @@ class Result(Struct, kw_only=True):
 class World:
     """Everything that one seed sets in motion."""
 
-    def __init__(self, seed: int, keep: int, weather: Mapping[str, float | bool]) -> None:
+    def __init__(self, seed: int, keep: int, weather: Mapping[str, Any]) -> None:
         self.seed = seed
         random = Random(seed)
         self._randoms = {
@@ -98,7 +97,10 @@ class World:
             ),
         }
         outside = Process("outside", self.clock, self.network)
-        self.bank = BankHost(self.clock, self._randoms["bank"], self.mix, CODEC, self.trace)
+        reading = Reading(CODEC.dialect)
+        self.bank = BankHost(
+            self.clock, self._randoms["bank"], self.mix, CODEC, reading, self.trace
+        )
         self.his = HisHost(self.clock, self._randoms["his"], self.mix, self.trace)
         self.network.listen(outside, BANK_PORT, self.bank)
         self.network.listen(outside, HIS_PORT, self.his)
@@ -109,16 +111,15 @@ class World:
         self.chips = Chips(
             self.clock, self._randoms["chips"], self.mix, self._reachable, self.trace
         )
-        self.kiosks = Kiosks(
-            self.clock, self._randoms["kiosks"], self.mix, self._reachable, self.trace, self.chips
+        self.origins = Origins(
+            self.clock, self._randoms["kiosks"], self.mix, self._reachable, self.trace
         )
         self._healed = False
         self._lost: Mortal | None = None
         self._hsm_fails = self.mix.hsm_down > 0
-        self._trespasses: list[str] = []
-        self._wire: list[tuple[float, bool, str]] = []
-        """When a sale (True) or a reversal was written for a payment."""
-        self.network.seen = self._written
+        self.wire = Wire(CODEC, reading, self.database, self.clock, self._epoch_of, self.trace)
+        self.network.seen = self.wire.written
+        self.bank.read = self.wire.read
 
     def trace(self, *parts: object) -> None:
         line = f"{self.clock.rightNow:9.3f} {' '.join(map(str, parts))}"
@@ -133,7 +134,7 @@ class World:
         self.heal()
         self._until(QUIET_S, lambda: False)
         self._until(LIVENESS_S, self._settled)
-        self.kiosks.ask_everything_again()
+        self.origins.ask_everything_again()
         self._until(QUIET_S, self._settled_and_told)
         if self.mix.reconcile:
             violations += self.audit(reconciled=False)
@@ -154,7 +155,8 @@ class World:
         for name in NODES:
             self._boot(name)
         self.chips.start()
-        self.kiosks.plan(self.mix.payments, SAFETY_S * 0.6)
+        Kiosks(self.origins, self.chips).plan(self.mix.payments, SAFETY_S * 0.6)
+        Counters(self.origins).plan(self.mix.stories, SAFETY_S * 0.5)
         self._fate()
         self.clock.run(SAFETY_S)
 
@@ -185,7 +187,7 @@ class World:
                         self._evidence(payment, i, leg.kind)
             self.clock.run(self.clock.rightNow + STEP_S)
             self._until(RECONCILED_S, self._settled)
-        self.kiosks.ask_everything_again()
+        self.origins.ask_everything_again()
         self._until(QUIET_S, self._settled_and_told)
 
     def audit(self, reconciled: bool) -> list[Violation]:
@@ -195,34 +197,31 @@ class World:
             self.database,
             self.bank,
             self.his,
-            self.kiosks.purchases,
+            self.origins.purchases,
             self.committed,
-            self._trespasses,
-            self._wire,
+            self.wire.trespasses,
+            self.wire.moves,
             self.chips.ends(),
         )
         return auditor.findings(reconciled)
 
     def _evidence(self, payment: Payment, i: int, kind: LegKind) -> None:
-        if kind is LegKind.DEBIT:
+        if kind in (LegKind.DEBIT, LegKind.CREDIT):
             stands = any(
                 entry.net_fen
                 for identity, entry in self.bank.entries.items()
-                if self._owner_of(identity) == payment.key
+                if self.database.owners.get(identity) == payment.key
             )
         else:
-            stands = any(
-                row.key == payment.key and row.cancelled_at is None for row in self.his.bookings
-            )
+            key = payment.original if kind is LegKind.UNBOOK else payment.key
+            booked = any(row.key == key and row.cancelled_at is None for row in self.his.bookings)
+            stands = booked is not (kind is LegKind.UNBOOK)
         self.trace("evidence", payment.key, kind, stands)
         engine = self._reachable()[0].engine
         Deferred.fromCoroutine(engine.evidence(payment.key, i, stands=stands))
 
-    def _owner_of(self, identity: tuple[str, ...]) -> str:
-        for known, key in self.database.identities.items():
-            if known[1:5] == identity:
-                return key
-        return ""
+    def _epoch_of(self, node: str) -> int:
+        return self.nodes[node].journal.epoch
 
     def _until(self, limit_s: float, enough: Callable[[], bool]) -> None:
         end = self.clock.rightNow + limit_s
@@ -233,7 +232,7 @@ class World:
         return all(row.rest is not None for row in self.database.rows.values())
 
     def _settled_and_told(self) -> bool:
-        return self._settled() and self.kiosks.all_told()
+        return self._settled() and self.origins.all_told()
 
     def _count(self) -> None:
         rows = self.database.rows.values()
@@ -245,42 +244,14 @@ class World:
         self.counts["unfinished"] = sum(leg.state is LegState.REFUSED for leg in finishes)
         self.counts["late"] = len(self.database.late)
         self.counts["reversals"] = len(self.bank.reversals)
+        self.counts["taken_back"] = sum(one.taken_back for one in self.origins.purchases)
+        for entry in self.bank.entries.values():
+            name = f"bank_{entry.operation}"
+            self.counts[name] = self.counts.get(name, 0) + (entry.net_fen > 0)
 
     def _close(self) -> None:
         for node in self.nodes.values():
             node.process.alive = False
-
-    def _written(self, process: Any, port: int, data: bytes) -> None:
-        """I13: only the node that drives a payment writes money messages for it."""
-        if not isinstance(process, Mortal):
-            return
-        key = self._money_key(port, data)
-        if port == BANK_PORT and key:
-            sale = data[_MTI_AT] == _BANK_MONEY[0]
-            self._wire.append((self.clock.rightNow, sale, key))
-            if sale and not self._holds(process.name, data):
-                self._trespasses.append(f"{key}: {process.name} used another node's terminal")
-        row = self.database.rows.get(key)
-        if row is not None and row.fence != self.nodes[process.name].journal.epoch:
-            self.trace(process.name, "trespasses", key)
-            self._trespasses.append(f"{key}: {process.name} wrote for it, {row.owner} drives it")
-
-    def _holds(self, name: str, data: bytes) -> bool:
-        """Rule 15: a sale leaves on a logical terminal that its node holds."""
-        fields = CODEC.decode(data[2:]).fields
-        terminal = LogicalTerminal(bank="bank", merchant=fields["42"], terminal=fields["41"])
-        return self.database.holders[terminal].fence == self.nodes[name].journal.epoch
-
-    def _money_key(self, port: int, data: bytes) -> str:
-        """The payment that a written message moves money for, or nothing."""
-        if port == HIS_PORT:
-            found = _HIS_MONEY.search(data)
-            return found[1].decode() if found else ""
-        if data[_MTI_AT] not in _BANK_MONEY:
-            return ""
-        fields = CODEC.decode(data[2:]).fields
-        batch = fields["60"][2:8]
-        return self._owner_of((fields["42"], fields["41"], batch, fields["11"]))
 
     # ---- the fate of nodes ----------------------------------------------------------------------
 
@@ -359,12 +330,20 @@ class _Watched(MemoryDatabase):
     def __init__(self, world: World) -> None:
         super().__init__()
         self._world = world
+        self.referring: dict[str, list[str]] = {}
+        """Original → what was committed for it."""
+        self.owners: dict[Identity, str] = {}
+        """Numbers at the bank → the payment they were committed for."""
 
     def apply(self, write: Any, fence: int, node: str) -> Any:
         result = super().apply(write, fence, node)
         world, payment = self._world, write.payment
         if result.committed:
             world.committed[payment.key, payment.version] = world.clock.rightNow
+            for one in write.identities:
+                self.owners[one.merchant, one.terminal, one.batch, one.stan] = payment.key
+            if payment.version == 1 and payment.original:
+                self.referring.setdefault(payment.original, []).append(payment.key)
             trail = self.events[payment.key, payment.version][0]
             world.trace(node, "commits", payment.key, payment.version, trail)
         else:
@@ -372,8 +351,6 @@ class _Watched(MemoryDatabase):
         return result
 
 
-def play(
-    seed: int, keep: int = TRACE_LINES, weather: Mapping[str, float | bool] | None = None
-) -> Result:
+def play(seed: int, keep: int = TRACE_LINES, weather: Mapping[str, Any] | None = None) -> Result:
     """Play one seed; ``weather`` fixes some faults of its mix."""
     return World(seed, keep, weather or {}).play()
