@@ -127,6 +127,8 @@ class Holdings:
         number = holding.number if holding.ours else 0
         before = self._numbers.get(holding.terminal, 0)
         if number == before:
+            if terminal.asleep:
+                await terminal.resume()
             return
         self._numbers[holding.terminal] = number
         if before:

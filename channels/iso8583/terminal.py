@@ -108,7 +108,7 @@ class Terminal:
     async def newest_mak(self) -> str:
         """As :attr:`mak`; another node that holds the terminal may have stored a newer one. Raises
         JournalDown."""
-        if not self.held:
+        if not self.held or not self.mak:
             await self.load()
         return self.mak
 
@@ -123,6 +123,12 @@ class Terminal:
         if self.state is not State.READY or self.keys is None or not self.held:
             return False
         return self._age_ms() < self._channel.key_max_age_ms
+
+    @property
+    def asleep(self) -> bool:
+        """Ours, with a link up, and yet without a session: when it came the lease had run out, or
+        the database was away."""
+        return self.state is State.OFF and self.held and self._owner.linked
 
     @property
     def idle(self) -> bool:
