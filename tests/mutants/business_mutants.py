@@ -152,7 +152,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "taken_back_before_commit", _taken_back_before_commit, "I3", "I7", weather={"crash": 0.04}
     ),
-    Mutant("wish_not_recorded", _wish_not_recorded, "I3", weather={"take_back": 1.0, "bank_late": 0.5}),
+    Mutant(
+        "wish_not_recorded", _wish_not_recorded, "I3", weather={"take_back": 1.0, "bank_late": 0.5}
+    ),
     Mutant("tombstone_of_a_reversal_forgotten", _tombstone_of_a_reversal_forgotten, "I7", "I3"),
     Mutant("refund_taken_back_from", _refund_taken_back_from, "I1"),
     Mutant(
