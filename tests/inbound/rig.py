@@ -95,7 +95,9 @@ class Line(Protocol):
 class Town:
     """A switch with one door, a scripted bank and hospital, and terminals that dial it."""
 
-    def __init__(self, settings=None, plugin=pos.plugin, name="pos", bank=None, town=None):
+    def __init__(
+        self, settings=None, plugin=pos.plugin, name="pos", bank=None, town=None, book=BOOK
+    ):
         self.bank_rig = bank
         if town is not None:
             self._share(town)
@@ -109,7 +111,7 @@ class Town:
             self.net, self.key_service = Net(self.clock), KeyService(self.random)
             self.database = MemoryDatabase()
         self.faults = Faults(self.clock)
-        self._policies = {LegKind.DEBIT: REVERSAL, LegKind.CREDIT: REFUND, LegKind.BOOK: BOOK}
+        self._policies = {LegKind.DEBIT: REVERSAL, LegKind.CREDIT: REFUND, LegKind.BOOK: book}
         self.bank = ScriptedBank("icbc", self.timeline, self._policies)
         self.his = Scripted("his", self.timeline, self._policies)
         self.settings = msgspec.convert(settings or POS_DOOR, plugin.config_schema, strict=False)
@@ -191,6 +193,6 @@ class Town:
         return [payment for payment in self.database.payments() if payment.legs]
 
 
-def origin_town(**changes):
+def origin_town(book=BOOK, **changes):
     """A town whose door is for a bank that begins payments itself."""
-    return Town({**ORIGIN_DOOR, **changes}, bank_origin.plugin, "cqbank")
+    return Town({**ORIGIN_DOOR, **changes}, bank_origin.plugin, "cqbank", book=book)

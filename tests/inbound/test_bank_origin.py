@@ -5,6 +5,7 @@ from importlib.resources import files
 import pytest
 
 from switch.model.outcome import Outcome, Reply
+from switch.model.payment import LegPolicy, OnUnknown
 from switch.ports import InquiryReply
 from tests.bank.rig import PAN
 from tests.inbound.rig import HANG, MERCHANT, ORIGIN_DOOR, TERMINAL, Town, origin_town
@@ -178,6 +179,30 @@ def test_I6_an_unknown_booking_is_not_answered(capsys):
     assert "cancel" in town.his.verbs()
 
 
+def test_I6_a_booking_that_only_a_person_can_settle_is_not_answered_either():
+    """A hospital that can neither be asked nor told again (L1): an exception, and silence. A
+    decline would make the bank give back what may be booked."""
+    town = origin_town(book=LegPolicy(timeout_ms=5_000, on_unknown=OnUnknown.STOP))
+    bank = town.signed_on()
+    town.his.script += [UNKNOWN]
+    _pay(bank)
+    town.settle()
+
+    assert bank.answers == []
+    assert town.payments()[0].rest == "exception"
+
+
+def test_I14_the_business_date_is_the_bank_s():
+    """At 23:30 the bank's day is tomorrow already."""
+    town = origin_town()
+    bank = town.signed_on()
+    town.his.script.append(DONE)
+    _pay(bank, F15="0705")
+    town.settle()
+
+    assert town.payments()[0].business_date == "20260705"
+
+
 def test_where_silence_stands_a_booking_that_fails_later_is_called(tmp_path, capsys):
     """The bank keeps the money of what it got no answer for: not booked in the end is an alarm."""
     town = origin_town(dialect=_dialect_with(tmp_path, "silence_stands: true"))
@@ -223,6 +248,30 @@ def test_I6_a_0400_is_answered_when_the_unbooking_is_done():
 
     assert [(mti, fields[39]) for mti, fields, _ in bank.answers] == [("0410", "00")]
     assert town.payments()[0].rest == "undone"
+
+
+def test_I6_a_0400_whose_unbooking_has_no_end_is_not_answered():
+    """The hospital says nothing for longer than we wait: no 00, and none later on its own; the bank
+    asks again, and is told when it is certain."""
+    town = origin_town()
+    bank = town.signed_on()
+    town.his.script += [DONE, HANG]
+    _pay(bank, stan="000007")
+    town.settle()
+    bank.answers.clear()
+    _reverse(bank, "000007")
+    town.settle()
+    town.pass_s(61)
+    assert bank.answers == []
+    town.his.sent[1].reply.callback(Reply(outcome=Outcome.DONE))
+    town.settle()
+    assert bank.answers == []
+
+    _reverse(bank, "000007")
+    town.settle()
+
+    assert [fields[39] for _, fields, _ in bank.answers] == ["00"]
+    assert town.his.verbs() == ["do", "cancel"]
 
 
 def test_I15_a_hospital_that_cannot_unbook_makes_an_exception(capsys):
@@ -294,8 +343,10 @@ def test_day_end_totals_are_those_of_the_journal():
     town = origin_town()
     bank = town.signed_on()
     town.his.script += [DONE] * 3
+    first = b""
     for n, amount_fen in enumerate((100, 200, 300)):
-        _pay(bank, amount_fen, bill=f"MZ00{n}", stan=f"00001{n}")
+        frame = _pay(bank, amount_fen, bill=f"MZ00{n}", stan=f"00001{n}")
+        first = first or frame
         town.settle()
     _reverse(bank, "000012", amount_fen=300)
     town.settle()
@@ -307,6 +358,9 @@ def test_day_end_totals_are_those_of_the_journal():
     _pay(bank)
     town.settle()
     assert bank.code == "77"
+    bank.raw(first)
+    town.settle()
+    assert bank.code == "00", "a repeat is answered as before (I7)"
 
 
 def test_a_sale_is_none_of_its_business():

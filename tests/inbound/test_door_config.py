@@ -12,7 +12,8 @@ from channels.inbound.pos.config import PosConfig
 from channels.inbound.totals import claimed
 from channels.iso8583.errors import DialectError
 from channels.iso8583.load import load_dialect, parse_dialect
-from tests.inbound.rig import ORIGIN_DOOR, POS_DOOR, POS_TERMINAL
+from switch.bench.counter_stage import _door_settings
+from tests.inbound.rig import ORIGIN_DOOR, POS_DOOR, POS_TERMINAL, TERMINAL
 
 
 def _pos(**changes):
@@ -49,6 +50,13 @@ def test_a_dialect_without_the_sections_is_for_no_door(tmp_path):
         _pos(dialect=str(bare))
     with pytest.raises(msgspec.ValidationError, match="no section origin"):
         msgspec.convert({**ORIGIN_DOOR, "dialect": str(half)}, OriginConfig, strict=False)
+
+
+def test_the_bench_s_door_is_right():
+    """What ``yyt bench bank`` writes into its switches' files."""
+    settings = _door_settings(9100, {TERMINAL: POS_TERMINAL["tmk"]})
+
+    assert msgspec.convert(settings, PosConfig, strict=False).terminals[0].terminal == TERMINAL
 
 
 def test_keys_of_terminals_are_known_to_conf_check():

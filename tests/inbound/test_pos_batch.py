@@ -123,6 +123,29 @@ def test_I7_a_repeated_settlement_is_answered_the_same_after_a_restart_too():
     assert other.batch == "000002"
 
 
+def test_an_old_settlement_that_comes_again_opens_no_old_batch():
+    """The first batch's 0500 once more, two batches later: answered, and the third stays open."""
+    town = Town()
+    pos = town.signed_on()
+    frame = pos.settle([])
+    town.settle()
+    for _ in range(2):
+        pos.sign_on()
+        town.settle()
+        pos.take_keys()
+        if pos.batch == "000002":
+            pos.settle([])
+            town.settle()
+
+    pos.raw(frame)
+    town.settle()
+    pos.sign_on()
+    town.settle()
+    pos.take_keys()
+
+    assert pos.batch == "000003"
+
+
 def test_a_repeat_of_a_sale_in_a_closed_batch_is_still_answered():
     """I7 goes before the batch: what was approved is never told to sign on."""
     town = Town()
