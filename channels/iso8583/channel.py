@@ -301,6 +301,7 @@ class BankChannel:
             "stan": stan,
             "terminal": terminal.config.terminal,
             "merchant": terminal.config.merchant,
+            "terminal_block": terminal.identity_block,
             "currency": self._dialect.currency,
         }
 

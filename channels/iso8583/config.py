@@ -104,6 +104,9 @@ class TerminalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Id of the kiosk that this terminal is dedicated to: its pad makes PIN blocks under the
     terminal's own PIN key (pass-through), and nobody else uses it. Empty: it belongs to the pool,
     and the HSM translates."""
+    serial: str = ""
+    """Hardware serial number that the bank registered (终端序列号), for the dialect's
+    ``terminal_block``. Empty: the block is left out."""
 
 
 class SettlementConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

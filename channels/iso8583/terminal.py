@@ -17,7 +17,7 @@ from channels.iso8583.message import Message
 from channels.iso8583.rules import approves
 from channels.iso8583.session import Command, Event, State, step
 from channels.iso8583.stans import Stans
-from channels.iso8583.template import compiled, filled
+from channels.iso8583.template import compiled, filled, terminal_block
 from switch.model.outcome import Millis
 from switch.observe.crash import crash_point
 from switch.observe.logs import get_logger
@@ -91,6 +91,7 @@ class Terminal:
         self._context = context
         self._owner = owner
         self._request = dialect.network["sign_on"]
+        self.identity_block = terminal_block(dialect, config.serial)
         self._fills = compiled(self._request)
         self._busy = 0
         self._turn = 0
@@ -246,6 +247,7 @@ class Terminal:
             "batch": batch,
             "terminal": self.config.terminal,
             "merchant": self.config.merchant,
+            "terminal_block": self.identity_block,
         }
         fields = filled(self._fills, values)
         message = await self._owner.send_sign_on(self, self._request.mti, fields)

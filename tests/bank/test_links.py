@@ -3,11 +3,24 @@
 import msgspec
 import pytest
 
+from channels.iso8583.codec import Codec
 from channels.iso8583.session import State
 from channels.iso8583.stans import Stans
 from switch.model.outcome import Outcome
+from switch.net.frames import FrameReader
 from switch.ports import JournalDown, LogicalTerminal, WorkingKeys
-from tests.bank.rig import MERCHANT, SETTINGS, Rig, card, do, payment, sell, undo, with_facts
+from tests.bank.rig import (
+    DIALECT,
+    MERCHANT,
+    SETTINGS,
+    Rig,
+    card,
+    do,
+    payment,
+    sell,
+    undo,
+    with_facts,
+)
 
 
 def _one_terminal(**changes):
@@ -345,3 +358,18 @@ def test_stans_come_from_reserved_blocks_without_gaps_or_repeats():
 
     assert taken == [("000001", f"{n:06d}") for n in range(1, 11)]
     assert fresh == ("000002", "000001")
+
+
+def test_a_terminal_says_its_serial_number_at_sign_on():
+    """终端信息: `Sequence No`, length and serial number in field 62; none configured, none sent."""
+    codec = Codec(DIALECT)
+    one, other = SETTINGS["terminals"]
+    rig = Rig(terminals=[one | {"serial": "0000123456"}, other])
+
+    client, _ = rig.net.ends[0]
+    frames = FrameReader(DIALECT.length_prefix, 4_096).receive(client.written)
+    said = {
+        m.fields["41"]: m.fields.get("62") for m in map(codec.decode, frames) if m.mti == "0800"
+    }
+
+    assert said == {"10000001": b"Sequence No100000123456".hex().upper(), "10000002": None}
