@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 from switch import plugins
 from switch.engine import Engine
 from switch.gauges import Gauges
+from switch.jobs.notices import NoticeJob
 from switch.jobs.settlement import Settlement
 from switch.keys.configured import UnknownKeysError, require_known
 from switch.keys.ring import StoredKeyRing
@@ -69,6 +70,7 @@ class Parts:
     keys: Any
     terminals: Any
     batches: Any
+    notices: Any
     late: Any
     random: Callable[[], float]
 
@@ -104,6 +106,7 @@ class Switch:
             keys=None,
             terminals=None,
             batches=None,
+            notices=None,
             late=late,
             random=self._random,
         )
@@ -126,6 +129,7 @@ class Switch:
         parts.numbers, parts.keys = self.journal.numbers, self.journal.keys
         parts.terminals = self.journal.terminals
         parts.batches = self.journal.batches
+        parts.notices = self.journal.notices
         self._build_services(parts)
         self.engine = self._build_engine()
         late.target = self.engine
@@ -134,6 +138,8 @@ class Switch:
             service.start()
         self._settlement = self._build_settlement()
         await self._settlement.start()
+        self._notices = self._build_notices()
+        self._notices.start()
         await self._recover()
         self._gauges = Gauges(self.engine, self._timeline)
         self._gauges.start()
@@ -150,6 +156,7 @@ class Switch:
         await self._quiet(self._timeline.now_ms() + self._settings.limits.stop_wait_ms)
         self._gauges.stop()
         self._settlement.stop()
+        self._notices.stop()
         for service in self._services.values():
             await service.stop()
         self._ring.stop()
@@ -199,6 +206,14 @@ class Switch:
             if (settling := getattr(service, "settling", None)) is not None
         }
         return Settlement(self.journal.batches, banks, self.engine, self._timeline)
+
+    def _build_notices(self) -> NoticeJob:
+        banks = {
+            name: notifying
+            for name, service in self._services.items()
+            if (notifying := getattr(service, "notifying", None)) is not None
+        }
+        return NoticeJob(self.journal.notices, banks, self.journal.load, self._timeline)
 
     async def _recover(self) -> None:
         """Adopt what a crash left, and again every so often: leases of others run out later (I13),

@@ -21,6 +21,7 @@ from switch.model.logical_terminal import LogicalTerminal as LogicalTerminal  # 
 from switch.model.logical_terminal import StanBlock as StanBlock  # noqa: PLC0414
 from switch.model.logical_terminal import Terminals as Terminals  # noqa: PLC0414
 from switch.model.logical_terminal import WorkingKeys as WorkingKeys  # noqa: PLC0414
+from switch.model.notice import Notices as Notices  # noqa: PLC0414
 from switch.model.operation import Operation
 from switch.model.outcome import Millis, Reply, Verb
 from switch.model.payment import Leg, LegKind, LegPolicy, Payment, RungKind
@@ -278,6 +279,7 @@ class Context(Protocol):
     keys: Keys
     terminals: Terminals
     batches: Batches
+    notices: Notices
     late: LateReplies
 
     def random(self) -> float:

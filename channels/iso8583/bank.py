@@ -171,6 +171,21 @@ class Bank:
         sale = {n: facts[f"F{n}"] for n in self._remembered if facts.get(f"F{n}")}
         self.hub.remember(mti, Exchange(sale, terminal, terminal.mak, origin))
 
+    def values(self, terminal: Terminal, batch: str, stan: str) -> dict[str, str]:
+        """What templates may take of a terminal and this moment."""
+        date, time = self._timeline.wall_clock()
+        return {
+            "date": date[4:],
+            "time": time,
+            "sent_date": date[4:],
+            "sent_time": time,
+            "batch": batch,
+            "stan": stan,
+            "terminal": terminal.config.terminal,
+            "merchant": terminal.config.merchant,
+            "currency": self.dialect.currency,
+        }
+
     def follow_up(self, terminal: Terminal, message: Message) -> None:
         """What a proven answer asks of us besides its outcome."""
         if wants_sign_on(self.dialect, message):

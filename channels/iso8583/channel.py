@@ -15,6 +15,7 @@ from channels.iso8583.config import Config
 from channels.iso8583.errors import Iso8583Error
 from channels.iso8583.exchange import Origin
 from channels.iso8583.load import load_dialect
+from channels.iso8583.notifying import Notifying
 from channels.iso8583.settling import settling_of
 from channels.iso8583.terminal import Terminal
 from channels.iso8583.undoing import Undoing, origin_of
@@ -59,6 +60,8 @@ class BankChannel:
         self._pool = self._bank.pool
         self.settling = settling_of(self._bank, config, context)
         """Batch settlement, where the bank has one (switch.model.batch.BatchBank)."""
+        self.notifying = Notifying(self._bank, context)
+        """Notices of issuer scripts (switch.model.notice.NoticeBank)."""
         self._undoing = Undoing(self._bank, config, context, self.settling)
         self._splits = {
             name: sale.Split(template) for name, template in self._dialect.operations.items()

@@ -148,17 +148,8 @@ class Settling:
         terminal = self._terminals[batch.terminal]
         try:
             _, stan = await terminal.stans.take()
-            fields = filled(
-                compiled(template),
-                {
-                    **values,
-                    "stan": stan,
-                    "batch": batch.number,
-                    "terminal": terminal.config.terminal,
-                    "merchant": terminal.config.merchant,
-                    "currency": self._bank.dialect.currency,
-                },
-            )
+            own = self._bank.values(terminal, batch.number, stan)
+            fields = filled(compiled(template), {**values, **own})
             sent: Sent = await self._bank.send(template.mti, fields, terminal, write_plain)
         except (Iso8583Error, JournalDown, KeyServiceError) as error:
             _log.warning("settlement_not_sent", bank=self._bank.name, why=str(error))

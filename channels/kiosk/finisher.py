@@ -25,13 +25,26 @@ from switch.model.outcome import Millis, Outcome, Reply, Verb
 from switch.model.payment import GiveUp, LegKind, LegPolicy, OnUnknown
 from switch.observe.crash import crash_point
 from switch.observe.logs import get_logger
-from switch.ports import Cancellable, CardSecrets, LateReplies, Order, Prepared, Timeline
+from switch.ports import (
+    Cancellable,
+    CardSecrets,
+    JournalDown,
+    LateReplies,
+    Notices,
+    Order,
+    Prepared,
+    Timeline,
+)
 from terminal_agent import protocol
 
 _log = get_logger("kiosk")
 
 ENDED_MAX = 4_096
 """Legs remembered after their exchange, the oldest forgotten first: hours of a busy hospital."""
+
+SCRIPT_RESULTS = "DF31"
+"""Tag of the results of issuer scripts, in what the journal holds of a chip."""
+OWE_AGAIN_MS = 5_000
 
 SINCE_VERSION = 2
 """The protocol version that finishes cards on demand."""
@@ -87,20 +100,22 @@ class _Exchange:
 class Finisher:
     """Counterparty of switch.ports for the finish legs of one front, under the front's name."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - every argument its own type
         self,
         name: str,
         config: KioskConfig,
         timeline: Timeline,
         late: LateReplies,
         link_of: Callable[[str], Link | None],
+        notices: Notices,
     ) -> None:
-        """``link_of`` finds the live link of a terminal."""
+        """``link_of`` finds the live link of a terminal; ``notices``: what is owed to banks."""
         self.name = name
         self._config = config
         self._timeline = timeline
         self._late = late
         self._link_of = link_of
+        self._notices = notices
         self._exchanges: dict[str, _Exchange] = {}
         self._asked: OrderedDict[str, _Asked] = OrderedDict()
 
@@ -142,7 +157,10 @@ class Finisher:
                 return Reply(outcome=Outcome.NOT_SENT, code=AWAY, text="终端未连接")
             due = Millis(self._timeline.now_ms() + self._config.finish_timeout_ms)
             exchange.timer = self._timeline.call_at(due, lambda: exchange.end(_unknown()))
-            return await exchange.ended
+            reply = await exchange.ended
+            if SCRIPT_RESULTS in reply.facts.get("chip", ""):
+                await self._owe(key)
+            return reply
         finally:
             exchange.stop_timer()
             if self._exchanges.get(key) is exchange:
@@ -166,12 +184,24 @@ class Finisher:
         if exchange is not None:
             exchange.end(reply)
         elif not repeated:
+            if SCRIPT_RESULTS in reply.facts.get("chip", ""):
+                Deferred.fromCoroutine(self._owe(key))
             self._late.late(key, asked.leg_index, asked.attempt, reply)
 
     def link_lost(self, link: Link) -> None:
         """Whoever was asked over it may have finished the card: Unknown."""
         for exchange in [one for one in self._exchanges.values() if one.link is link]:
             exchange.end(_unknown())
+
+    async def _owe(self, key: str) -> None:
+        """What its issuer's scripts came to is owed to the bank: durable before the card's end is.
+        A database that is away holds up no payment: it is tried again beside it."""
+        try:
+            await self._notices.owe(key, self._timeline.now_ms())
+        except JournalDown as error:
+            _log.warning("notice_waits", key=key, why=str(error))
+            at = Millis(self._timeline.now_ms() + OWE_AGAIN_MS)
+            self._timeline.call_at(at, lambda: Deferred.fromCoroutine(self._owe(key)))
 
     def _remember(self, order: Order) -> None:
         key = order.payment.key

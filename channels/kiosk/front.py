@@ -52,7 +52,12 @@ class KioskFront:
         self._check: Cancellable | None = None
         self.finisher: Counterparty | None
         self.finisher = self._finisher = Finisher(
-            name, config, context.timeline, context.late, self._sessions.get
+            name,
+            config,
+            context.timeline,
+            context.late,
+            self._sessions.get,
+            context.notices,
         )
 
     def start(self) -> None:

@@ -118,6 +118,13 @@ BATCHES_CLOSED = _counter(
     "yyt_batches_closed_total", "已结算批次 batches settled (rule 19)", "bank", "result"
 )
 
+SCRIPT_NOTICES = _counter(
+    "yyt_script_notices_total",
+    "脚本结果通知 notices of issuer scripts: acknowledged, refused, again, not_now, not_owed",
+    "bank",
+    "end",
+)
+
 # ---- hsm -----------------------------------------------------------------------------------------
 HSM_COMMAND_SECONDS = _histogram(
     "yyt_hsm_command_seconds", "加密机指令耗时 HSM host commands", _MILLISECONDS, "command"

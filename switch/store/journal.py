@@ -23,6 +23,7 @@ from switch.store.errors import StoreError
 from switch.store.key_source import PostgresKeySource
 from switch.store.migrate import migrate
 from switch.store.node import Node
+from switch.store.notices import PostgresNotices
 from switch.store.numbers import PostgresKeys, PostgresNumbers
 from switch.store.reader import Reader
 from switch.store.rows import decode_payment, encode_late, encode_write
@@ -77,6 +78,7 @@ class PostgresJournal:
         seen = Seen(self.lease_term, self.lease_left_ms)
         self.terminals = PostgresTerminals(self._reader, self._node, seen)
         self.batches = PostgresBatches(self._reader)
+        self.notices = PostgresNotices(self._reader)
         self.key_source = PostgresKeySource(self._reader, node_name)
 
     @property

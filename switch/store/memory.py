@@ -27,6 +27,7 @@ from switch.store.memory_batches import BatchRows, MemoryBatches
 from switch.store.memory_faults import MemoryFaults, NoFaults
 from switch.store.memory_numbers import Counters, MemoryKeys, MemoryNumbers
 from switch.store.memory_terminals import HolderRows, MemoryTerminals
+from switch.store.notices import MemoryNotices, NoticeRows
 from switch.store.rows import (
     encode_late,
     encode_payment,
@@ -101,6 +102,7 @@ class MemoryDatabase:
         self.working_keys: dict[LogicalTerminal, WorkingKeys] = {}
         self.holders: HolderRows = {}
         self.batches = BatchRows()
+        self.notices = NoticeRows()
         self.epochs = 0
 
     def payments(self) -> list[Payment]:
@@ -181,6 +183,7 @@ class MemoryJournal:
         seen = Seen(self.lease_term, self.lease_left_ms)
         self.terminals = MemoryTerminals(database.holders, self, seen, self.settle)
         self.batches = MemoryBatches(database, self.settle)
+        self.notices = MemoryNotices(database.notices, self.settle)
 
     # ---- the simulator's handles ---------------------------------------------------------------
 

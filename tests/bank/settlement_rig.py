@@ -114,6 +114,7 @@ class House:
             keys=self.journal.keys,
             terminals=self.journal.terminals,
             batches=self.journal.batches,
+            notices=self.journal.notices,
             late=SimpleNamespace(late=self.late),
             random=Random(0).random,
         )

@@ -21,6 +21,7 @@ from switch.model.payment import Leg, LegKind, Payment
 from switch.model.secret import Secret
 from switch.observe import http, logs, metrics
 from switch.ports import InquiryReply, JournalDown, Order
+from switch.store.notices import MemoryNotices, NoticeRows
 from switch.timeline import ReactorTimeline
 
 reactor: Any = _reactor
@@ -106,6 +107,11 @@ class Cards:
         self.heard.append({"how": how, "key": key, **facts})
 
 
+async def now(work: Any) -> Any:
+    """A database that answers at once."""
+    return work()
+
+
 class FakeContext:
     """What a front's ``build`` needs of the composition root."""
 
@@ -113,6 +119,7 @@ class FakeContext:
         self.timeline = Timeline(reactor)
         self.reactor = reactor
         self.late = Cards()
+        self.notices = MemoryNotices(NoticeRows(), now)
 
 
 class FakeFront:

@@ -173,6 +173,7 @@ class Context(Struct, kw_only=True):
     keys: Any
     terminals: Any
     batches: Any
+    notices: Any
     late: Any
     random: Any
 
@@ -202,6 +203,7 @@ class Node:
             keys=self.journal.keys,
             terminals=self.journal.terminals,
             batches=self.journal.batches,
+            notices=self.journal.notices,
             late=self,
             random=random.random,
         )
@@ -216,7 +218,12 @@ class Node:
             limits=LIMITS,
         )
         self.finisher = Finisher(
-            "kiosks", KIOSKS, timeline, self, lambda terminal: link_of(self, terminal)
+            "kiosks",
+            KIOSKS,
+            timeline,
+            self,
+            lambda terminal: link_of(self, terminal),
+            self.journal.notices,
         )
         self.engine.finish_by("kiosks", self.finisher)
 

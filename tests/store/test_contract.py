@@ -9,6 +9,7 @@ from random import Random
 import pytest
 from msgspec.structs import replace
 
+from switch.model.notice import NoticeEnd
 from switch.model.payment import Leg, LegKind, LegState, Rest, Stage
 from switch.ports import CommitResult, Reserve, WorkingKeys, Write
 from switch.store.errors import WriteRejected
@@ -512,3 +513,23 @@ def test_I8_a_number_seen_before_leaves_the_reserve_free(world) -> None:
     assert world.run(node.commit(seen)).reason == "identity"
     fresh = replace(reserving("r1", 100), identities=(identity(2),))
     assert world.run(node.commit(fresh)).committed
+
+
+def test_a_notice_is_owed_once_claimed_by_one_and_ended_for_good(world) -> None:
+    """Store and forward: the intent, one sender at a time over all nodes, an end."""
+    one, two = world.node("a"), world.node("b")
+    world.run(one.notices.owe("k", 1_000))
+    world.run(two.notices.owe("k", 9_000))
+    assert world.run(one.notices.due(999, 5)) == []
+    (notice,) = world.run(one.notices.due(1_000, 5))
+    assert (notice.key, notice.due_at, notice.tries) == ("k", 1_000, 0)
+
+    assert world.run(one.notices.claim(notice, 61_000))
+    assert not world.run(two.notices.claim(notice, 61_000))
+    assert world.run(two.notices.due(60_999, 5)) == []
+    (again,) = world.run(two.notices.due(61_000, 5))
+    assert again.tries == 1
+    world.run(two.notices.end("k", NoticeEnd.ACKNOWLEDGED, "00"))
+    assert world.run(one.notices.due(99_000, 5)) == []
+    world.run(one.notices.owe("k", 99_000))
+    assert world.run(one.notices.due(99_000, 5)) == []
