@@ -65,6 +65,9 @@ async def _taken_back(
 
 def _said(inbound: Inbound, answer: Answer, *, settled: bool) -> Said | None:
     codes = inbound.codes
+    if settled and answer.unproven:
+        _log.error("reversal_not_proven", key=answer.key, invariant="I15")
+        return None
     match answer.state:
         case AnswerState.APPROVED:
             return Said(codes.irreversible)  # void or refund came first
@@ -72,9 +75,6 @@ def _said(inbound: Inbound, answer: Answer, *, settled: bool) -> Said | None:
             _log.error("reversal_not_possible", key=answer.key, invariant="I15")
             return Said(codes.irreversible if settled else codes.exception)
         case AnswerState.PENDING if settled:
-            return None
-        case AnswerState.RETURNED if settled and answer.unproven:
-            _log.error("reversal_not_proven", key=answer.key, invariant="I15")
             return None
         case AnswerState.REFUSED:
             return Said(codes.original)

@@ -29,7 +29,7 @@ class Answer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: int = 0
     amount_fen: int = 0
     unproven: bool = False
-    """RETURNED, and nobody has said for certain that it is undone."""
+    """RETURNED or EXCEPTION, and nobody has said for certain whether anything is left of it."""
     code: str = ""
     text: str = ""
     receipt: dict[str, str] = {}

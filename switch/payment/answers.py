@@ -1,7 +1,7 @@
 """The answer to the origin: a pure function of the payment (I7)."""
 
 from switch.model.answer import Answer, AnswerState
-from switch.model.payment import LegKind, Payment, Rest, Stage
+from switch.model.payment import LegKind, LegState, Payment, Rest, Stage
 
 _STATES = {
     Rest.DONE: AnswerState.APPROVED,
@@ -45,10 +45,20 @@ def answer_of(payment: Payment) -> Answer:
         state=state,
         version=payment.version,
         amount_fen=payment.amount_fen,
-        unproven=state is AnswerState.RETURNED and payment.unproven,
+        unproven=_unproven(payment),
         code=payment.code,
         text=_text(payment, state),
         receipt=_receipt(payment),
+    )
+
+
+def _unproven(payment: Payment) -> bool:
+    """Nobody has said what is true: a reversal only ever answered 25, or a leg that stuck without
+    having been undone after an Unknown."""
+    if payment.rest is Rest.UNDONE:
+        return payment.unproven
+    return payment.rest is Rest.EXCEPTION and any(
+        leg.state is LegState.STUCK and leg.unknown_seen and not leg.undos for leg in payment.legs
     )
 
 

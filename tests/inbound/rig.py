@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import msgspec
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ClientFactory, Protocol
 
 from channels.inbound import bank_origin, pos
@@ -186,6 +187,12 @@ class Town:
         for _ in range(round(seconds * 10)):
             self.clock.advance(0.1)
             self.journal.renew()
+        self.settle()
+
+    def engine_says(self, *, stands):
+        """Evidence for the only payment there is: whether its leg took effect."""
+        (payment,) = self.payments()
+        Deferred.fromCoroutine(self.engine.evidence(payment.key, 0, stands=stands))
         self.settle()
 
     def payments(self):

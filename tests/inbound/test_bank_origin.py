@@ -190,6 +190,14 @@ def test_I6_a_booking_that_only_a_person_can_settle_is_not_answered_either():
 
     assert bank.answers == []
     assert town.payments()[0].rest == "exception"
+    _reverse(bank, "000002")
+    town.settle()
+    assert bank.answers == [], "neither 00 nor a decline: nobody knows whether it is booked"
+    town.engine_says(stands=False)
+    _reverse(bank, "000002")
+    town.settle()
+
+    assert [fields[39] for _, fields, _ in bank.answers] == ["00"]
 
 
 def test_I14_the_business_date_is_the_bank_s():
