@@ -9,6 +9,7 @@ from unicodedata import east_asian_width
 
 if TYPE_CHECKING:
     from channels.iso8583.describe import Description
+    from channels.iso8583.errors import RemoteError
     from channels.iso8583.framing import Look
 
 _EXAMPLES = """  yyt describe 003C6000030000603100310000080000200000008000120000013130303030303031…
@@ -90,7 +91,7 @@ def _run(args: argparse.Namespace, text: dict[str, str]) -> int:
     from channels.iso8583.codec import Codec
     from channels.iso8583.describe import described
     from channels.iso8583.errors import DialectError, RemoteError
-    from channels.iso8583.framing import likely, looks, read
+    from channels.iso8583.framing import likely, looks, read, refusals
     from channels.iso8583.load import BUILT_IN, load_dialect
 
     data = _bytes(" ".join(args.frame), text)
@@ -103,7 +104,7 @@ def _run(args: argparse.Namespace, text: dict[str, str]) -> int:
             codecs = [Codec(load_dialect(name)) for name in BUILT_IN]
             found = likely(codecs, data, body=args.body)
             if not found:
-                return _failed(args, "frame", text["none"], guess)
+                return _nobodys(args, text, refusals(codecs, data, body=args.body), guess)
             one = found[0]
             others = [other.codec.dialect.name for other in found[1:]]
     except DialectError as error:
@@ -154,6 +155,24 @@ def _failed(args: argparse.Namespace, path: str, rule: str, guess: str) -> int:
         sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
     else:
         sys.stderr.write(f"yyt describe: {path}: {rule} ({guess})\n")
+    return 1
+
+
+def _nobodys(
+    args: argparse.Namespace, text: dict[str, str], why: "dict[str, RemoteError]", guess: str
+) -> int:
+    """No dialect reads it: the error of the one that came as far as a field, and every other."""
+    tried = {name: {"field": error.path, "rule": error.rule} for name, error in why.items()}
+    name, error = next(iter(why.items()))
+    likely_one = error.path.isdigit()
+    if args.json:
+        first = tried[name] if likely_one else {"field": "frame", "rule": text["none"]}
+        facts = {"error": first, "looks_like": guess, "tried": tried}
+        sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
+        return 1
+    lines = [f"yyt describe: frame: {text['none']} ({guess})"]
+    lines += [f"  {name}: {error.path}: {error.rule}" for name, error in why.items()]
+    sys.stderr.write("\n".join(lines) + "\n")
     return 1
 
 

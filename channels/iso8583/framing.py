@@ -103,6 +103,17 @@ def likely(codecs: list[Codec], data: bytes, *, body: bool = False) -> list[Read
     return sorted(found, key=_rank, reverse=True)
 
 
+def refusals(codecs: list[Codec], data: bytes, *, body: bool = False) -> dict[str, RemoteError]:
+    """Why each dialect cannot read a frame, by name; those first that came as far as a field."""
+    found: dict[str, RemoteError] = {}
+    for codec in codecs:
+        try:
+            read(codec, data, body=body)
+        except RemoteError as error:
+            found[codec.dialect.name] = error
+    return dict(sorted(found.items(), key=lambda item: not item[1].path.isdigit()))
+
+
 def _rank(one: Read) -> tuple[bool, bool, bool]:
     kind = Recogniser(one.codec.dialect).kind(one.message)
     try:

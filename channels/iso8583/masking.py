@@ -24,7 +24,7 @@ SHOWN_TAGS = frozenset(
 
 _KEYS_IN = frozenset(["", "sign_on", "key_request", "key_reset"])
 _PAN_FIELD = "2"
-_TRACKS = frozenset(["35", "36", "45"])
+_TRACKS = frozenset(["35", "36"])
 _SEPARATOR = re.compile("[D=]")
 _NUMBERS = re.compile(r"(?<!\d)\d{13,19}(?!\d)")
 
@@ -44,8 +44,9 @@ class Mask:
         if number == _PAN_FIELD:
             return masked_pan(value)
         if number in _TRACKS:
-            pan = _SEPARATOR.split(value)[0]
-            return masked_pan(pan) + "*" * (len(value) - len(pan))
+            pan, *rest = _SEPARATOR.split(value, maxsplit=1)
+            shown = masked_pan(pan) if rest else ""  # without a separator it is no track
+            return shown + "*" * (len(value) - len(shown))
         beginning = self._beginnings.get(number)
         if beginning is not None and value.startswith(beginning):
             return beginning + "*" * (len(value) - len(beginning))

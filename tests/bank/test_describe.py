@@ -170,6 +170,27 @@ def test_errors_name_field_and_rule(capsys, arguments, path, words):
     assert SALE["2"] not in said.err
 
 
+def test_a_frame_that_no_dialect_reads_is_judged_by_each(capsys):
+    """A digit that is none: the dialect that came as far as the field is named with it."""
+    frame = _frame("cup-pos").replace("000000012345", "00000001234a", 1)
+
+    code, said = _run(capsys, "--lang", "en", frame)
+    _, in_json = _run(capsys, "--lang", "en", "--json", frame)
+
+    assert code == 1
+    assert "cup-pos: 4: content does not fit" in said.err
+    assert all(name in said.err for name in NAMES)
+    assert json.loads(in_json.out)["error"]["field"] == "4"
+
+
+def test_I12_a_track_without_separator_is_masked_whole():
+    """What is no track could hold anything."""
+    dialect = CODECS["cup-pos"].dialect
+    message = Message(mti="0200", fields={"35": "62258812345678901234912101"})
+
+    assert described(dialect, message).fields[0].value == "*" * 26
+
+
 @pytest.mark.parametrize("arguments", [["xyz"], ["--dialect", "no-such", "0200"], ["0 2 0"]])
 def test_mistakes_of_the_user_exit_2(capsys, arguments):
     """Not hexadecimal, no such dialect: one line."""
