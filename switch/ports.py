@@ -25,6 +25,9 @@ from switch.model.notice import Notices as Notices  # noqa: PLC0414
 from switch.model.operation import Operation
 from switch.model.outcome import Millis, Reply, Verb
 from switch.model.payment import Leg, LegKind, LegPolicy, Payment, RungKind
+from switch.model.pin import PinFor as PinFor  # noqa: PLC0414
+from switch.model.pin import PinPlan as PinPlan  # noqa: PLC0414
+from switch.model.pin import PinRoute as PinRoute  # noqa: PLC0414
 from switch.model.request import PaymentRequest as PaymentRequest  # noqa: PLC0414 - part of this page
 from switch.model.secret import Secret
 
@@ -341,15 +344,6 @@ class FrontService(Protocol):
         ...
 
 
-class PinRoute(Struct, frozen=True, kw_only=True):
-    """Which channel and which of its merchant roles a card's payment goes by, and in which way the
-    PIN block travels: ``translate`` or ``pass_through``."""
-
-    channel: str
-    clearing: str
-    pin: str
-
-
 class Front(Protocol):
     """What serves terminals needs of the engine."""
 
@@ -389,6 +383,13 @@ class Front(Protocol):
     def route(self, hospital: str, business: str, medium: str, pan: str) -> PinRoute | None:
         """Where a payment by this card (or the beginning of its number) would go, for a terminal
         that must know before the PIN is typed. None: nowhere."""
+        ...
+
+    async def pin_plan(
+        self, hospital: str, terminal: str, business: str, medium: str, pan: str
+    ) -> PinPlan | None:
+        """How this terminal's pad shall make the PIN block of a card, of which the beginning of the
+        number is enough. None: the card cannot pay this business now."""
         ...
 
     def watch(self, terminal: str, tell: Callable[[Answer], None]) -> Callable[[], None]:

@@ -29,6 +29,7 @@ from terminal_agent.flow import PIN_DIGITS_MAX, PIN_DIGITS_MIN
 from terminal_agent.flows.events import Ended, Event, Pay, Progress, Stage
 from terminal_agent.journal import Journal
 from terminal_agent.logs import get_logger
+from terminal_agent.planned_pad import PlannedPad
 
 _log = get_logger("card")
 
@@ -68,7 +69,7 @@ class CardPayments:
         self._desk = desk
         self._finisher = finisher
         self._reader = reader
-        self._pad = pad
+        self._pad = PlannedPad(pad, desk)
         self._date_time = date_time
         rules = PinRules(
             digits_min=PIN_DIGITS_MIN,
@@ -82,7 +83,7 @@ class CardPayments:
             if not hasattr(reader, "media_inserted"):
                 raise ConfigError("emv: this card reader has no chip contacts")
             self._profile = load_profile(config.emv.profile)
-            self._chip = ChipTerminal(chip_reader, pad, rules)
+            self._chip = ChipTerminal(chip_reader, self._pad, rules)
         self._chosen: Deferred[int | None] | None = None
         self._cancelled = False
         reader.watch(self._noticed)
@@ -93,7 +94,7 @@ class CardPayments:
             card = await self._card(wanted, tell)
         except DeviceError as error:
             _log.info("no_card", reason=str(error))
-            tell(Ended(visit=wanted.visit, told=None, code=str(error.completion)))
+            tell(Ended(visit=wanted.visit, told=None, code=error.code))
             return
         if isinstance(card, End):
             _log.info("card_ended", kind=card.kind, reasons=card.reasons, tvr=card.tvr)
@@ -139,6 +140,7 @@ class CardPayments:
     async def _card(self, wanted: Pay, tell: Callable[[Event], None]) -> protocol.Card | End:
         """What is sent of the card, or why nothing is. Raises DeviceError."""
         self._finisher.forget()
+        self._pad.begin(wanted.order.business)
         self._cancelled = False
         if self._chip is None:
             return await self._read(wanted, tell)
@@ -178,7 +180,7 @@ class CardPayments:
         )
         if not isinstance(asked, Question):
             return asked
-        return card_with(asked.card, asked.pin_block)
+        return card_with(asked.card, asked.pin_block, self._pad.made_for)
 
     async def _read(self, wanted: Pay, tell: Callable[[Event], None]) -> protocol.Card:
         wait_ms = _DEVICES_WAIT * self._flows.card_ms
@@ -189,7 +191,7 @@ class CardPayments:
         self._must_go_on()
         block = await self._pad.get_pin_block(data.pan)
         self._must_go_on()
-        return card_with(data, block)
+        return card_with(data, block, self._pad.made_for)
 
     def _must_go_on(self) -> None:
         """Between two devices nobody waits who could be cancelled. Raises DeviceError."""

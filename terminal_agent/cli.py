@@ -181,4 +181,4 @@ def _prepared_cards(config: AgentConfig, chosen: str) -> list[Any]:
         raise ConfigError(f"--cards: not in the file: {', '.join(unknown)}")
     device = SimulatedPinPad(Path(pad.options["key_file"]), Waiting(None))
     cards = [(known[name].data(), Opaque(known[name].pin)) for name in names]
-    return [card_with(data, device.encrypt(pin, data.pan)) for data, pin in cards]
+    return [card_with(data, device.encrypt(pin, data.pan), None) for data, pin in cards]

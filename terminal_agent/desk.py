@@ -6,7 +6,7 @@ The same for the page's patients and for scripted hands. It holds no money: what
 
 from collections.abc import Callable
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
@@ -81,6 +81,17 @@ class Desk:
             raise FlowError(reply.code or "no_choice", reply.text or "暂时没有可选的项目")
         return reply.choices
 
+    async def pin_plan(self, business: str, pan: protocol.Pan) -> protocol.PinPlanReply:
+        """By whose key the pad shall make the PIN block of this card."""
+        beginning = protocol.Bin(pan.reveal()[: protocol.Bin.DIGITS_MAX])
+        query = protocol.PinPlan(business=business, bin=beginning)
+        plan = protocol.decode_reply(
+            await self._ask(protocol.PIN_PLAN, query), protocol.PinPlanReply
+        )
+        if not plan.ok:
+            raise FlowError("unavailable", plan.text)
+        return plan
+
     # ---- payments --------------------------------------------------------------------------------
 
     def open(self, order: PaymentOrder) -> str:
@@ -132,8 +143,12 @@ class Desk:
         _log.error("payment_flow_failed", key=key, exc_info=failure.value)
 
 
-def card_with(data: CardData, block: protocol.PinBlock | None) -> protocol.Card:
-    """What is sent of a card: as it was read, plus the pad's cryptogram."""
+def card_with(
+    data: CardData, block: protocol.PinBlock | None, made_for: protocol.PinFor | None
+) -> protocol.Card:
+    """What is sent of a card: as it was read, plus the pad's cryptogram and whose key it is
+    under."""
+    named = None if made_for is None else protocol.PinMadeFor(**structs.asdict(made_for))
     return protocol.Card(
         pan=data.pan,
         track2=data.track2,
@@ -141,5 +156,6 @@ def card_with(data: CardData, block: protocol.PinBlock | None) -> protocol.Card:
         entry_mode=data.entry_mode,
         card_sequence=data.card_sequence,
         pin_block=block,
+        pin_for=named,
         chip=data.chip,
     )

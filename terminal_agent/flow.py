@@ -20,6 +20,7 @@ from terminal_agent.devices.interfaces import CardReader, DeviceError, PinPad
 from terminal_agent.finisher import Finisher
 from terminal_agent.journal import PaymentOrder
 from terminal_agent.logs import get_logger
+from terminal_agent.planned_pad import PlannedPad
 
 _log = get_logger("flow")
 
@@ -64,6 +65,7 @@ class ScriptedHands:
         self._desk = desk
         self._reader = reader
         self._pad = pad
+        self._planned = PlannedPad(pad, desk)
         self._finisher = finisher
         self._serving: tuple[Wish, list[Deferred[protocol.Told]]] | None = None
 
@@ -105,7 +107,7 @@ class ScriptedHands:
             card = await self._card(wish)
         except DeviceError as error:
             _log.warning("device", reason=str(error))
-            raise FlowError(str(error.completion), "未能读卡或输入密码，请重试") from None
+            raise FlowError(error.code, "未能读卡或输入密码，请重试") from None
         key = self._desk.open(order)
         if card.chip is not None:
             simulated: Any = self._reader
@@ -149,9 +151,10 @@ class ScriptedHands:
         data = await self._reader.read_raw_data(timeout_ms)
         if wish.pin is not None or known is not None:
             fingers.type(wish.pin or known)
-        await self._pad.pin_entry(PIN_DIGITS_MIN, PIN_DIGITS_MAX, timeout_ms, data.pan)
-        block = await self._pad.get_pin_block(data.pan)
-        return card_with(data, block)
+        self._planned.begin(wish.business)
+        await self._planned.pin_entry(PIN_DIGITS_MIN, PIN_DIGITS_MAX, timeout_ms, data.pan)
+        block = await self._planned.get_pin_block(data.pan)
+        return card_with(data, block, self._planned.made_for)
 
 
 def _tap(wish: Wish) -> bytes:

@@ -4,28 +4,28 @@ Outcomes (I9): nothing is NotSent once a byte may have left; nothing that left i
 proven answer or Unknown. Secrets live from the call to the write and nowhere else (I12).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from channels.iso8583 import account, replies, sale
+from channels.iso8583 import account, pass_through, replies, sale
 from channels.iso8583.bank import Bank, Sent
+from channels.iso8583.card_sender import CardSender
 from channels.iso8583.clocks import business_date
 from channels.iso8583.config import Config
 from channels.iso8583.errors import Iso8583Error
-from channels.iso8583.exchange import Origin
 from channels.iso8583.load import load_dialect
 from channels.iso8583.notifying import Notifying
 from channels.iso8583.settling import settling_of
 from channels.iso8583.terminal import Terminal
 from channels.iso8583.undoing import Undoing, origin_of
-from channels.iso8583.writes import Write, write_plain, write_sale
+from channels.iso8583.writes import write_plain, write_sale
 from switch.model.chip import ChipError
 from switch.model.clock_time import ClockTime
 from switch.model.operation import Operation
 from switch.model.outcome import Outcome, Reply, Verb
 from switch.model.payment import Leg, LegKind, LegPolicy, OnUnknown, Rung, RungKind
-from switch.model.secret import Secret
 from switch.observe.logs import get_logger
 from switch.ports import (
     BalanceQuery,
@@ -36,6 +36,7 @@ from switch.ports import (
     JournalDown,
     KeyServiceError,
     Order,
+    PinPlan,
     Prepared,
 )
 
@@ -63,6 +64,7 @@ class BankChannel:
         self.notifying = Notifying(self._bank, context)
         """Notices of issuer scripts (switch.model.notice.NoticeBank)."""
         self._undoing = Undoing(self._bank, config, context, self.settling)
+        self._sender = CardSender(self._bank, context.key_service)
         self._splits = {
             name: sale.Split(template) for name, template in self._dialect.operations.items()
         }
@@ -121,7 +123,7 @@ class BankChannel:
         ):
             return None
         try:
-            terminal = await self._lease(key, order)
+            terminal = await self._lease(key, order, secrets)
             if terminal is not None:
                 return await self._prepared(order, secrets, terminal)
             _log.warning("no_terminal", bank=self.name, clearing=order.payment.clearing)
@@ -133,13 +135,36 @@ class BankChannel:
         self._pool.release(key)
         return None
 
-    async def _lease(self, key: _LeaseKey, order: Order) -> Terminal | None:
+    async def _lease(
+        self, key: _LeaseKey, order: Order, card: CardSecrets | None
+    ) -> Terminal | None:
         """What refers to an original goes by the terminal that the original went by."""
         facts = order.leg.facts
-        if "original_F41" not in facts:
-            return await self._pool.lease(key, order.payment.clearing, order.payment.terminal)
-        terminal = self._bank.terminals.get((facts["original_F42"], facts["original_F41"]))
+        if "original_F41" in facts:
+            terminal = self._bank.terminals.get((facts["original_F42"], facts["original_F41"]))
+            return await self._pool.lease_this(key, terminal) if terminal is not None else None
+        return await self._lease_for(key, order.payment.clearing, card, order.payment.terminal)
+
+    async def _lease_for(
+        self, key: _LeaseKey, clearing: str, card: CardSecrets | None, kiosk: str
+    ) -> Terminal | None:
+        """A PIN block under a terminal's own key goes by that terminal; one under the shared key by
+        none that is dedicated to a kiosk."""
+        if card is None or card.pin_for is None:
+            shared = card is not None and card.pin_block is not None
+            return await self._pool.lease(key, clearing, "" if shared else kiosk)
+        terminals = self._bank.terminals
+        terminal = pass_through.chosen(self.name, terminals, clearing, card.pin_for, key[0])
         return await self._pool.lease_this(key, terminal) if terminal is not None else None
+
+    async def pin_plan(self, clearing: str, kiosk: str) -> PinPlan | None:
+        """See switch.ports.PassThrough."""
+        terminals = self._bank.terminals.values()
+        try:
+            return await pass_through.plan(self.name, terminals, clearing, kiosk)
+        except JournalDown as error:
+            _log.warning("no_pin_plan", bank=self.name, kiosk=kiosk, why=str(error))
+            return None
 
     async def exchange(self, order: Order, secrets: CardSecrets | None) -> Reply:
         """DO: the operation. UNDO: its reversal. Raises nothing."""
@@ -203,7 +228,8 @@ class BankChannel:
         if not terminal.fresh:
             return replies.not_sent("终端正在签到,交易未发出")
         try:
-            sent = await self._send_card(
+            sent = await self._sender.send(
+                key[0],
                 self._splits[order.leg.operation or Operation.SALE],
                 terminal,
                 await account.secrets(self._context.key_service, order.leg.facts, card),
@@ -218,36 +244,11 @@ class BankChannel:
         if sent.answer is None:
             return self._unanswered(sent)
         self._bank.follow_up(terminal, sent.answer)
-        return replies.reply_to_sale(self._dialect, sent.answer, sent.link)
-
-    async def _send_card(  # noqa: PLR0917 - private, every argument its own type
-        self,
-        split: sale.Split,
-        terminal: Terminal,
-        card: CardSecrets,
-        facts: Mapping[str, str],
-        write: Write,
-        origin: Origin | None,
-        may_send: Callable[[], bool] | None = None,
-    ) -> Sent:
-        """Translate the PIN, build, MAC, send, wait. Raises before the write only."""
-
-        def may() -> bool:
-            return terminal.held and (may_send is None or may_send())
-
-        terminal.begin()  # the PIN block must not outlive the key it is made under
-        try:
-            pin_block: Secret[str] | None = None
-            if card.pin_block is not None and terminal.keys is not None:
-                pin_block = await self._context.key_service.translate_pin(
-                    card.pin_key, terminal.keys.pik, card.pin_block, sale.account12(card)
-                )
-            fields = split.whole(facts, {**facts, **sale.secret_values(card, pin_block)})
-            return await self._bank.send(
-                split.mti, fields, terminal, write, origin=origin, may_send=may
-            )
-        finally:
-            terminal.end()
+        reply = replies.reply_to_sale(self._dialect, sent.answer, sent.link)
+        if card is not None and card.pin_for is not None:
+            # Rule 17: under new keys the block is nobody's, and the pad cannot make it again.
+            reply = replace(reply, again=False)
+        return reply
 
     # ---- Inquirer --------------------------------------------------------------------------------
 
@@ -260,22 +261,22 @@ class BankChannel:
         self._balances += 1
         key = (f"balance/{self._balances}", 0)
         try:
-            terminal = await self._pool.lease(key, request.clearing)
+            terminal = await self._lease_for(key, request.clearing, request.secrets, "")
             if terminal is None:
                 return InquiryReply(ok=False, code="busy", text="系统繁忙,请稍后再试")
-            return await self._ask_balance(terminal, request.secrets)
+            return await self._ask_balance(key[0], terminal, request.secrets)
         except (JournalDown, KeyServiceError, Iso8583Error) as error:
             _log.warning("balance_failed", bank=self.name, why=str(error))
             return InquiryReply(ok=False, code="unsent", text="系统故障,请稍后再试")
         finally:
             self._pool.release(key)
 
-    async def _ask_balance(self, terminal: Terminal, card: CardSecrets) -> InquiryReply:
+    async def _ask_balance(self, what: str, terminal: Terminal, card: CardSecrets) -> InquiryReply:
         batch, stan = await terminal.stans.take()
         balance = self._splits[Operation.BALANCE]
         values = self._values(terminal, batch, stan) | sale.card_values(card)
         facts = values | balance.kept(values)
-        sent = await self._send_card(balance, terminal, card, facts, write_plain, None)
+        sent = await self._sender.send(what, balance, terminal, card, facts, write_plain, None)
         if sent.answer is None:
             return InquiryReply(ok=False, code=replies.NO_ANSWER, text="银行未应答")
         self._bank.follow_up(terminal, sent.answer)

@@ -186,6 +186,10 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """(field, key type, text) of every key this section names."""
         return tuple((f"terminals[{n}].tmk", "000", t.tmk) for n, t in enumerate(self.terminals))
 
+    def pass_through(self) -> frozenset[str]:
+        """Merchant roles with terminals that are dedicated to kiosks."""
+        return frozenset(one.clearing for one in self.terminals if one.kiosk)
+
     def longest_ms(self) -> int:
         """A debit's longest way to its answer: waiting for a terminal, then for the bank."""
         return self.queue_wait_ms + self.response_timeout_ms

@@ -7,7 +7,7 @@ from channels.kiosk.config import Offer
 from channels.kiosk.registry import Terminal
 from switch.model.chip import ChipError, parse
 from switch.model.secret import Secret
-from switch.ports import CardSecrets, PaymentRequest
+from switch.ports import CardSecrets, PaymentRequest, PinFor, PinPlan
 from terminal_agent import protocol
 
 
@@ -71,7 +71,7 @@ def card_secrets(card: protocol.Card | None, record: Terminal, request_id: str) 
     """The card's data, wrapped. Raises ProtocolError when it cannot be used here."""
     if card is None:
         raise protocol.ProtocolError("bad_field", "a card is required", "card", request_id)
-    if card.pin_block is not None and not record.tpk:
+    if card.pin_block is not None and card.pin_for is None and not record.tpk:
         rule = "this terminal has no PIN key"
         raise protocol.ProtocolError("bad_field", rule, "card.pin_block", request_id)
     chip = bytes.fromhex(card.chip.reveal()) if card.chip else None
@@ -84,8 +84,45 @@ def card_secrets(card: protocol.Card | None, record: Terminal, request_id: str) 
         track2=Secret(card.track2.reveal()) if card.track2 else None,
         pin_block=Secret(card.pin_block.reveal()) if card.pin_block else None,
         pin_key=record.tpk,
+        pin_for=_made_for(card.pin_for, record),
         expiry=card.expiry,
         card_sequence=card.card_sequence,
         entry_mode=card.entry_mode,
         chip=Secret(chip) if chip else None,
+    )
+
+
+def pin_planned(plan: PinPlan | None) -> protocol.PinPlanReply:
+    """What the terminal is told of a plan."""
+    if plan is None:
+        return protocol.PinPlanReply(ok=False, code="no_route", text="暂不支持该银行卡")
+    made_for = plan.pin_for
+    if made_for is None:
+        return protocol.PinPlanReply(ok=True)
+    return protocol.PinPlanReply(
+        ok=True,
+        mode=protocol.THROUGH,
+        slot=plan.slot,
+        pin_for=protocol.PinFor(
+            bank=made_for.bank,
+            merchant=made_for.merchant,
+            terminal=made_for.terminal,
+            generation=made_for.generation,
+        ),
+        cryptogram=plan.cryptogram,
+        check_value=plan.check_value,
+    )
+
+
+def _made_for(said: protocol.PinMadeFor | None, record: Terminal) -> PinFor | None:
+    """Whose key the block is under, by the terminal's word; which kiosk it is, by its
+    certificate."""
+    if said is None:
+        return None
+    return PinFor(
+        bank=said.bank,
+        merchant=said.merchant,
+        terminal=said.terminal,
+        generation=said.generation,
+        kiosk=record.terminal,
     )

@@ -33,6 +33,7 @@ from channels.kiosk.requests import (
     check_business,
     offers,
     payment_request,
+    pin_planned,
 )
 from switch.model.answer import Answer
 from switch.model.outcome import Millis
@@ -100,6 +101,7 @@ class Session:
             protocol.BILL_QUERY: self._bill_query,
             protocol.CHOICE_QUERY: self._choice_query,
             protocol.BALANCE_QUERY: self._balance_query,
+            protocol.PIN_PLAN: self._pin_plan,
             protocol.PAYMENT_START: self._payment_start,
             protocol.PAYMENT_QUERY: self._payment_query,
             protocol.CARD_FINISHED: self._card_finished,
@@ -250,6 +252,14 @@ class Session:
         return protocol.BalanceReply(
             ok=reply.ok, code=reply.code, text=reply.text, balance_fen=balance
         )
+
+    async def _pin_plan(self, heading: Heading, body: protocol.PinPlan) -> object:
+        check_business(body.business, self._offered, heading.id)
+        record, beginning = self.record, body.bin.reveal()
+        plan = await self._front.pin_plan(
+            record.hospital, record.terminal, body.business, body.medium, beginning
+        )
+        return pin_planned(plan)
 
     async def _payment_start(self, heading: Heading, body: protocol.PaymentStart) -> Answer:
         request = payment_request(heading, body, self.record, self._offered)

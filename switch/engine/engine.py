@@ -6,44 +6,39 @@ It holds the payments that are on their way on this node, and nothing that the j
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from switch.catalogue import BUSINESSES
 from switch.engine.asked import request_digest
 from switch.engine.bounds import Limits, Route
 from switch.engine.driver import Driver
 from switch.engine.finish import finish_line, observe_end
 from switch.engine.late import LateAnswers
 from switch.engine.planner import Plan, Planner
+from switch.engine.questions import ask_balance, ask_hospital, plan_pin
 from switch.engine.refusal import Refusal
 from switch.engine.routes import Routes
 from switch.engine.tombstone import TOMBSTONE, grave
 from switch.model.answer import Answer, Answered, AnswerState
-from switch.model.hospital import BillQuery, PatientQuery
 from switch.model.outcome import Millis, Reply
 from switch.model.payment import Event, EventKind, Payment
 from switch.observe import metrics
 from switch.observe.logs import get_logger
 from switch.payment import answer_of
 from switch.ports import (
-    BalanceQuery,
     CardSecrets,
     Counterparty,
     InquiryReply,
     Journal,
     JournalDown,
     PaymentRequest,
+    PinPlan,
     PinRoute,
     Service,
     Timeline,
 )
 
 log = get_logger("engine")
-
-_INQUIRIES: dict[str, type[Struct]] = {"patient_query": PatientQuery, "bill_query": BillQuery}
 
 
 class Engine:
@@ -91,7 +86,7 @@ class Engine:
         if live is not None:
             return await self._answer_same(live.payment, digest)
         try:
-            plan = await self._plan(request, digest, secrets.pan.reveal() if secrets else "")
+            plan = await self._plan(request, digest, secrets)
         except JournalDown:
             return _refused(request.key, "journal", "系统故障,请稍后再试")
         except Refusal as refusal:
@@ -136,34 +131,26 @@ class Engine:
 
     async def inquire(self, hospital: str, function: str, body: Mapping[str, Any]) -> InquiryReply:
         """One bounded exchange with the hospital; no money moves."""
-        shape = _INQUIRIES.get(function)
         service = self._services.get(self._hospitals.get(hospital, ""))
-        if shape is None or service is None:
-            return InquiryReply(ok=False, code="unknown_function", text="不支持的查询")
-        try:
-            request = msgspec.convert(body, shape)
-        except msgspec.ValidationError as error:
-            return InquiryReply(ok=False, code="bad_request", text=str(error))
-        return await service.inquire(function, request)
+        return await ask_hospital(service, function, body)
 
     async def balance(
         self, hospital: str, business: str, secrets: CardSecrets, clearing: str = ""
     ) -> InquiryReply:
         """Balance of a bank card on the channel that the business would be paid by."""
         route = self.route(hospital, business, "bank_card", secrets.pan.reveal())
-        if route is None:
-            return InquiryReply(ok=False, code="no_route", text="暂不支持")
-        return await self._services[route.channel].inquire(
-            "balance", BalanceQuery(clearing=clearing or route.clearing, secrets=secrets)
-        )
+        return await ask_balance(route, self._services, secrets, clearing)
 
     def route(self, hospital: str, business: str, medium: str, pan: str) -> PinRoute | None:
         """Where a card's payment would go."""
-        row, found = BUSINESSES.get(business), self._routes.find(hospital, business, medium, pan)
-        if row is None or found is None:
-            return None
-        clearing = found.clearing or row.clearing
-        return PinRoute(channel=found.channel, clearing=clearing, pin=found.pin)
+        return self._routes.way_of(hospital, business, medium, pan)
+
+    async def pin_plan(
+        self, hospital: str, terminal: str, business: str, medium: str, pan: str
+    ) -> PinPlan | None:
+        """By whose key a pad makes a PIN block (see ports.Front)."""
+        route = self.route(hospital, business, medium, pan)
+        return await plan_pin(route, self._services, terminal)
 
     async def reverse(self, hospital: str, terminal: str, key: str, *, settled: bool) -> Answer:
         """The origin takes its payment back (see ports.Front)."""
@@ -318,12 +305,14 @@ class Engine:
 
     # ---- taking a payment ------------------------------------------------------------------------
 
-    async def _plan(self, request: PaymentRequest, digest: str, pan: str) -> Plan:
+    async def _plan(
+        self, request: PaymentRequest, digest: str, secrets: CardSecrets | None
+    ) -> Plan:
         """See Planner; a switch that is full or closing takes nothing new (I11)."""
         if not self._taking or len(self._live) >= self._limits.payments_in_flight:
             raise Refusal("busy", "系统繁忙,请稍后再试")
         original = await self.journal.load(request.original) if request.original else None
-        return self._planner.plan(request, digest, pan, original, self.timeline.now_ms())
+        return self._planner.plan(request, digest, secrets, original, self.timeline.now_ms())
 
     async def _refuse_unless_known(
         self, request: PaymentRequest, digest: str, refusal: Refusal

@@ -12,7 +12,10 @@ from switch.engine.routes import Routes
 from switch.model.operation import Operation
 from switch.model.outcome import Millis
 from switch.model.payment import LegKind, LegPolicy, Payment
-from switch.ports import Counterparty, PaymentRequest, Reserve, Service
+from switch.observe.logs import get_logger
+from switch.ports import CardSecrets, Counterparty, PaymentRequest, Reserve, Service
+
+log = get_logger("engine")
 
 _HOSPITAL_KINDS = frozenset({LegKind.HOLD, LegKind.BOOK, LegKind.UNBOOK})
 
@@ -56,11 +59,11 @@ class Planner:
         self,
         request: PaymentRequest,
         digest: str,
-        pan: str,
+        card: CardSecrets | None,
         original: Payment | None,
         at: Millis,
     ) -> Plan:
-        """``pan`` chooses the route; ``original`` is what ``request.original`` names, or None."""
+        """``card`` chooses the route; ``original`` is what ``request.original`` names, or None."""
         business = BUSINESSES.get(request.business)
         if business is None:
             raise Refusal("unknown_business", "不支持的业务")
@@ -68,7 +71,7 @@ class Planner:
         if hospital is None:
             raise Refusal("no_route", "暂不支持该支付方式")
         referred = refer(business, request, original) if business.original else None
-        way = self._way(business, request, pan, referred)
+        way = self._way(business, request, card, referred)
         if way.channel and not self._services[way.channel].ready(way.clearing):
             raise Refusal("channel_down", "银行通道暂停服务,请稍后再试")
         books = any(kind in _HOSPITAL_KINDS for kind in business.legs)
@@ -99,7 +102,11 @@ class Planner:
         return Plan(payment=payment, reserve=referred.reserve if referred else None)
 
     def _way(
-        self, business: Business, request: PaymentRequest, pan: str, referred: Referred | None
+        self,
+        business: Business,
+        request: PaymentRequest,
+        card: CardSecrets | None,
+        referred: Referred | None,
     ) -> _Way:
         """Money goes back the way it came; new money goes by its route."""
         if referred is not None:
@@ -112,9 +119,14 @@ class Planner:
         clearing = request.clearing or business.clearing
         if not any(kind in CHANNEL_KINDS for kind in business.legs):
             return _Way(channel="", clearing=clearing, operation=operation)
+        pan = card.pan.reveal() if card is not None else ""
         route = self._routes.find(request.hospital, request.business, request.medium, pan)
         if route is None:
             raise Refusal("no_route", "暂不支持该支付方式")
+        if card is not None and card.pin_way not in ("", route.pin):
+            # Under a key of ours where the bank insists on its own, or the other way round.
+            log.error("alarm", key=request.key, invariant="I8", text=f"PIN block: {card.pin_way}")
+            raise Refusal("pin_way", "密码未按该银行的方式加密,请重新办理")
         clearing = request.clearing or route.clearing or business.clearing
         return _Way(channel=route.channel, clearing=clearing, operation=operation)
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from switch.catalogue import BUSINESSES
 from switch.engine.bounds import Route
+from switch.model.pin import PinRoute
 
 
 class Routes:
@@ -22,3 +24,11 @@ class Routes:
             if pan.startswith(prefix):
                 return route
         return None
+
+    def way_of(self, hospital: str, business: str, medium: str, pan: str) -> PinRoute | None:
+        """The same with the merchant role that it means."""
+        row, found = BUSINESSES.get(business), self.find(hospital, business, medium, pan)
+        if row is None or found is None:
+            return None
+        clearing = found.clearing or row.clearing
+        return PinRoute(channel=found.channel, clearing=clearing, pin=found.pin)

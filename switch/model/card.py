@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from switch.model.pin import PinFor
 from switch.model.secret import Secret
 
 
@@ -16,6 +17,8 @@ class CardSecrets(Struct, kw_only=True):
     track2: Secret[str] | None = None
     pin_block: Secret[str] | None = None
     pin_key: str = ""
+    pin_for: PinFor | None = None
+    """The block was made under a bank's own key (pass-through), not under ``pin_key``."""
     expiry: str = ""
     card_sequence: str = ""
     entry_mode: str = "021"
@@ -27,6 +30,13 @@ class CardSecrets(Struct, kw_only=True):
     issuer: Secret[bytes] | None = None
     """What an approving issuer says to the chip, for whoever asked for the payment: set when the
     approval comes, and kept nowhere else."""
+
+    @property
+    def pin_way(self) -> str:
+        """As routes name it: ``translate`` or ``pass_through``; empty: there is no PIN block."""
+        if self.pin_block is None:
+            return ""
+        return "translate" if self.pin_for is None else "pass_through"
 
     def forget(self) -> None:
         """Whoever still holds it, a waiting request above all, holds nothing any more."""

@@ -58,6 +58,12 @@ EXCEPTIONS_OPEN = _gauge("yyt_exceptions_open", "待处理差错 exceptions wait
 REFUSED_REQUESTS = _counter(
     "yyt_refused_requests_total", "拒绝受理 requests not taken at all", "reason"
 )
+PIN_BLOCKS_REFUSED = _counter(
+    "yyt_pin_blocks_refused_total",
+    "不符的密码块 PIN blocks made for another bank, merchant, terminal, kiosk, key, or way (I8)",
+    "bank",
+    "what",
+)
 LATE_REPLIES = _counter(
     "yyt_late_replies_total", "迟到应答 replies after their timer (I5)", "counterparty"
 )

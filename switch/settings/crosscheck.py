@@ -3,7 +3,9 @@
 A plugin's settings may offer ``operations() -> frozenset[str]``, what a channel's bank, or a
 hospital beyond bills, can be asked (switch.model.operation), and ``longest_ms() -> int``, the sum
 of the timeouts of the exchanges it makes for one payment (a front: those with its terminals, that
-finish a card); a front's may offer ``terminal_timeout_ms``, how long its terminals wait.
+finish a card); a channel's ``pass_through() -> frozenset[str]``, the merchant roles in which it has
+terminals dedicated to kiosks; a front's may offer ``terminal_timeout_ms``, how long its terminals
+wait.
 """
 
 from collections.abc import Iterable, Iterator
@@ -102,6 +104,7 @@ def _routes(settings: Settings, root: Mapping) -> Iterator[Problem]:
             yield from _capabilities(root, index, channel.plugin, hospital.plugin, business)
             yield from _offered(root, index, route, channel.settings, business)
             yield from _booked(root, index, hospital, business)
+            yield from _passed_through(root, index, route, channel.settings, business)
         seen |= whose
 
 
@@ -123,6 +126,19 @@ def _booked(root: Mapping, index: int, hospital: Hospital, business: Business) -
     if wanted is not None and operations is not None and wanted not in operations():
         text = f"the profile of {hospital.id} has no function {wanted}"
         yield _problem(root, "routes", index, text, "business")
+
+
+def _passed_through(
+    root: Mapping, index: int, route: Route, channel_settings: Any, business: Business
+) -> Iterator[Problem]:
+    """A bank's own PIN key sits in a kiosk only where a logical terminal is dedicated to one."""
+    if route.pin != "pass_through":
+        return
+    roles = getattr(channel_settings, "pass_through", frozenset[str])()
+    clearing = route.clearing or business.clearing
+    if clearing not in roles:
+        text = f"{route.channel} has no terminal with a kiosk of its own in {clearing!r}"
+        yield _problem(root, "routes", index, text, "pin")
 
 
 def _capabilities(

@@ -48,7 +48,7 @@ class _ReadyPad:
     """A pad at which the patient has typed already: fingers are no part of the figure."""
 
     async def pin_entry(
-        self, minimum: int, maximum: int, timeout_ms: int, pan: Pan | None = None, slot: str = ""
+        self, minimum: int, maximum: int, timeout_ms: int, pan: Pan | None = None
     ) -> int:
         return 6
 

@@ -52,6 +52,7 @@ class StandIn:
             ),
             protocol.PATIENT_QUERY: _patient,
             protocol.BILL_QUERY: lambda _: protocol.BillReply(ok=True, bills=(BILL,)),
+            protocol.PIN_PLAN: lambda _: protocol.PinPlanReply(ok=True),
             protocol.DEVICE_STATUS: lambda _: Empty(),
         }
 

@@ -62,6 +62,8 @@ class DeviceError(Exception):
     def __init__(self, completion: Completion, text: str) -> None:
         super().__init__(f"{completion}: {text}")
         self.completion = completion
+        self.code = str(completion)
+        """What the page says it by."""
 
 
 class DeviceEvent(Struct, frozen=True, kw_only=True):
@@ -136,16 +138,15 @@ class PinPad(Device, Protocol):
     """Keyboard, PinPad and KeyManagement. No method returns a clear PIN or key."""
 
     async def pin_entry(
-        self, minimum: int, maximum: int, timeout_ms: int, pan: Pan | None = None, slot: str = ""
+        self, minimum: int, maximum: int, timeout_ms: int, pan: Pan | None = None
     ) -> int:
         """Let the patient type: the number of digits, 0 when the pad does not tell. ``pan`` is for
-        pads that encrypt as soon as the PIN is confirmed; they take no other afterwards. ``slot``:
-        whose key the block will be made under; empty: the one shared with the switch. Raises
+        pads that encrypt as soon as the PIN is confirmed; they take no other afterwards. Raises
         DeviceError."""
         ...
 
     async def get_pin_block(self, pan: Pan) -> PinBlock:
-        """The typed PIN as ISO format 0 under the key of the entry's slot; the pad then forgets it.
+        """The typed PIN as ISO format 0 under the pad's key; the pad then forgets it.
         Raises DeviceError (sequenceError: nothing was typed)."""
         ...
 
@@ -159,17 +160,28 @@ class KeyUse(StrEnum):
     DATA = "data"
 
 
-class KeyedPinPad(PinPad, Protocol):
-    """KeyManagement and Crypto of a real pad. Clear keys never come here: a master key is loaded
-    at the pad by custodians, everything else arrives as a cryptogram under it."""
+class SlottedPinPad(PinPad, Protocol):
+    """KeyManagement of a pad with slots for banks' own PIN keys. Clear keys never come here: a
+    master key is loaded at the pad by custodians, everything else arrives as a cryptogram under
+    it. The pad's own slot is ""."""
+
+    async def pin_entry(
+        self, minimum: int, maximum: int, timeout_ms: int, pan: Pan | None = None, slot: str = ""
+    ) -> int:
+        """See PinPad; the block will be made under the PIN key of this slot."""
+        ...
 
     async def import_key(
         self, use: KeyUse, cryptogram: str, check_value: str, slot: str = ""
     ) -> None:
         """Load a working key: hex under the slot's master key, and its check value (6 to 16 hex),
-        which the pad's own must equal where it tells one. Slots beside the pad's own, "", have
-        PIN keys alone. Raises DeviceError (invalidData: it does not; the key is then not used)."""
+        which the pad's own must equal where it tells one. Slots beside the pad's own have PIN keys
+        alone. Raises DeviceError (invalidData: it does not; the key is then not used)."""
         ...
+
+
+class KeyedPinPad(SlottedPinPad, Protocol):
+    """Crypto of a real pad."""
 
     async def generate_authentication(self, data: bytes) -> bytes:
         """The MAC of ``data`` under the pad's MAC key, 8 bytes. Raises DeviceError."""

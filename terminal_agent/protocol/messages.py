@@ -5,11 +5,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from terminal_agent.protocol.pin import PIN_PLAN, PinMadeFor, PinPlan
 from terminal_agent.protocol.secrets import Chip, Pan, PinBlock, Track2
 
-VERSION = 2
+VERSION = 3
 """The version this module speaks. 2 added: cards finished on demand, device status, choices,
-settings pushed, commands, certificates renewed."""
+settings pushed, commands, certificates renewed. 3 added: PIN blocks under banks' own keys."""
 OLDEST_VERSION = 1
 """The oldest version the switch still answers (yesterday's kiosk)."""
 
@@ -69,6 +70,8 @@ class Card(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
     """Field 22."""
     card_sequence: Annotated[str, Meta(pattern=r"^[0-9]{0,3}$")] = ""
     pin_block: PinBlock | None = None
+    pin_for: PinMadeFor | None = None
+    """Whose key the block is under; None: the key shared with the switch."""
     chip: Chip | None = None
 
     def __repr__(self) -> str:
@@ -229,6 +232,7 @@ REQUESTS: dict[str, type[Struct]] = {
     PAYMENT_START: PaymentStart,
     PAYMENT_QUERY: PaymentQuery,
     CHOICE_QUERY: ChoiceQuery,
+    PIN_PLAN: PinPlan,
     DEVICE_STATUS: DeviceStatus,
     SETTINGS_APPLIED: SettingsApplied,
     COMMAND_DONE: CommandDone,

@@ -39,6 +39,15 @@ class Pan(Opaque):
     SHAPE = re.compile(r"[0-9]{12,19}")
 
 
+class Bin(Opaque):
+    """The beginning of a card number, as much as routes go by."""
+
+    __slots__ = ()
+    DIGITS_MAX = 12
+    RULE = "must be 6 to 12 digits"
+    SHAPE = re.compile(r"[0-9]{6,12}")
+
+
 class Track2(Opaque):
     """Track 2: digits with ``=`` or ``D`` as the separator."""
 

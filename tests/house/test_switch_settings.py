@@ -179,6 +179,8 @@ def test_first_mistake_of_every_section_in_one_run(fake: FakePlugin) -> None:
          "hsm.plugin: no plugin 'thales' in yyt.hsm (fake)"),
         ("hospital: h1,", "hospital: h2,", "routes[0].hospital: no hospital 'h2'"),
         ("channel: bank-a}", "channel: b}", "routes[0].channel: no channel 'b'"),
+        ("channel: bank-a}", "channel: bank-a, pin: pass_through}",
+         "routes[0].pin: bank-a has no terminal with a kiosk of its own in 'outpatient'"),
         ("outpatient_bill", "tea", "routes[0].business: no business 'tea' (outpatient_bill"),
         ("bank_card", "shells", "routes[0].medium: outpatient_bill is not paid by 'shells'"),
         ("- name: bank-a", "- name: h1", "channels[h1]: the name 'h1' is taken already"),

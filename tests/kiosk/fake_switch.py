@@ -15,12 +15,13 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 
 from channels.kiosk import plugin
+from hsm.primitives import check_value, ecb_encrypt
 from switch.model.answer import Answer, AnswerState
 from switch.model.outcome import Reply, Verb
 from switch.model.payment import Leg, LegKind, Payment
 from switch.model.secret import Secret
 from switch.observe import http, logs, metrics
-from switch.ports import InquiryReply, JournalDown, Order
+from switch.ports import InquiryReply, JournalDown, Order, PinFor, PinPlan
 from switch.store.notices import MemoryNotices, NoticeRows
 from switch.timeline import ReactorTimeline
 
@@ -49,6 +50,8 @@ LIMITS: dict[str, Any] = {
 PATIENTS = {f"P200{number}": f"P200{number}" for number in range(2, 7)}
 """Visit card → patient; every other card is P1's."""
 BILLS = {"P2002": ("SLOW-1",), "P2003": ("D51-1",), "P2004": ("D55-1",), "P2005": ()}
+BANK_TMK, BANK_PIK = "CA5D92598DCA48CE8A4C76361A9269E9", "807A23AD32B36D457AE91FDF927570EA"
+"""Of the bank that insists on its own PIN key in the pad."""
 BUSINESSES = {
     "outpatient_bill": {"title": "门诊缴费", "clearing": "outpatient"},
     "inpatient_deposit": {"title": "住院预交", "clearing": "inpatient"},
@@ -129,12 +132,19 @@ class FakeFront:
         self.requests: dict[str, Any] = {}
         self.answers: dict[str, Answer] = {}
         self.seen: list[dict[str, Any]] = []
+        self.plans: list[list[str]] = []
         self.watchers: dict[str, list[Any]] = {}
         self.waiting: dict[str, list[Deferred[None]]] = {}
 
     async def start(self, request: Any, secrets: Any) -> Answer:
         pin_block = secrets.pin_block.reveal() if secrets and secrets.pin_block else ""
-        seen = {"start": request.key, "pin_block": pin_block, "finisher": request.finisher}
+        made_for = secrets.pin_for if secrets else None
+        seen = {
+            "start": request.key,
+            "pin_block": pin_block,
+            "pin_for": None if made_for is None else msgspec.structs.asdict(made_for),
+            "finisher": request.finisher,
+        }
         self.seen.append(seen)
         if request.bill.startswith("BOOM"):
             raise RuntimeError(f"a fault with {secrets.pan!r}")
@@ -180,6 +190,15 @@ class FakeFront:
     async def balance(self, hospital: str, business: str, secrets: Any) -> InquiryReply:
         return InquiryReply(ok=True, body={"balance_fen": 500_000})
 
+    async def pin_plan(
+        self, hospital: str, terminal: str, business: str, medium: str, pan: str
+    ) -> PinPlan | None:
+        """Cards of 9 have no route; those of 8 belong to a bank whose own key sits in the pad."""
+        self.plans.append([hospital, terminal, business, medium, pan])
+        if pan.startswith("9"):
+            return None
+        return through(terminal) if pan.startswith("8") else PinPlan()
+
     def watch(self, terminal: str, tell: Any) -> Any:
         self.watchers.setdefault(terminal, []).append(tell)
         return lambda: self.watchers[terminal].remove(tell)
@@ -196,6 +215,19 @@ class FakeFront:
             tell(new)
         for waiter in self.waiting.pop(key, ()):
             waiter.callback(None)
+
+
+def through(kiosk: str) -> PinPlan:
+    """The plan of a bank that insists on its own key."""
+    made_for = PinFor(
+        bank="icbc", merchant="M" * 15, terminal="10000001", generation=3, kiosk=kiosk
+    )
+    return PinPlan(
+        pin_for=made_for,
+        slot="icbc.outpatient",
+        cryptogram=ecb_encrypt(bytes.fromhex(BANK_TMK), bytes.fromhex(BANK_PIK)).hex().upper(),
+        check_value=check_value(bytes.fromhex(BANK_PIK)).hex().upper()[:8],
+    )
 
 
 def _answer(request: Any) -> Answer:
@@ -282,6 +314,7 @@ def main() -> None:
         {
             ("POST", "/do"): do,
             ("GET", "/seen"): lambda _body: front.seen,
+            ("GET", "/plans"): lambda _body: front.plans,
             ("GET", "/heard"): lambda _body: context.late.heard,
             ("GET", "/usage"): usage,
             ("GET", "/metrics"): lambda _body: metrics.exposition().decode(),

@@ -127,6 +127,11 @@ class Switch:
         """Starts and queries, in order."""
         return list(http("GET", f"http://127.0.0.1:{self.ports['control']}/seen")[1])
 
+    def plans(self) -> list[list[str]]:
+        """PIN plans asked for, in order: hospital, terminal, business, medium, beginning of the
+        card."""
+        return list(http("GET", f"http://127.0.0.1:{self.ports['control']}/plans")[1])
+
     def finish(self, key: str, **wish: object) -> None:
         """Have a card finished (or ask about it) at its terminal."""
         usual = {"verb": "do", "code": "00", "issuer": "910A", "may_send": True}

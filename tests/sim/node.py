@@ -275,4 +275,6 @@ def his_config(level: Level) -> HospitalConfig:
 
 
 channel_module.load_dialect = cache(load_dialect)
-bank_module.Codec = lambda _dialect: CODEC  # compiled once, as a process does
+bank_module.Codec = lambda dialect: (  # compiled once, as a process does
+    CODEC if dialect is CODEC.dialect else Codec(dialect)
+)

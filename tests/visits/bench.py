@@ -47,6 +47,7 @@ class HandSwitch:
             protocol.SERVICES: {"hospital": "H1", "businesses": {"outpatient_bill": "门诊缴费"}},
             protocol.PATIENT_QUERY: {"ok": True, "patient": PATIENT},
             protocol.BILL_QUERY: {"ok": True, "bills": [BILL]},
+            protocol.PIN_PLAN: {"ok": True},
             protocol.CARD_FINISHED: {},
         }
         self.faults: dict[str, str] = {}
