@@ -56,6 +56,8 @@ class Name(StrEnum):
     """Settlement: totals that agree are said to differ."""
     RESET_KEYS = "reset_keys"
     """A key reset is sent while this message is in flight (where the dialect has one)."""
+    FORGET_KEYS = "forget_keys"
+    """The bank has lost this terminal's keys: A0, and so is everything until it signs on."""
     CUT_OVER = "cut_over"
     """The bank's day turns with this message, whatever the clock says."""
 

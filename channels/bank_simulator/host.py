@@ -18,7 +18,7 @@ from channels.bank_simulator.entries import Notice, WorkingKeys
 from channels.bank_simulator.habits import Habits, Name
 from channels.bank_simulator.keyring import Keyring, Owner
 from channels.bank_simulator.ledger import Ledger
-from channels.bank_simulator.pushes import KEY_RESET, Pushes
+from channels.bank_simulator.pushes import DAY_CUT_START, KEY_RESET, Pushes
 from channels.bank_simulator.settling import Settling
 from channels.bank_simulator.sight import Seen, Watch
 from channels.bank_simulator.statement import statement
@@ -135,12 +135,17 @@ class BankHost:
         return self._answer(asked)
 
     def push(self, kind: str, owner: Owner, *, wrong_kcv: bool = False) -> Answers:
-        """Begin a message of this kind. Nothing where the dialect has none."""
+        """Begin a message of this kind; with ``day_cut_start`` the day turns. Nothing where the
+        dialect has none."""
         habit = self.habits.draw(kind)
         if kind == KEY_RESET:
             wrong_kcv = wrong_kcv or (habit is not None and habit.habit is Name.WRONG_KCV)
-            return self._sent(kind, self.pushes.keys(owner, wrong=wrong_kcv))
-        return self._sent(kind, self.pushes.send(kind, owner))
+            sent = self.pushes.keys(owner, wrong=wrong_kcv)
+        else:
+            sent = self.pushes.send(kind, owner)
+        if sent and kind == DAY_CUT_START:
+            self.cut_over()
+        return self._sent(kind, [one for _, data in sent for one in self._wire.spoilt(data, habit)])
 
     def debits(self) -> dict[str, object]:
         """What ``GET /ledger`` shows."""
@@ -165,6 +170,8 @@ class BankHost:
             return self._send(asked, {"39": codes.UNKNOWN_TERMINAL})
         if asked.misbehaves(Name.CUT_OVER):
             self.cut_over()
+        if asked.misbehaves(Name.FORGET_KEYS):
+            self.keyring.forget(owner)
         first = self.push(KEY_RESET, owner) if asked.misbehaves(Name.RESET_KEYS) else []
         if asked.kind in _NETWORK:
             return [*first, *self._network(asked, owner)]

@@ -89,15 +89,23 @@ class Keyring:
 
     def fresh(self, owner: Owner) -> WorkingKeys:
         """New keys of the sizes that the dialect carries; not yet in use."""
-        old = self._ledger.keys(*owner)
         layout = self._both[1] if self._both else None
         pik = layout.pik.size if layout and layout.pik else _DOUBLE
         single = layout is not None and self._dialect.mac.rule not in _NEEDS_DOUBLE
         return WorkingKeys(
             pik=self._new_key(min(pik, _DOUBLE)),
             mak=self._new_key(_SINGLE if single else _DOUBLE),
-            batch=old.batch if old else FIRST_BATCH,
+            batch=self._batch(owner),
         )
+
+    def _batch(self, owner: Owner) -> str:
+        old = self._ledger.keys(*owner)
+        return old.batch if old else FIRST_BATCH
+
+    def forget(self, owner: Owner) -> None:
+        """Nobody has these keys any more, and no message is proven until there are new ones."""
+        self._replaced.pop(owner, None)
+        self._ledger.set_keys(*owner, self.fresh(owner))
 
     def adopt(self, owner: Owner, keys: WorkingKeys, *, reset: bool = False) -> None:
         """Use them from now on; after a reset the old ones for a little while too."""

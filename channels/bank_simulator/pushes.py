@@ -17,7 +17,8 @@ from channels.iso8583.rules import approves
 from channels.iso8583.template import compiled, filled
 
 KEY_RESET = "key_reset"
-PUSHED = (KEY_RESET, "day_cut_start", "day_cut_end", "echo")
+DAY_CUT_START = "day_cut_start"
+PUSHED = (KEY_RESET, DAY_CUT_START, "day_cut_end", "echo")
 """Kinds of messages that a bank may begin, by their names in a dialect."""
 _STANS = 999_999
 _PENDING_MAX = 1_000

@@ -170,6 +170,36 @@ def test_a_host_says_when_its_day_turns(kind):
     assert teller.host.counts[f"{kind}_answer"] == 1
 
 
+def test_with_the_start_of_a_day_cut_the_day_turns():
+    """What is booked afterwards is tomorrow's."""
+    teller = Teller("cups-host")
+    teller.host.push("day_cut_start", OWNER)
+    teller.business("sale")
+
+    assert [row["date"] for row in teller.rows().values()] == ["20260705"]
+
+
+@every_dialect
+def test_a_bank_that_lost_its_keys_believes_nothing_until_they_are_new(dialect):
+    """A0 for the sale and for what follows; after a sign-on all is well."""
+    teller = Teller(dialect)
+    old = teller.keys
+    teller.habit("forget_keys")
+
+    assert teller.business("sale") == "A0"
+    assert teller.send("balance", keys=old).code == "A0"
+    teller.sign_on()
+    assert teller.business("sale") == "00"
+
+
+def test_what_the_bank_sends_can_go_wrong_too():
+    """Silent, late, twice; by the same habits."""
+    teller = Teller("cups-host")
+    for name, delays in (("silent", []), ("late", [70]), ("duplicate", [0, 70])):
+        teller.habit(name, on="key_reset", delay_ms=70)
+        assert [delay for delay, _ in teller.host.push("key_reset", OWNER)] == delays
+
+
 def test_what_a_dialect_does_not_have_is_not_sent():
     """cup-pos knows no day cut."""
     assert Teller().host.pushes.send("day_cut_start", OWNER) == []
