@@ -68,10 +68,10 @@ def _taken_back_before_commit() -> Any:
 def _wish_not_recorded() -> Any:
     """What another node drives is not taken back: nobody tells that node."""
 
-    async def forget(self: LateAnswers, key: str) -> None:
+    async def forget(self: LateAnswers, key: str, *what: Any) -> None:
         return None
 
-    return mock.patch.object(LateAnswers, "wish", forget)
+    return mock.patch.object(LateAnswers, "happened", forget)
 
 
 def _tombstone_of_a_reversal_forgotten() -> Any:
@@ -153,7 +153,10 @@ MUTANTS: tuple[Mutant, ...] = (
         "taken_back_before_commit", _taken_back_before_commit, "I3", "I7", weather={"crash": 0.04}
     ),
     Mutant(
-        "wish_not_recorded", _wish_not_recorded, "I3", weather={"take_back": 1.0, "bank_late": 0.5}
+        "wish_not_recorded",
+        _wish_not_recorded,
+        "I3",
+        weather={"take_back": 1.0, "stories": 14, "bank_late": 0.5},
     ),
     Mutant("tombstone_of_a_reversal_forgotten", _tombstone_of_a_reversal_forgotten, "I7", "I3"),
     Mutant("refund_taken_back_from", _refund_taken_back_from, "I1"),

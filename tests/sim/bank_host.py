@@ -11,10 +11,12 @@ from typing import Any
 from twisted.internet.protocol import Protocol
 
 from channels.iso8583.codec import Codec
-from channels.iso8583.mac import cup_fold
+from channels.iso8583.dialect import KeyField, KeyLayout, Span
+from channels.iso8583.mac import MacMaker
 from channels.iso8583.message import Message
+from switch.model.chip import encode
 from switch.model.operation import Operation
-from switch.net.frames import FrameReader, LengthPrefix, framed
+from switch.net.frames import FrameReader, framed
 from tests.sim.chips import ISSUER
 from tests.sim.clock import SimClock
 from tests.sim.key_service import kcv_of, mac_of
@@ -32,6 +34,8 @@ REFERS = PARTS | {
     Operation.COMPLETION,
     Operation.COMPLETION_VOID,
 }
+_REPEATED = ("3", "4", "11", "41", "42", "49")
+_ALWAYS = {"7": "0722120000", "12": "120000", "13": "0722", "15": "0722", "37": "000000000000"}
 _KEYS_KEPT = 8
 """Generations of MAC keys a patient bank still takes."""
 
@@ -97,7 +101,9 @@ class BankHost:
         self.read: Callable[[Process, Identity], None] = _unread
         """Called when a process has read an answer to what it sent under these numbers."""
         self._reading = reading
-        self._answer_of = {mti: rule.answer for mti, rule in codec.dialect.mtis.items()}
+        self._dialect = codec.dialect
+        self._macs = MacMaker(codec.dialect)
+        self._keys = _double_length(codec.dialect.keys)
         self.trace = trace
         self.entries: dict[Identity, Entry] = {}
         self.reversals: list[tuple[float, Identity, str]] = []
@@ -115,8 +121,12 @@ class BankHost:
 
     def handle(self, link: "BankLink", frame: bytes) -> None:
         message = self.codec.decode(frame)
-        handler = _HANDLERS.get(self._reading.kind(message), BankHost.operate)
-        handler(self, link, message)
+        kind = self._reading.kind(message)
+        handler = _HANDLERS.get(kind)
+        if handler is None:
+            self.operate(link, kind, message)
+        else:
+            handler(self, link, message)
 
     # ---- network management ---------------------------------------------------------------------
 
@@ -128,36 +138,45 @@ class BankHost:
         maks.insert(0, "U" + mak)
         del maks[_KEYS_KEPT:]
         self.trace("bank", "sign-on", message.fields["41"])
-        block = pik + kcv_of(pik)[:8] + mak + kcv_of(mak)[:8]
-        batch = message.fields["60"][2:8]
-        fields = {**_of(message, "11", "41", "42"), "39": "00", "60": f"00{batch}003", "62": block}
+        field, layout = self._keys
+        block = bytearray(layout.length)
+        for key, place, check in (
+            (pik, layout.pik, layout.pik_kcv),
+            (mak, layout.mak, layout.mak_kcv),
+        ):
+            _lay(block, place, bytes.fromhex(key))
+            _lay(block, check, bytes.fromhex(kcv_of(key)))
+        value = encode([(field.tag, bytes(block))]) if field.tag else bytes(block)
+        fields = {field.field: value.hex().upper(), "39": "00"}
+        if "60" in message.fields:
+            fields["60"] = message.fields["60"]
         self._say(link, message, fields, "")
 
     def echo(self, link: "BankLink", message: Message) -> None:
-        self._say(link, message, {**_of(message, "41"), "39": "00"}, "")
+        self._say(link, message, {"39": "00"}, "")
 
     # ---- operations ------------------------------------------------------------------------------
 
-    def operate(self, link: "BankLink", message: Message) -> None:
+    def operate(self, link: "BankLink", kind: str, message: Message) -> None:
         random, mix = self.random.random, self.mix
-        identity = self._reading.identity(message)
-        operation = Operation(self._reading.kind(message))
+        identity = self._reading.identity(kind, message)
+        operation = Operation(kind)
         mak = self._proven(message)
         if not mak or random() < mix.bank_new_keys:
             self.trace("bank", operation, *identity[1:], "A0")
-            self._say(link, message, {**_echo(message), "39": "A0"}, "")
+            self._say(link, message, {"39": "A0"}, "")
             return
         if random() < mix.bank_silent_before:
             self.trace("bank", operation, *identity[1:], "lost")
             return
         if identity in self.entries:
             self.entries[identity].times += 1
-            self._answer(link, message, mak, {**_echo(message), "39": "94"})
+            self._answer(link, message, mak, {"39": "94"})
             return
         self.entries[identity] = Entry(
             operation,
             int(message.fields["4"]),
-            self._reading.original(message) if operation in REFERS else None,
+            self._reading.original(kind, message) if operation in REFERS else None,
             self.clock.rightNow,
             link.transport.peer.owner,
         )
@@ -170,7 +189,7 @@ class BankHost:
     def _book(self, link: "BankLink", message: Message, mak: str, identity: Identity) -> None:
         random, mix = self.random.random, self.mix
         entry = self.entries[identity]
-        approval = {**_echo(message), "39": "00", "37": self._next_rrn(), "15": "0722"}
+        approval = {"39": "00", "37": self._next_rrn(), "15": "0722"}
         approval["38"] = approval["37"][-6:]
         if "55" in message.fields:
             approval["55"] = ISSUER
@@ -191,7 +210,7 @@ class BankHost:
         if entry.booked:
             self._answer(link, message, mak, approval, entry)
         else:
-            self._answer(link, message, mak, {**_echo(message), "39": entry.code})
+            self._answer(link, message, mak, {"39": entry.code})
 
     def _covers(self, entry: Entry) -> bool:
         """Whether enough is left of the original; a lax bank does not look."""
@@ -219,10 +238,10 @@ class BankHost:
     # ---- reversal -------------------------------------------------------------------------------
 
     def reversal(self, link: "BankLink", message: Message) -> None:
-        identity = self._reading.original(message)
+        identity = self._reading.original("reversal", message)
         mak = self._proven(message)
         if not mak:
-            self._say(link, message, {**_echo(message), "39": "A0"}, "")
+            self._say(link, message, {"39": "A0"}, "")
             return
         if self.random.random() < self.mix.bank_reversal_lost:
             self.trace("bank", "reversal", *identity[1:], "lost")
@@ -231,7 +250,7 @@ class BankHost:
         code = self._reverse(identity)
         self.trace("bank", "reversal", *identity[1:], code)
         self.reversals.append((self.clock.rightNow, identity, code))
-        self._answer(link, message, mak, {**_echo(message), "39": code})
+        self._answer(link, message, mak, {"39": code})
 
     def _reverse(self, identity: Identity) -> str:
         entry = self.entries.get(identity)
@@ -259,13 +278,13 @@ class BankHost:
     ) -> None:
         """As the habits have it: never, late, out of order, twice, with a wrong MAC."""
         random, mix = self.random.random, self.mix
-        mti = self._answer_of[message.mti]
+        mti, stan = self._dialect.mtis[message.mti].answer, message.fields["11"]
         if random() < mix.bank_silent_after:
-            self.trace("bank", mti, fields["11"], "answer lost")
+            self.trace("bank", mti, stan, "answer lost")
             return
         key = mak
         if random() < mix.bank_wrong_mac:
-            self.trace("bank", mti, fields["11"], "wrong MAC")
+            self.trace("bank", mti, stan, "wrong MAC")
             key, approved = "wrong", None
         delay = 0.0
         if random() < mix.bank_late:
@@ -289,11 +308,14 @@ class BankHost:
         approved: Entry | None = None,
     ) -> None:
         """``mak`` empty: without a MAC. A link that is gone is replaced by any other."""
-        codec, mti = self.codec, self._answer_of[message.mti]
+        codec, kind = self.codec, self._reading.kind(message)
+        mti = self._dialect.mtis[message.mti].answer
+        fields = self._echoed(message, mti) | fields
         if mak:
-            encoded = codec.answer(message, mti, {**fields, "64": "00000000"})
-            mac = mac_of(mak, cup_fold(codec.mab(encoded)))
-            encoded = encoded[: -len(mac)] + mac
+            fields[self._dialect.mac.field] = self._macs.blank
+            encoded = codec.answer(message, mti, fields)
+            data = self._macs.input(mti, fields, codec.mab(encoded))
+            encoded = self._macs.sealed(encoded, mac_of(mak, data, self._macs.form))
         else:
             encoded = codec.answer(message, mti, fields)
         if not link.up:
@@ -301,8 +323,9 @@ class BankHost:
                 return
             link = next(iter(self.links))
         reader = link.transport.peer.owner
-        operates = self._reading.operates(self._reading.kind(message))
-        identity = self._reading.identity(message) if operates else None
+        identity = None
+        if self._reading.operates(kind):
+            identity = self._reading.identity(kind, message)
 
         def arrived() -> None:
             if identity is not None:
@@ -310,16 +333,23 @@ class BankHost:
             if approved is not None and approved.sender is reader and approved.heard_at is None:
                 approved.heard_at = self.clock.rightNow
 
-        link.transport.send(framed(encoded, LengthPrefix.BINARY_2), arrived)
+        link.transport.send(framed(encoded, self._dialect.length_prefix), arrived)
 
     def _proven(self, message: Message) -> str:
         """The key under which the request's MAC is right, or nothing."""
-        folded = cup_fold(message.mab)
-        mac = message.fields.get("64", "").encode()
+        data = self._macs.input(message.mti, message.fields, message.mab)
+        mac = message.fields.get(self._dialect.mac.field, "").encode()
         for mak in self._maks.get(message.fields["41"], ()):
-            if mac_of(mak, folded) == mac:
+            if mac_of(mak, data, self._macs.form) == mac:
                 return mak
         return ""
+
+    def _echoed(self, message: Message, mti: str) -> dict[str, str]:
+        """What an answer says of its request, and what the dialect wants besides."""
+        rule = self._dialect.mtis[mti]
+        fields = {number: _ALWAYS[number] for number in rule.mandatory if number in _ALWAYS}
+        repeated = {*self._dialect.answers.echo, *rule.echoes, *_REPEATED}
+        return fields | {n: message.fields[n] for n in repeated if n in message.fields}
 
     def _next_rrn(self) -> str:
         self._rrn += 1
@@ -330,12 +360,19 @@ def _unread(_process: Process, _identity: Identity) -> None:
     """Nobody looks."""
 
 
-def _of(message: Message, *numbers: str) -> dict[str, str]:
-    return {number: message.fields[number] for number in numbers if number in message.fields}
+def _double_length(fields: tuple[KeyField, ...]) -> tuple[KeyField, KeyLayout]:
+    """The layout that brings two keys of 16 bytes."""
+    return next(
+        (field, layout)
+        for field in fields
+        for layout in field.layouts
+        if layout.pik is not None and layout.mak is not None and layout.mak.size == 16
+    )
 
 
-def _echo(message: Message) -> dict[str, str]:
-    return _of(message, "3", "4", "11", "41", "42", "49")
+def _lay(block: bytearray, place: Span | None, value: bytes) -> None:
+    if place is not None:
+        block[place.at : place.at + place.size] = value[: place.size]
 
 
 _HANDLERS: dict[str, Callable[..., None]] = {
@@ -353,7 +390,7 @@ class BankLink(Protocol):
 
     def __init__(self, host: BankHost) -> None:
         self._host = host
-        self._reader = FrameReader(LengthPrefix.BINARY_2, 4096)
+        self._reader = FrameReader(host.codec.dialect.length_prefix, 4096)
 
     def connectionMade(self) -> None:
         self.up = True

@@ -20,6 +20,7 @@ class Mix(Struct, kw_only=True):
     """Chances are per occasion (a message, a write, a request)."""
 
     payments: int
+    dialect: str
     his_level: Level
     reconcile: bool
     bank_forgets: bool
@@ -171,6 +172,7 @@ def draw(seed: int, random: Random) -> Mix:
     """The mix of ``seed``: odd seeds end with reconciliation, even ones without."""
     mix = Mix(
         payments=random.randint(PAYMENTS_MIN, PAYMENTS_MAX),
+        dialect=random.choice(("cup-pos", "cup-pos", "gz-ascii", "zj-bcd")),
         his_level=random.choice([Level.L3, Level.L3, Level.L2, Level.L1]),
         reconcile=seed % 2 == 1,
         bank_forgets=random.random() < 0.25,

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from channels.iso8583 import bank as bank_module
@@ -127,7 +128,20 @@ ROUTES = [
 ]
 
 PROFILE = load_profile("demo-h1")
-CODEC = Codec(load_dialect("cup-pos"))
+DIALECTS = ("cup-pos", "gz-ascii", "zj-bcd")
+_dialect = cache(load_dialect)
+
+
+@cache
+def codec_of(dialect: str) -> Codec:
+    """Compiled once, as a process does."""
+    return Codec(_dialect(dialect))
+
+
+@cache
+def bank_config(dialect: str) -> BankConfig:
+    """The bank of a world that speaks it."""
+    return replace(BANK, dialect=dialect)
 
 
 class DatabaseFaults:
@@ -207,7 +221,7 @@ class Node:
             late=self,
             random=random.random,
         )
-        self.bank = BankChannel("bank", BANK, context)
+        self.bank = BankChannel("bank", bank_config(mix.dialect), context)
         self.his = Hospital("his", PROFILE, his_config(mix.his_level), context)
         self.engine = Engine(
             journal=self.journal,
@@ -274,7 +288,6 @@ def his_config(level: Level) -> HospitalConfig:
     )
 
 
-channel_module.load_dialect = cache(load_dialect)
-bank_module.Codec = lambda dialect: (  # compiled once, as a process does
-    CODEC if dialect is CODEC.dialect else Codec(dialect)
-)
+_CODECS = {id(_dialect(name)): codec_of(name) for name in DIALECTS}
+channel_module.load_dialect = _dialect
+bank_module.Codec = lambda dialect: _CODECS.get(id(dialect)) or Codec(dialect)

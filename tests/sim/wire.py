@@ -70,7 +70,8 @@ class Wire:
         if not self._reading.moves_money(kind):
             return
         operates = kind != "reversal"
-        identity = self._reading.identity(message) if operates else self._reading.original(message)
+        named = self._reading.identity if operates else self._reading.original
+        identity = named(kind, message)
         key = self._database.owners.get(identity, "")
         if not key:
             return

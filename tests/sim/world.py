@@ -7,6 +7,7 @@ settlement file. The same seed gives the same trace to the byte.
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import cache
 from hashlib import blake2b
 from random import Random
 from typing import Any
@@ -25,7 +26,7 @@ from tests.sim.counters import Counters
 from tests.sim.his_host import HisHost
 from tests.sim.kiosks import Kiosks
 from tests.sim.network import Network, Weather
-from tests.sim.node import BANK_PORT, CODEC, HIS_PORT, DatabaseFaults, Node
+from tests.sim.node import BANK_PORT, HIS_PORT, DatabaseFaults, Node, codec_of
 from tests.sim.origins import Origins
 from tests.sim.process import Mortal, Process
 from tests.sim.reading import Identity, Reading
@@ -97,9 +98,10 @@ class World:
             ),
         }
         outside = Process("outside", self.clock, self.network)
-        reading = Reading(CODEC.dialect)
+        codec = codec_of(self.mix.dialect)
+        reading = _reading(self.mix.dialect)
         self.bank = BankHost(
-            self.clock, self._randoms["bank"], self.mix, CODEC, reading, self.trace
+            self.clock, self._randoms["bank"], self.mix, codec, reading, self.trace
         )
         self.his = HisHost(self.clock, self._randoms["his"], self.mix, self.trace)
         self.network.listen(outside, BANK_PORT, self.bank)
@@ -117,7 +119,7 @@ class World:
         self._healed = False
         self._lost: Mortal | None = None
         self._hsm_fails = self.mix.hsm_down > 0
-        self.wire = Wire(CODEC, reading, self.database, self.clock, self._epoch_of, self.trace)
+        self.wire = Wire(codec, reading, self.database, self.clock, self._epoch_of, self.trace)
         self.network.seen = self.wire.written
         self.bank.read = self.wire.read
 
@@ -349,6 +351,11 @@ class _Watched(MemoryDatabase):
         else:
             world.trace(node, "loses", payment.key, payment.version, result.reason)
         return result
+
+
+@cache
+def _reading(dialect: str) -> Reading:
+    return Reading(codec_of(dialect).dialect)
 
 
 def play(seed: int, keep: int = TRACE_LINES, weather: Mapping[str, Any] | None = None) -> Result:
