@@ -41,6 +41,8 @@ class BookedPayment(Struct, frozen=True, kw_only=True):
     """Key of the payment that it gives back of, or completes."""
     unbooked: bool = False
     """The hospital has taken the original's booking back for it."""
+    unsure: bool = False
+    """Nobody knows whether it has: the original is with the same person."""
 
 
 class BankLine(Struct, frozen=True, kw_only=True):
@@ -102,7 +104,7 @@ def compare(
     payments that changed meanwhile, or of which others were giving back: not judged."""
     before = list(before)
     unbooked = {payment.original for payment in before if payment.unbooked}
-    unsettled = set(moving)
+    unsettled = set(moving) | {payment.original for payment in before if payment.unsure}
     net = _net_by_identity(bank)
     booked = _booked_by_key(his)
     answers = {line.key: line for line in told}

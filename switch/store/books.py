@@ -39,6 +39,7 @@ def booked(key: str, state: str, checksum: int, at_bank: dict[str, list[BankKey]
     """A row of the journal as the auditor judges it. Raises Corrupt (I1)."""
     payment = decode_payment(key, state, checksum)
     kinds = {leg.kind for leg in payment.legs}
+    unbooking = {leg.state for leg in payment.legs if leg.kind is LegKind.UNBOOK}
     return BookedPayment(
         key=key,
         amount_fen=payment.amount_fen,
@@ -49,9 +50,8 @@ def booked(key: str, state: str, checksum: int, at_bank: dict[str, list[BankKey]
         books=LegKind.BOOK in kinds,
         asks={LegKind.DEBIT, LegKind.BOOK} <= kinds,
         original=payment.original,
-        unbooked=any(
-            leg.kind is LegKind.UNBOOK and leg.state is LegState.DONE for leg in payment.legs
-        ),
+        unbooked=LegState.DONE in unbooking,
+        unsure=LegState.STUCK in unbooking,
     )
 
 

@@ -85,4 +85,5 @@ def test_I1_what_a_business_leaves(
     )
     assert book.original == payment.original
     assert book.at_bank == (("m", "t", "1", "2"),)
+    assert not book.unsure
     assert LegKind.DEBIT in {leg.kind for leg in payment.legs} or bank_fen <= 0

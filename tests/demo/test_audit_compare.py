@@ -306,6 +306,15 @@ def test_I1_an_original_of_which_something_moves_is_not_judged() -> None:
     assert (audit.violations, audit.in_flight) == ([], 1)
 
 
+def test_I15_an_unbooking_that_nobody_knows_of_leaves_its_original_to_a_person() -> None:
+    """Goal: the hospital may have it or not; the refund itself is counted as an exception."""
+    stuck = replace(REFUNDED, rest="exception", unbooked=False, unsure=True)
+
+    for his in (HIS, UNBOOKED):
+        audit = _audit(books=(DONE, UNDONE, stuck), his=his)
+        assert (audit.violations, audit.exceptions, audit.in_flight) == ([], 1, 1)
+
+
 def test_I1_what_moved_while_the_ledgers_were_read() -> None:
     """Goal: new payments, payments whose end changed, and their originals."""
     begun = replace(REFUNDED, rest="")
