@@ -43,7 +43,8 @@ from switch.ports import (
 _log = get_logger("iso8583")
 
 _ATTEMPTS = 2
-"""A sale refused for stale keys or batch (77, 99, A0) is tried once more (rule 17)."""
+"""What can be reversed and is refused for stale keys or batch (77, 99, A0) is tried once more
+(rule 17)."""
 
 _LeaseKey = tuple[str, int]
 
@@ -100,7 +101,7 @@ class BankChannel:
             timeout_ms=self._config.response_timeout_ms,
             on_unknown=OnUnknown.UNDO if reversible else OnUnknown.STOP,
             ladder=(Rung(RungKind.REVERSAL),) if reversible else (),
-            attempts=_ATTEMPTS,
+            attempts=_ATTEMPTS if reversible else 1,
             resend_waits_ms=self._config.reversal_waits_ms,
             not_found_waits_ms=self._config.not_found_waits_ms,
         )

@@ -18,7 +18,7 @@ from channels.iso8583.link import Link
 from channels.iso8583.mac import MacMaker
 from channels.iso8583.message import Message
 from channels.iso8583.mux import Key, Match, Mux, shown
-from channels.iso8583.rules import approves, check_complete, check_echo
+from channels.iso8583.rules import approves, check_complete, check_echo, unproven
 from switch.model.outcome import Millis
 from switch.observe import metrics
 from switch.observe.logs import get_logger
@@ -202,7 +202,10 @@ class Hub:
         if waiting is not exchange:
             self._nobodys(match, key)
             return
-        self._mux.answered(key)
+        if unproven(self._dialect, message):
+            self._mux.expired(key)  # what may still come with a MAC must find its payment (I5)
+        else:
+            self._mux.answered(key)
         metrics.count_response_code(self.name, message.code)
         header = message.header
         if isinstance(header, PosHeader) and header.demand in self._dialect.header_demands_sign_on:

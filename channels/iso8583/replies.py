@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from channels.iso8583.dialect import Action, Dialect
 from channels.iso8583.message import Message
+from channels.iso8583.rules import unproven
 from switch.model.chip import ChipError, for_chip
 from switch.model.outcome import Outcome, Reply
 from switch.model.secret import Secret
@@ -76,6 +77,7 @@ def reply_to_sale(dialect: Dialect, message: Message, link: str = "") -> Reply:
         text=text,
         facts=_facts(message) | {"link": link},
         again=action is Action.AGAIN,
+        doubtful=_OUTCOMES[action] is Outcome.REFUSED and unproven(dialect, message),
         issuer=_issuer(message) if action is Action.APPROVE else None,
     )
 

@@ -16,6 +16,11 @@ def approves(dialect: Dialect, code: str) -> bool:
     return row is not None and row.action is Action.APPROVE
 
 
+def unproven(dialect: Dialect, message: Message) -> bool:
+    """Whether a message of a kind that carries a MAC came without one."""
+    return dialect.mtis[message.mti].maced and dialect.mac.field not in message.fields
+
+
 def check_complete(dialect: Dialect, message: Message) -> None:
     """Every mandatory field is there, and no centre sent it back unread. Raises RemoteError naming
     the first that is not."""

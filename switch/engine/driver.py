@@ -16,7 +16,7 @@ from switch import payment as machine
 from switch.engine.card_memory import CardMemory
 from switch.engine.events import die_before_commit, event_of
 from switch.engine.originals import released, reserve_to_reverse
-from switch.engine.unsent import OVERDUE, UNPREPARED, too_late
+from switch.engine.unsent import OVERDUE, UNPREPARED, give_back, too_late
 from switch.model.outcome import Millis, Outcome, Reply, Verb
 from switch.model.payment import (
     Effect,
@@ -39,6 +39,7 @@ from switch.ports import (
     Counterparty,
     Identity,
     Journal,
+    JournalDown,
     Order,
     Reserve,
     Timeline,
@@ -102,8 +103,7 @@ class Driver:
     # ---- life ------------------------------------------------------------------------------------
 
     async def begin(self, reserve: Reserve | None = None) -> CommitResult:
-        """Commit the birth of the payment, with what it reserves of its original, and act on it.
-        Raises JournalDown: nothing happened."""
+        """Commit the birth, with its reserve, and act. Raises JournalDown: nothing happened."""
         crash_point("K1")
         at = self._house.timeline.now_ms()
         after, effects = machine.begin(self.payment, Event(kind=EventKind.TIMER, at=at))
@@ -203,16 +203,18 @@ class Driver:
         self._term = self._house.journal.lease_term()
         for _ in range(IDENTITY_TRIES_MAX):
             prepared, acts, identities = await self._prepare(after, effects)
-            entry = msgspec.json.encode({"event": event, "effects": acts})
-            result = await self._house.journal.commit(
-                Write(
-                    payment=prepared,
-                    event=entry,
-                    identities=identities,
-                    reserve=reserve,
-                    release=released(self.payment, prepared),
-                )
+            write = Write(
+                payment=prepared,
+                event=msgspec.json.encode({"event": event, "effects": acts}),
+                identities=identities,
+                reserve=reserve,
+                release=released(self.payment, prepared),
             )
+            try:
+                result = await self._house.journal.commit(write)
+            except JournalDown:
+                give_back(self._house.counterparty, prepared, acts)
+                raise
             if result.reason != "identity":
                 break
             log.error("identity_seen_before", key=after.key, invariant="I8")
@@ -220,6 +222,7 @@ class Driver:
             log.error("refunded_not_taken_back", key=after.key, invariant="I1")
             return result
         if not result.committed:
+            give_back(self._house.counterparty, prepared, acts)
             self._lost(result)
             return result
         self._settle(self.payment, prepared)

@@ -31,6 +31,8 @@ def event_of(
         kind = _NOT_FOUND.get(verb, kind)
     if kind is EventKind.DO_REFUSED and reply.again and fresh_attempt:
         kind = EventKind.DO_AGAIN
+    elif kind is EventKind.DO_REFUSED and reply.doubtful:
+        kind = EventKind.DO_DOUBTED
     return Event(
         kind=kind,
         at=at,
@@ -39,6 +41,7 @@ def event_of(
         code=reply.code,
         text=reply.text,
         facts=reply.facts,
+        doubtful=reply.doubtful,
     )
 
 

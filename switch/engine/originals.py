@@ -10,7 +10,8 @@ from switch.catalogue import CHANNEL_KINDS, PERMILLE, Business, Original
 from switch.engine.refusal import Refusal
 from switch.model.operation import Operation
 from switch.model.payment import Event, EventKind, Leg, LegKind, Payment, Rest
-from switch.ports import PaymentRequest, Reserve
+from switch.model.secret import masked_pan
+from switch.ports import CardSecrets, PaymentRequest, Reserve
 
 _KEPT = frozenset({"batch", "sent_date", "sent_time", "masked_pan"})
 """What a message about the original may need besides its fields (``F…``, F2 as vaulted)."""
@@ -27,8 +28,14 @@ class Referred(Struct, frozen=True, kw_only=True):
     hospital_facts: dict[str, str]
 
 
-def refer(business: Business, request: PaymentRequest, original: Payment | None) -> Referred:
-    """Check that ``original`` may be what ``request`` says; Refusal otherwise."""
+def refer(
+    business: Business,
+    request: PaymentRequest,
+    original: Payment | None,
+    card: CardSecrets | None,
+) -> Referred:
+    """Check that ``original`` may be what ``request`` says; Refusal otherwise. ``card``: what is
+    there now."""
     rule = business.original
     assert rule is not None
     if original is None or original.hospital != request.hospital:
@@ -40,6 +47,9 @@ def refer(business: Business, request: PaymentRequest, original: Payment | None)
     if not _fits(rule, request.amount_fen, original.amount_fen):
         raise Refusal("amount", "金额与原交易不符")
     leg = next(leg for leg in original.legs if leg.kind in CHANNEL_KINDS)
+    pan = card.pan.reveal() if card is not None else ""
+    if pan and leg.facts.get("masked_pan") != masked_pan(pan):  # money goes back to its source
+        raise Refusal("card", "与原交易不是同一张卡")
     operation = leg.operation or Operation.SALE
     facts = {
         f"original_{name}": value

@@ -70,7 +70,7 @@ class Planner:
         hospital = self._hospitals.get(request.hospital)
         if hospital is None:
             raise Refusal("no_route", "暂不支持该支付方式")
-        referred = refer(business, request, original) if business.original else None
+        referred = refer(business, request, original, card) if business.original else None
         way = self._way(business, request, card, referred)
         if way.channel and not self._services[way.channel].ready(way.clearing):
             raise Refusal("channel_down", "银行通道暂停服务,请稍后再试")

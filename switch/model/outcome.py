@@ -51,6 +51,9 @@ class Reply(Struct, frozen=True, kw_only=True, omit_defaults=True):
     not_found: bool = False
     again: bool = False
     """Refused, but a fresh attempt (new STAN, new MAC) is allowed: A0, 77 (rule 17)."""
+    doubtful: bool = False
+    """Refused by an answer that carried no proof (a code believed without a MAC): an approval may
+    still come, and then it is true."""
     issuer: Secret[bytes] | None = None
     """What an approving issuer says to the chip (TLV: 91, 71, 72, 8A; may be empty), for the leg
     that finishes the card. None: not an approval of a card."""

@@ -150,6 +150,8 @@ class Leg(Struct, frozen=True, kw_only=True, omit_defaults=True):
     rung: int = 0
     unvoiding: bool = False
     """The void of this rung is Unknown and is itself being reversed."""
+    undo_refused: bool = False
+    """The last rung of its ladder was definitely refused."""
     took_effect: bool = False
     """An authentic answer or query said that it happened, whenever that came. While going back
     this is recorded and never applied (I5); it only makes a 25 worthless as an end."""
@@ -189,6 +191,8 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     stage: Stage = Stage.FORWARD
     rest: Rest | None = None
     legs: tuple[Leg, ...] = ()
+    taken_back: bool = False
+    """Its origin wants it back (rule 11)."""
     overdue: bool = False
     """The deadline for going forward has passed: no more resends, only definite ends."""
     deadline_at: int = 0
@@ -226,6 +230,8 @@ class EventKind(StrEnum):
 
     DO_DONE = "do_done"
     DO_REFUSED = "do_refused"
+    DO_DOUBTED = "do_doubted"
+    """Refused, by an answer without proof: what comes after it may be another word."""
     DO_AGAIN = "do_again"
     DO_NOT_SENT = "do_not_sent"
     DO_UNKNOWN = "do_unknown"
@@ -260,6 +266,8 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: str = ""
     text: str = ""
     facts: dict[str, str] = {}
+    doubtful: bool = False
+    """See Reply; of a DO_AGAIN."""
     ledger_ok: bool = True
     """False when the commit of a ledger leg was refused by its constraint (I1)."""
 

@@ -45,6 +45,8 @@ LEADS: tuple[Lead, ...] = (
          "forward backward declined undone exception"),
     Lead(moves.refused, "backward", "refused undo_wait stuck",
          "backward declined undone exception"),
+    Lead(moves.doubted, "forward", "unproven stuck", "backward undone exception"),
+    Lead(moves.doubted, "backward", "unproven stuck", "backward undone exception"),
     Lead(moves.again, "forward", "refused", "backward declined"),
     Lead(moves.not_sent, "forward", "do_wait ask_wait refused undo_wait stuck",
          "forward backward declined undone exception"),

@@ -29,6 +29,7 @@ _DO_ANSWERS = frozenset(
     {
         EventKind.DO_DONE,
         EventKind.DO_REFUSED,
+        EventKind.DO_DOUBTED,
         EventKind.DO_AGAIN,
         EventKind.DO_NOT_SENT,
         EventKind.DO_UNKNOWN,

@@ -59,12 +59,24 @@ def refused(payment: Payment, i: int, event: Event) -> Step:
     return turn_back(set_leg(payment, i, state=LegState.REFUSED, wake_at=0), i)
 
 
+def doubted(payment: Payment, i: int, event: Event) -> Step:
+    """A no that did not prove itself: nothing is sent for it, and it rests unproven, so that an
+    approval behind it is undone (I5, I10). What could not be undone then is a person's now."""
+    payment = learn(payment, i, event)
+    leg = payment.legs[i]
+    if leg.unknown_seen:
+        return _still_unknown(payment, i, event)
+    if not leg.policy.ladder:
+        return stick(payment, i, "it was refused without proof, and it cannot be undone")
+    return turn_back(set_leg(payment, i, state=LegState.UNPROVEN, wake_at=0), i)
+
+
 def again(payment: Payment, i: int, event: Event) -> Step:
     """Refused for want of fresh keys (A0, 77): one more attempt under a new STAN (rule 17)."""
     leg = payment.legs[i]
     exhausted = leg.unknown_seen or leg.attempt >= leg.policy.attempts
     if exhausted or payment.stage is Stage.BACKWARD:
-        return refused(payment, i, event)
+        return doubted(payment, i, event) if event.doubtful else refused(payment, i, event)
     return send_do(learn(payment, i, event), i, event)
 
 
@@ -192,7 +204,7 @@ def undo_refused(payment: Payment, i: int, event: Event) -> Step:
     payment = learn(payment, i, event)
     leg = payment.legs[i]
     if leg.unvoiding or leg.rung + 1 >= len(leg.policy.ladder):
-        return stick(payment, i, "its undo was refused")
+        return stick(set_leg(payment, i, undo_refused=True), i, "its undo was refused")
     payment = set_leg(payment, i, rung=leg.rung + 1, not_founds=0)
     return wait(payment, i, LegState.UNDO_WAIT, event.at)
 
@@ -271,7 +283,10 @@ def stuck_stands(payment: Payment, i: int, event: Event) -> Step:
     says that it *still* stands: a late approval knows nothing of the undo that may have worked."""
     if payment.stage is Stage.FORWARD:
         return done(replace(payment, rest=None), i, event)
-    if not payment.legs[i].policy.ladder or event.kind is not EventKind.STANDS:
+    leg = payment.legs[i]
+    promised = payment.taken_back and leg.kind is LegKind.BOOK and leg.undo_refused
+    if not leg.policy.ladder or event.kind is not EventKind.STANDS or promised:
+        # The origin was told that it cannot be taken back (rule 11): it is not tried once more.
         return record_late(payment, i, event)
     payment = learn(payment, i, event, took_effect=True, not_founds=0, unvoiding=False)
     return wait(_out_of_exception(payment, but=i), i, LegState.UNDO_WAIT, event.at)
@@ -318,14 +333,14 @@ def origin_reverses_in_flight(payment: Payment, i: int, event: Event) -> Step:
     """The origin takes the payment back while an exchange is out: its answer comes first."""
     if payment.past_pivot:
         return payment, (alarm("I5", "a refund behind its pivot is not taken back", i),)
-    return replace(payment, stage=Stage.BACKWARD, code="origin"), ()
+    return replace(payment, stage=Stage.BACKWARD, taken_back=True, code="origin"), ()
 
 
 def origin_reverses_waiting(payment: Payment, i: int, event: Event) -> Step:
     """As in flight, but nothing is out: settle the leg now."""
     if payment.past_pivot:
         return payment, (alarm("I5", "a refund behind its pivot is not taken back", i),)
-    payment = replace(payment, stage=Stage.BACKWARD, code="origin")
+    payment = replace(payment, stage=Stage.BACKWARD, taken_back=True, code="origin")
     if payment.legs[i].unknown_seen:
         return _settle_backward(payment, i, event)
     return turn_back(set_leg(payment, i, state=LegState.REFUSED, wake_at=0), i)
@@ -333,9 +348,9 @@ def origin_reverses_waiting(payment: Payment, i: int, event: Event) -> Step:
 
 def origin_reverses_done(payment: Payment, i: int, event: Event) -> Step:
     """The door out of DONE: un-book first, then the debit (§3)."""
-    if payment.past_pivot:
+    if payment.past_pivot or any(map(_given_for_good, payment.legs)):
         return payment, (alarm("I5", "a finished refund is not taken back", i),)
-    payment = replace(payment, stage=Stage.BACKWARD, rest=None, code="origin")
+    payment = replace(payment, stage=Stage.BACKWARD, rest=None, taken_back=True, code="origin")
     return unwind(payment, ledger_ok=event.ledger_ok)
 
 
@@ -346,7 +361,12 @@ def origin_reverses_stuck(payment: Payment, i: int, event: Event) -> Step:
         return payment, (alarm("I5", "a refund behind its pivot is not taken back", i),)
     if payment.stage is Stage.BACKWARD:
         return payment, ()
-    return replace(payment, stage=Stage.BACKWARD, code="origin"), ()
+    return replace(payment, stage=Stage.BACKWARD, taken_back=True, code="origin"), ()
+
+
+def _given_for_good(leg: Leg) -> bool:
+    """A refund has no undo."""
+    return leg.kind is LegKind.CREDIT and leg.state is LegState.DONE and not leg.policy.ladder
 
 
 def contradiction(payment: Payment, i: int, event: Event) -> Step:

@@ -42,7 +42,7 @@ EVENTS = tuple(str(kind) for kind in EventKind)
 
 OPEN = "doing do_wait asking ask_wait"
 UNDO = "undoing undo_wait"
-DO_NO = "do_refused do_again do_not_sent do_unknown"
+DO_NO = "do_refused do_doubted do_again do_not_sent do_unknown"
 ASKS = "ask_found ask_absent ask_not_found ask_unknown"
 UNDOS = "undo_done undo_refused undo_not_found undo_unknown"
 CLOCKS = "timer deadline batch_closing batch_deadline"
@@ -56,6 +56,7 @@ TABLE: tuple[Row, ...] = (
     # -- forward: one leg is open, those before it are done, those after it idle ------------------
     Row("forward", OPEN, "do_done ask_found stands", moves.done, "it happened: go on"),
     Row("forward", "doing", "do_refused", moves.refused, "a definite no turns back"),
+    Row("forward backward", "doing", "do_doubted", moves.doubted, "I10: a no without proof"),
     Row("forward", "doing", "do_again", moves.again, "fresh keys, one more attempt (rule 17)"),
     Row("forward", "doing", "do_not_sent", moves.not_sent, "rule 2"),
     Row("forward", "doing", "do_unknown", moves.unknown, "I9: the policy finds the truth"),

@@ -7,7 +7,7 @@ from switch.model.operation import Operation
 from switch.model.outcome import Outcome
 from switch.model.payment import LegKind, OnUnknown
 from switch.model.secret import Secret
-from switch.net.frames import FrameReader
+from switch.net.frames import FrameReader, framed
 from switch.ports import CardSecrets
 from tests.bank.rig import DIALECT, PAN, Rig, card, do, payment, sell, undo, with_facts
 
@@ -168,3 +168,52 @@ def test_a_card_that_pays_something_new_needs_its_pin() -> None:
     assert rig.run(rig.channel.prepare(do(payment(rig, "p5")), bare)) is None
     order = do(order_for(rig, Operation.VOID, sold(rig)))
     assert rig.run(rig.channel.prepare(order, bare)) is not None
+
+
+# ---- answers without proof -----------------------------------------------------------------------
+
+
+def without_proof(rig, mti, code):
+    """The next request of this type meets an answer without a MAC before the bank's own."""
+    codec, expect = Codec(DIALECT), rig.bank.hub.expect
+
+    def first(asked, exchange):
+        expect(asked, exchange)
+        if asked != mti:
+            return
+        rig.bank.hub.expect = expect
+        fields = {"3": "000000", "11": exchange.fields["11"], "39": code}
+        fields["41"] = exchange.fields["41"]
+        data = codec.encode(DIALECT.mtis[mti].answer, fields)
+        server = next(server for _, server in rig.net.ends if server.open)
+        server.write(framed(data, DIALECT.length_prefix))
+
+    rig.bank.hub.expect = first
+
+
+def test_I5_an_approval_behind_a_refusal_without_proof_finds_its_payment() -> None:
+    """97 without a MAC ends the sale as doubtful; the bank's MACed 00 behind it is late, not a
+    duplicate: it will be undone."""
+    rig = Rig()
+    without_proof(rig, "0200", "97")
+    _, reply = rig.run(sell(rig, payment(rig)))
+    assert (reply.outcome, reply.code, reply.doubtful) == (Outcome.REFUSED, "97", True)
+    rig.settle(1)
+    ((key, leg, attempt, late),) = rig.late_replies
+    assert (key, leg, attempt, late.outcome) == ("p1", 0, 1, Outcome.DONE)
+
+
+def test_I10_a_refusal_with_its_mac_is_beyond_doubt() -> None:
+    """The bank's own no, proven: nothing is kept waiting for another word."""
+    rig = Rig()
+    rig.habit("decline", code="51")
+    _, reply = rig.run(sell(rig, payment(rig)))
+    assert (reply.outcome, reply.doubtful) == (Outcome.REFUSED, False)
+
+
+def test_rule_8_a_refund_has_one_attempt() -> None:
+    """A0 to a refund is not tried again: its first sending may have been executed."""
+    rig = Rig()
+    refund = rig.channel.policy(LegKind.CREDIT, "outpatient", Operation.REFUND)
+    sale = rig.channel.policy(LegKind.DEBIT, "outpatient", Operation.SALE)
+    assert (refund.attempts, sale.attempts) == (1, 2)

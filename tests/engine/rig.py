@@ -12,7 +12,7 @@ from switch.model.answer import Answer
 from switch.model.operation import Operation
 from switch.model.outcome import Outcome, Reply
 from switch.model.payment import GiveUp, LegKind, LegPolicy, OnUnknown, Payment, Rung, RungKind
-from switch.model.secret import Secret
+from switch.model.secret import Secret, masked_pan
 from switch.ports import CardSecrets, Identity, InquiryReply, Order, PaymentRequest, Prepared
 from switch.store.memory import MemoryDatabase, MemoryJournal
 from switch.timeline import ReactorTimeline
@@ -113,7 +113,10 @@ class Scripted:
             return Prepared()
         self._stan += 1
         identity = self.identities.popleft() if self.identities else self.identity(self._stan)
-        return Prepared(facts={"F11": identity.stan}, identity=identity)
+        facts = {"F11": identity.stan}
+        if secrets is not None:
+            facts["masked_pan"] = masked_pan(secrets.pan.reveal())
+        return Prepared(facts=facts, identity=identity)
 
     def identity(self, stan: int) -> Identity:
         return Identity(

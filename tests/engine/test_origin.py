@@ -5,6 +5,7 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from switch.model.answer import Answer, AnswerState
+from switch.model.outcome import Outcome, Reply
 from switch.model.payment import Rest
 from switch.ports import JournalDown
 from tests.engine.rig import DONE, REFUSED, House, Scripted
@@ -115,6 +116,51 @@ def test_rule_11_a_hospital_that_will_not_un_book_makes_it_a_case() -> None:
     house.his.script.append(REFUSED)
     assert reverse(house, settled=True).answer.state is AnswerState.EXCEPTION
     assert house.bank.verbs() == ["do"]
+
+
+def test_a_finished_refund_is_not_taken_back() -> None:
+    """A refund has no undo: the 0400 of one changes nothing and is alarmed."""
+    house = House()
+    house.pay(**SALE)
+    fields = {"medium": "original", "original": "k1", "bill": "", "patient": "", "amount_fen": 5}
+    house.pay("r1", business="pos_refund", **fields)
+    assert reverse(house, "r1").answer.state is AnswerState.APPROVED
+    assert house.stored("r1").rest is Rest.DONE
+
+
+def test_rule_11_what_the_origin_was_told_is_kept_whatever_evidence_says() -> None:
+    """The hospital refused to un-book, the origin was told so: evidence that the booking stands
+    does not cancel it once more."""
+    house = House()
+    house.pay()
+    house.his.script.append(REFUSED)
+    reverse(house, settled=True)
+    calls = len(house.his.sent)
+    house.run(house.engine.evidence("k1", 2, stands=True))
+    house.pass_s(60)
+    assert len(house.his.sent) == calls
+    assert house.stored().rest is Rest.EXCEPTION
+
+
+def test_I5_an_approval_behind_a_refusal_without_proof_is_undone() -> None:
+    """Nothing is reversed on the word alone; the approval that comes after it is."""
+    house = House()
+    house.bank.script.append(Reply(outcome=Outcome.REFUSED, code="97", doubtful=True))
+    answer = house.pay(**SALE).answer
+    assert (answer.state, answer.unproven) == (AnswerState.RETURNED, True)
+    assert house.bank.verbs() == ["do"]
+    house.late(leg=0)
+    house.pass_s(5)
+    assert house.bank.verbs() == ["do", "reversal"]
+    assert house.stored().rest is Rest.UNDONE
+
+
+def test_I11_without_a_database_a_birth_gives_its_terminal_back() -> None:
+    """The journal is away when the sale is to be born: what was prepared is released."""
+    house = House()
+    house.faults.is_down = True
+    assert house.pay(**SALE).answer.code == "journal"
+    assert house.bank.released == [0]
 
 
 def test_I13_a_wish_that_reaches_another_node_is_found_by_the_driver() -> None:

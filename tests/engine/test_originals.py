@@ -7,8 +7,11 @@ import pytest
 from switch.engine import Route
 from switch.model.answer import AnswerState
 from switch.model.operation import Operation
+from switch.model.outcome import Outcome, Reply
 from switch.model.payment import LegState, Rest
-from tests.engine.rig import REFUSED, UNKNOWN, House, Scripted
+from switch.model.secret import Secret
+from switch.ports import CardSecrets
+from tests.engine.rig import REFUSED, UNKNOWN, House, Scripted, request
 
 SALE = {"business": "pos_sale", "bill": "", "patient": ""}
 
@@ -127,6 +130,35 @@ def test_what_does_not_fit_its_original_is_refused(
     answer = refer(house, "x", business, amount_fen, original=original).answer
     assert (answer.state, answer.code) == (AnswerState.REFUSED, code)
     assert len(house.bank.sent) == 1
+
+
+def test_I1_money_goes_back_to_the_card_that_paid() -> None:
+    """Another card at the refund is refused; none at all is the original's."""
+    house = sold()
+    fields = {"medium": "original", "original": "k1", "bill": "", "patient": "", "amount_fen": 5}
+    other = CardSecrets(pan=Secret("6222020200119999998"))
+    asked = request("r1", business="pos_refund", **fields)
+    assert house.run(house.engine.start(asked, other)).answer.code == "card"
+    asked = request("r2", business="pos_refund", **fields)
+    assert house.run(house.engine.start(asked, None)).answer.state is AnswerState.APPROVED
+
+
+def test_I1_a_refund_refused_without_proof_keeps_its_reserve() -> None:
+    """It may have been executed all the same: an exception, and its amount stays spoken for."""
+    house = sold()
+    house.bank.script.append(Reply(outcome=Outcome.REFUSED, code="A0", again=True, doubtful=True))
+    assert refer(house, "r1", "pos_refund").answer.state is AnswerState.EXCEPTION
+    assert refer(house, "r2", "pos_refund", 1).answer.code == "reserve"
+    assert len(house.bank.sent) == 2
+
+
+def test_I11_what_a_lost_birth_had_leased_is_given_back() -> None:
+    """A second void is not born: the logical terminal that was prepared for it is free again."""
+    house = sold()
+    refer(house, "v1", "pos_void")
+    released = len(house.bank.released)
+    assert refer(house, "v2", "pos_void").answer.code == "reserve"
+    assert len(house.bank.released) == released + 1
 
 
 def test_a_declined_sale_is_no_original() -> None:

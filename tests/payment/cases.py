@@ -107,6 +107,8 @@ VOID = LegPolicy(
 LEDGER = LegPolicy(timeout_ms=0, on_unknown=OnUnknown.STOP, ledger=True)
 
 THE_BANK = Counterparty(again=True, forgets=True)
+DOUBTED_BANK = Counterparty(doubts=True, forgets=True)
+DOUBTED_PLAIN = Counterparty(doubts=True, idempotent=False)
 LADDER_BANK = Counterparty(forgets=True, closes=True)
 THE_WALLET = Counterparty(knows_absent=True)
 HIS = Counterparty(closes=True, grumbles=True)
@@ -175,6 +177,10 @@ CASES = (
          (K.CREDIT, CREDIT_KEYED, Counterparty())),
     case("un-book L2+plain credit", (K.UNBOOK, UNBOOK_L2, HIS_TWICE),
          (K.CREDIT, CREDIT_PLAIN, PLAIN)),
+    case("hold+debit+book, no without proof", (K.HOLD, HOLD, HOSPITAL_LOCK),
+         (K.DEBIT, BANK, DOUBTED_BANK), (K.BOOK, BOOK_L3, HIS)),
+    case("debit+book, no without proof", (K.DEBIT, BANK, DOUBTED_BANK), (K.BOOK, BOOK_L3, HIS)),
+    case("plain credit, no without proof", (K.CREDIT, CREDIT_PLAIN, DOUBTED_PLAIN)),
     case("debit only", (K.DEBIT, BANK, THE_BANK)),
     case("void only", (K.CREDIT, VOID, THE_BANK)),
     case("plain credit only", (K.CREDIT, CREDIT_PLAIN, PLAIN)),

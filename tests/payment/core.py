@@ -165,11 +165,12 @@ def _key(payment: Payment) -> tuple[object, ...]:
     legs = tuple(
         (
             x.state, x.attempt, x.unknown_seen, x.asks, x.absents, x.undos, x.not_founds, x.rung,
-            x.unvoiding, x.took_effect, x.code, bool(x.facts),
+            x.unvoiding, x.undo_refused, x.took_effect, x.code, bool(x.facts),
         )
         for x in payment.legs
     )  # fmt: skip
-    return (payment.stage, payment.rest, payment.overdue, payment.code, payment.text, legs)
+    whole = (payment.stage, payment.rest, payment.taken_back, payment.overdue)
+    return (*whole, payment.code, payment.text, legs)
 
 
 def _attempt(leg: Leg, kind: E, age: str) -> int:
@@ -287,7 +288,7 @@ def _check_payment(payment: Payment) -> None:
         raise Broken("I3", f"at rest as {payment.rest} with a leg under way")
     for leg in payment.legs:
         enough = len(leg.policy.not_found_waits_ms) + 1
-        if leg.state is LegState.UNPROVEN and leg.not_founds < enough:
+        if leg.state is LegState.UNPROVEN and leg.undos and leg.not_founds < enough:
             raise Broken("I3", "an undo was given up that was never answered 25")
 
 

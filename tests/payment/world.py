@@ -53,6 +53,8 @@ class Counterparty:
     refuses: bool = True
     grumbles: bool = False
     """May answer a repeat of what it has done with a refusal (已缴费) instead of its old answer."""
+    doubts: bool = False
+    """May say no without proof before it has decided: the request is still on its way."""
     again: bool = False
     """May answer A0 or 77: refused, try once more."""
     forgets: bool = False
@@ -145,6 +147,11 @@ Handled = list[tuple[str, E, int, bool]]
 def _handle(party: Counterparty, cell: Cell, request: Request) -> Handled:
     if request.verb == "do":
         outcomes = _do(party, cell.truth)
+        if party.doubts and cell.truth == NONE:
+            return [
+                *((truth, kind, cell.closed, False) for truth, kind in outcomes),
+                (NONE, E.DO_DOUBTED, cell.closed, True),
+            ]
     elif request.verb == "ask":
         outcomes = _ask(party, cell.truth)
     elif request.verb == "unvoid":
@@ -231,6 +238,7 @@ def prune(party: Counterparty, cell: Cell, state: LegState) -> Cell:
 
 _ONLY_WHILE = {
     E.DO_REFUSED: LegState.DOING,
+    E.DO_DOUBTED: LegState.DOING,
     E.DO_AGAIN: LegState.DOING,
     E.ASK_NOT_FOUND: LegState.ASKING,
     E.UNDO_REFUSED: LegState.UNDOING,
