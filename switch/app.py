@@ -71,6 +71,7 @@ class Parts:
     terminals: Any
     batches: Any
     notices: Any
+    bank_days: Any
     late: Any
     random: Callable[[], float]
 
@@ -107,6 +108,7 @@ class Switch:
             terminals=None,
             batches=None,
             notices=None,
+            bank_days=None,
             late=late,
             random=self._random,
         )
@@ -130,6 +132,7 @@ class Switch:
         parts.terminals = self.journal.terminals
         parts.batches = self.journal.batches
         parts.notices = self.journal.notices
+        parts.bank_days = self.journal.bank_days
         self._build_services(parts)
         self.engine = self._build_engine()
         late.target = self.engine

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from switch.model.answer import Answer, Answered
+from switch.model.bank_day import BankDays as BankDays  # noqa: PLC0414 - part of this page
 from switch.model.batch import BatchBank as BatchBank  # noqa: PLC0414
 from switch.model.batch import Batches as Batches  # noqa: PLC0414
 from switch.model.card import CardSecrets as CardSecrets  # noqa: PLC0414 - part of this page
@@ -283,6 +284,7 @@ class Context(Protocol):
     terminals: Terminals
     batches: Batches
     notices: Notices
+    bank_days: BankDays
     late: LateReplies
 
     def random(self) -> float:

@@ -3,13 +3,15 @@
 What is done with it (sale, reversal, balance) is :mod:`channels.iso8583.channel`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, gatherResults
 
+from channels.iso8583.bank_day import BankDay
+from channels.iso8583.bank_requests import BankRequests
 from channels.iso8583.codec import Codec
-from channels.iso8583.config import ClientLink, Config
+from channels.iso8583.config import ClientLink, Config, TerminalConfig
 from channels.iso8583.dial import Dialer, Listener
 from channels.iso8583.dialect import Dialect
 from channels.iso8583.errors import Iso8583Error, LocalError
@@ -18,14 +20,17 @@ from channels.iso8583.holdings import Holdings
 from channels.iso8583.hub import Hub
 from channels.iso8583.link import Link
 from channels.iso8583.message import Message
-from channels.iso8583.pool import Pool, PoolLimits
+from channels.iso8583.new_keys import NewKeys
+from channels.iso8583.pool import Pool, pool_limits
 from channels.iso8583.replies import raises_alarm, reply_to_sale, wants_sign_on
 from channels.iso8583.session import Event
-from channels.iso8583.template import compiled, filled
+from channels.iso8583.sign_on import Session
+from channels.iso8583.stans import Stans
+from channels.iso8583.template import compiled, filled, terminal_block
 from channels.iso8583.terminal import Terminal
 from channels.iso8583.writes import Write
 from switch.observe.logs import get_logger
-from switch.ports import Context, JournalDown
+from switch.ports import Context, JournalDown, LogicalTerminal
 
 _log = get_logger("iso8583")
 
@@ -72,21 +77,24 @@ class Bank:
             key_service=context.key_service,
             owner=self,
         )
-        self.terminals = {
-            (one.merchant, one.terminal): Terminal(
-                bank=name,
-                config=one,
-                channel=config,
-                dialect=dialect,
-                context=context,
-                owner=self,
-            )
-            for one in config.terminals
-        }
+        self.sessions: list[Session] = []
+        self.terminals = self._built(config.terminals)
         terminals = tuple(self.terminals.values())
-        limits = _pool_limits(config)
+        limits = pool_limits(config)
         self.pool = Pool(terminals, limits, context.timeline, self._demand_changed)
-        self._holdings = Holdings(name, terminals, self.pool, config, context)
+        shared = () if dialect.sign_on.brings_keys else tuple(self.sessions)
+        self._holdings = Holdings(
+            bank=name,
+            things=(*shared, *terminals),
+            pool=self.pool,
+            config=config,
+            context=context,
+            looked=self._looked,
+        )
+        self.day = BankDay(name, config, context)
+        self._requests = BankRequests(
+            hub=self.hub, dialect=dialect, config=config, day=self.day, session_of=self._session_of
+        )
         self._doors = [self._door(number) for number in range(len(config.links))]
         self._echo_template = dialect.network["echo"]
         self._echo = compiled(self._echo_template)
@@ -101,28 +109,37 @@ class Bank:
         )
 
     async def _start(self) -> None:
-        for terminal in self.terminals.values():
+        for session in self.sessions:
             try:
-                await terminal.load()
+                await session.load()
             except JournalDown as error:
                 # Sign-on makes new ones; installing them compares generations and loads again.
                 _log.warning("keys_not_loaded", bank=self.name, why=str(error))
+        await self.day.refresh()
         await self._holdings.start()
         for door in self._doors:
             door.start()
 
     async def stop(self) -> None:
-        """Give the terminals up, close the links; exchanges in flight end Unknown by their
-        timers."""
+        """Sign off where no other node goes on, give the terminals up, close the links; exchanges
+        in flight end Unknown by their timers."""
+        if await self._holdings.alone():
+            offs = [session.sign_off(self._config.echo_timeout_ms) for session in self.sessions]
+            await gatherResults([Deferred.fromCoroutine(off) for off in offs])
         await self._holdings.stop()
         for door in self._doors:
             door.stop()
-        for terminal in self.terminals.values():
-            terminal.stop()
+        for session in self.sessions:
+            session.stop()
 
     def _demand_changed(self) -> None:
         """Of the pool: other nodes' terminals are wanted, or one of ours can go."""
         self._holdings.look_soon()
+
+    async def _looked(self) -> None:
+        """Now and then, beside the look at the terminals: what another node heard of the day."""
+        if "day_cut_end" in self.dialect.network:
+            await self.day.refresh()
 
     # ---- sending ---------------------------------------------------------------------------------
 
@@ -199,11 +216,22 @@ class Bank:
 
     def links_changed(self, *, first: bool, last: bool) -> None:
         """Sign on with the first link what is ours; the sessions end with the last."""
-        for terminal in self.terminals.values():
+        for session in self.sessions:
             if first:
-                terminal.connect()
+                session.connect()
             elif last:
-                terminal.feed(Event.LINK_DOWN)
+                session.feed(Event.LINK_DOWN)
+
+    def request(self, link: Link, message: Message) -> None:
+        """The bank asks something of us."""
+        self._requests.take(link, message)
+
+    def _session_of(self, message: Message) -> Session | None:
+        """By its terminal; at a host the one that all terminals share."""
+        if not self.dialect.sign_on.brings_keys:
+            return self.sessions[0]
+        terminal = self.terminals.get((message.fields.get("42", ""), message.fields.get("41", "")))
+        return terminal.session if terminal is not None else None
 
     def late(self, exchange: Exchange, message: Message) -> None:
         """A proven answer nobody waits for any more: an event of its payment, never lost (I5)."""
@@ -216,13 +244,13 @@ class Bank:
 
     def wants_sign_on(self, exchange: Exchange) -> None:
         """处理要求 in the answer's header."""
-        if isinstance(exchange.owner, Terminal):
+        if isinstance(exchange.owner, Terminal | Session):
             exchange.owner.want_sign_on("the answer's header asks for it")
 
     def link_suspended(self) -> None:
         """Unauthentic answers in a row: whoever is right, new keys end the quarrel."""
-        for terminal in self.terminals.values():
-            terminal.want_sign_on("link suspended")
+        for session in self.sessions:
+            session.want_sign_on("link suspended")
 
     def link_idle(self, link: Link) -> None:
         """Nothing came for a while: ask for a sign of life."""
@@ -264,24 +292,23 @@ class Bank:
             "merchant": terminal.config.merchant,
         }
 
-    # ---- TerminalOwner ---------------------------------------------------------------------------
+    # ---- SessionOwner ----------------------------------------------------------------------------
 
     @property
     def linked(self) -> bool:
         """Whether any link is up."""
         return bool(self.hub.links)
 
-    async def send_sign_on(
-        self, terminal: Terminal, mti: str, fields: dict[str, str]
-    ) -> Message | None:
-        """One 0800 exchange; None without an answer. Raises Iso8583Error (no link: NoLinkError)."""
+    async def manage(self, session: Session, mti: str, fields: dict[str, str]) -> Message | None:
+        """One management exchange; None without an answer. Raises Iso8583Error (no link:
+        NoLinkError)."""
         encoded = self.hub.codec.encode(mti, fields)
         link = self.hub.pick()
         if link is None:
             raise NoLinkError
-        if not terminal.held:
+        if not session.held:
             raise NotOursError
-        exchange = Exchange(fields, terminal, "", None)
+        exchange = Exchange(fields, session, "", None)
         self.hub.expect(mti, exchange)
         link.send(encoded)
         return await self.hub.answer(exchange, link, self._config.response_timeout_ms)
@@ -289,6 +316,49 @@ class Bank:
     def terminal_ready(self) -> None:
         """Whoever waits in line may go."""
         self.pool.serve()
+
+    # ---- parts -----------------------------------------------------------------------------------
+
+    def _built(self, configs: Sequence[TerminalConfig]) -> dict[tuple[str, str], Terminal]:
+        """The terminals, each with its session; at a host all share one."""
+        shared = None
+        if not self.dialect.sign_on.brings_keys:
+            ours = LogicalTerminal(bank=self.name, merchant="", terminal="")
+            shared = self._session(ours, self._stans(ours), configs[0])
+        terminals = {}
+        for one in configs:
+            identity = LogicalTerminal(bank=self.name, merchant=one.merchant, terminal=one.terminal)
+            stans = self._stans(identity)
+            terminals[one.merchant, one.terminal] = Terminal(
+                config=one,
+                identity_block=terminal_block(self.dialect, one.serial),
+                stans=stans,
+                session=shared or self._session(identity, stans, one),
+                context=self._context,
+            )
+        return terminals
+
+    def _stans(self, identity: LogicalTerminal) -> Stans:
+        return Stans(self._context.numbers, identity, self._config.stan_block)
+
+    def _session(self, identity: LogicalTerminal, stans: Stans, config: TerminalConfig) -> Session:
+        kept = bool(config.kiosk)
+        session = Session(
+            identity=identity,
+            names={
+                "merchant": identity.merchant,
+                "terminal": identity.terminal,
+                "terminal_block": terminal_block(self.dialect, config.serial),
+            },
+            stans=stans,
+            new_keys=NewKeys(identity, config.tmk, self._context, keeps_cryptogram=kept),
+            channel=self._config,
+            dialect=self.dialect,
+            context=self._context,
+            owner=self,
+        )
+        self.sessions.append(session)
+        return session
 
     # ---- doors -----------------------------------------------------------------------------------
 
@@ -311,16 +381,6 @@ class Bank:
     def _new_link(self, name: str, expected: frozenset[str] | None) -> Link:
         prefix = self.dialect.length_prefix
         return Link(name, self.hub, self._timeline, self._config, prefix, expected=expected)
-
-
-def _pool_limits(config: Config) -> PoolLimits:
-    return PoolLimits(
-        in_flight_limit=config.in_flight_limit,
-        queue_limit=config.queue_limit,
-        queue_wait_ms=config.queue_wait_ms,
-        # A lease is needed from before the commit to the answer; twice the bank's time is ample.
-        lease_limit_ms=2 * config.response_timeout_ms + config.queue_wait_ms,
-    )
 
 
 def _remembered(dialect: Dialect) -> frozenset[str]:

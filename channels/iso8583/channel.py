@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from channels.iso8583 import account, pass_through, replies, sale
 from channels.iso8583.bank import Bank, Sent
 from channels.iso8583.card_sender import CardSender
-from channels.iso8583.clocks import business_date
 from channels.iso8583.config import Config
 from channels.iso8583.errors import Iso8583Error
 from channels.iso8583.load import load_dialect
@@ -22,7 +21,6 @@ from channels.iso8583.terminal import Terminal
 from channels.iso8583.undoing import Undoing, origin_of
 from channels.iso8583.writes import write_plain, write_sale
 from switch.model.chip import ChipError
-from switch.model.clock_time import ClockTime
 from switch.model.operation import Operation
 from switch.model.outcome import Outcome, Reply, Verb
 from switch.model.payment import Leg, LegKind, LegPolicy, OnUnknown, Rung, RungKind
@@ -57,7 +55,6 @@ class BankChannel:
         self._config = config
         self._context = context
         self._dialect = load_dialect(config.dialect)
-        self._cutover = ClockTime.parse(config.cutover)
         self._bank = Bank(name, config, self._dialect, context)
         self._pool = self._bank.pool
         self.settling = settling_of(self._bank, config, context)
@@ -111,8 +108,8 @@ class BankChannel:
         return bool(self._bank.hub.links) and self._pool.ready(clearing)
 
     def business_date(self) -> str:
-        """By the configured cutover (I14)."""
-        return business_date(self._cutover, *self._context.timeline.wall_clock())
+        """As the bank announced it, else by the configured cutover (I14)."""
+        return self._bank.day.today()
 
     async def prepare(self, order: Order, secrets: CardSecrets | None) -> Prepared | None:
         """Lease a terminal, take a STAN, vault the PAN. None: it cannot be sent now."""

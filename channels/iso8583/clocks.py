@@ -3,6 +3,10 @@
 import datetime
 
 from switch.model.clock_time import ClockTime
+from switch.observe import metrics
+from switch.observe.logs import get_logger
+
+_log = get_logger("iso8583.clock")
 
 _NOON = ClockTime(12, 0)
 
@@ -42,3 +46,13 @@ def clock_skew_ms(ours: str, theirs: str) -> int:
             continue
         nearest.append(abs(int((then - now).total_seconds() * 1000)))
     return min(nearest, default=0)
+
+
+def compare_clocks(bank: str, ours: str, theirs: str, alarm_ms: int) -> None:
+    """What a bank's sign-on says of its clock: shown, and alarmed beyond ``alarm_ms``. The forms
+    are those of :func:`clock_skew_ms`."""
+    skew_ms = clock_skew_ms(ours, theirs)
+    metrics.BANK_CLOCK_SKEW_SECONDS.labels(bank).set(skew_ms / 1000)
+    if skew_ms > alarm_ms:
+        text = "our clock and the bank's differ"
+        _log.error("alarm", invariant="I14", text=text, skew_ms=skew_ms, bank=bank)

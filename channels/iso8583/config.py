@@ -132,6 +132,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pin_required: bool
     cutover: TimeOfDay
     """``HH:MM`` local time at which the bank's business day turns (日切)."""
+    cutover_latest: TimeOfDay | None = None
+    """A bank that announces its day itself (日切) is waited for until then; after it the calendar
+    counts all the same. None: it is not waited for beyond ``cutover``."""
     connect_timeout_ms: Milliseconds
     """Until a connection stands, and again until TLS does."""
     reconnect_first_ms: Milliseconds
@@ -177,6 +180,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         names = [(one.merchant, one.terminal) for one in self.terminals]
         if len(set(names)) < len(names):
             raise ValueError("a logical terminal is named twice")
+        if not dialect.sign_on.brings_keys and len({one.tmk for one in self.terminals}) > 1:
+            raise ValueError("this bank sends one key set for all terminals: one tmk for all")
 
     def operations(self) -> frozenset[str]:
         """What this bank can be asked, by names of switch.model.operation."""

@@ -191,6 +191,8 @@ class Dialect(Strict, frozen=True, kw_only=True):
     name: str
     title: str
     length_prefix: LengthPrefix
+    idle_frames: bool = False
+    """An idle link is kept open by frames of length zero, before an echo asks for an answer."""
     tpdu: Tpdu | None = None
     header: Header | None = None
     header_demands_sign_on: frozenset[str] = frozenset()

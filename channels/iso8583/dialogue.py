@@ -118,3 +118,11 @@ class Answers(Strict, frozen=True, kw_only=True):
 
     echo: tuple[str, ...]
     """Fields that an answer repeats from its request."""
+    accepted: str = "00"
+    """Field 39 when we have done what the bank asked …"""
+    format_error: str = "30"
+    """… when we cannot read it, or a check value is wrong …"""
+    wrong_mac: str = "A0"
+    """… when it does not prove itself …"""
+    failed: str = "96"
+    """… and when we cannot do it now."""

@@ -7,19 +7,18 @@ Rules (15 and 16 of docs/payment-law.md, I13)
 - A holder gives a wanted terminal up as soon as no payment is on it. When payments wait at the
   holder too, it lets one go only to a node that has none, or at least two fewer than itself: two
   busy nodes come to rest at half each, and share a single terminal by turns.
-- The next holder goes on with the stored keys; see :meth:`.terminal.Terminal.resume`.
+- The next holder goes on with the stored keys; see :meth:`.sign_on.Session.resume`.
 - Where the database is away nothing changes hands; what is ours lasts as long as our lease.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
 from channels.iso8583.config import Config
 from channels.iso8583.pool import Pool
-from channels.iso8583.session import Event, State
-from channels.iso8583.terminal import Terminal
 from switch.model.logical_terminal import Holding
 from switch.model.outcome import Millis
 from switch.observe import metrics
@@ -32,22 +31,55 @@ _WISH_LOOKS = 3
 """A wish that was not repeated for so many looks has ended."""
 
 _Group = tuple[str, str]
-"""(clearing, kiosk): terminals that can stand in for each other."""
+
+
+class Held(Protocol):
+    """A thing that belongs to one node at a time: a terminal, or a shared session."""
+
+    identity: LogicalTerminal
+    leaving: bool
+
+    @property
+    def group(self) -> _Group:
+        """Things of one group can stand in for each other."""
+        ...
+
+    @property
+    def held(self) -> bool: ...
+
+    @property
+    def idle(self) -> bool: ...
+
+    @property
+    def asleep(self) -> bool: ...
+
+    async def seen(self, *, elsewhere: bool, generation: int) -> None: ...
+
+    async def taken(self, *, at_start: bool) -> None: ...
+
+    def lost(self) -> None: ...
 
 
 class Holdings:
-    """The terminals of one bank, as they belong to nodes."""
+    """What of one bank belongs to nodes: its terminals, and the session they share at a host."""
 
     def __init__(
-        self, bank: str, terminals: Sequence[Terminal], pool: Pool, config: Config, context: Context
+        self,
+        *,
+        bank: str,
+        things: Sequence[Held],
+        pool: Pool,
+        config: Config,
+        context: Context,
+        looked: Callable[[], Awaitable[None]],
     ) -> None:
+        """``looked`` is awaited after each look: what else nodes tell each other."""
         self._bank = bank
-        self._terminals: Mapping[LogicalTerminal, Terminal] = {
-            terminal.identity: terminal for terminal in terminals
-        }
+        self._things: Mapping[LogicalTerminal, Held] = {thing.identity: thing for thing in things}
         self._pool = pool
         self._config = config
         self._context = context
+        self._looked_too = looked
         self._numbers: dict[LogicalTerminal, int] = {}
         """Of the holdings that we act on: another number is another holding."""
         self._looked = False
@@ -69,14 +101,24 @@ class Holdings:
         if not self._looking:
             self._arm()
 
+    async def alone(self) -> bool:
+        """Whether no other node is alive, asked now."""
+        try:
+            holdings = await self._context.terminals.hold(
+                tuple(self._things), self._config.response_timeout_ms
+            )
+        except JournalDown:
+            return False
+        return all(holding.alone for holding in holdings)
+
     async def stop(self) -> None:
         """Give up what no payment is on, so that no other node needs to wait for our lease."""
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
-        for identity, terminal in self._terminals.items():
-            if terminal.held and terminal.idle:
-                await self._give_up(identity, terminal)
+        for thing in self._things.values():
+            if thing.held and thing.idle:
+                await self._give_up(thing)
 
     # ---- one look --------------------------------------------------------------------------------
 
@@ -86,18 +128,19 @@ class Holdings:
         try:
             self._pool.reclaim()
             holdings = await self._context.terminals.hold(
-                tuple(self._terminals), self._config.response_timeout_ms
+                tuple(self._things), self._config.response_timeout_ms
             )
             for holding in holdings:
                 await self._apply(holding)
             self._looked = True
+            await self._looked_too()
             await self._give_up_wanted(holdings)
             await self._ask(holdings)
         except JournalDown as error:
             _log.warning("terminals_not_seen", bank=self._bank, why=str(error))
         finally:
             self._looking = False
-            self._held.set(sum(terminal.held for terminal in self._terminals.values()))
+            self._held.set(sum(thing.held for thing in self._things.values()))
             self._looked_at = began_at
             self._arm()
 
@@ -121,64 +164,57 @@ class Holdings:
         _log.error("terminals_defect", bank=self._bank, invariant="I13", error=str(failure))
 
     async def _apply(self, holding: Holding) -> None:
-        """What the database says of one terminal becomes its session's event."""
-        terminal = self._terminals[holding.terminal]
-        terminal.elsewhere = bool(holding.node) and not holding.ours
+        """What the database says of one thing becomes an event of it."""
+        thing = self._things[holding.terminal]
+        elsewhere = bool(holding.node) and not holding.ours
+        await thing.seen(elsewhere=elsewhere, generation=holding.key_generation)
         number = holding.number if holding.ours else 0
         before = self._numbers.get(holding.terminal, 0)
         if number == before:
-            if terminal.asleep:
-                await terminal.resume()
+            if thing.asleep:
+                await thing.taken(at_start=False)
             return
         self._numbers[holding.terminal] = number
         if before:
-            _log.warning("terminal_lost", bank=self._bank, terminal=terminal.config.terminal)
-            terminal.feed(Event.LOST)
-        terminal.leaving = False
+            _log.warning("terminal_lost", bank=self._bank, terminal=holding.terminal.terminal)
+            thing.lost()
+        thing.leaving = False
         if number:
-            await self._taken(terminal)
-
-    async def _taken(self, terminal: Terminal) -> None:
-        """At the start of a process the first link signs on; later a terminal comes from another
-        node, which has done so."""
-        if self._looked:
-            _log.info("terminal_taken", bank=self._bank, terminal=terminal.config.terminal)
-            metrics.BANK_TERMINAL_MOVES.labels(self._bank, "taken").inc()
-            await terminal.resume()
-        else:
-            terminal.connect()
+            if self._looked:
+                _log.info("terminal_taken", bank=self._bank, terminal=holding.terminal.terminal)
+                metrics.BANK_TERMINAL_MOVES.labels(self._bank, "taken").inc()
+            await thing.taken(at_start=not self._looked)
 
     # ---- giving and asking -----------------------------------------------------------------------
 
     async def _give_up_wanted(self, holdings: Sequence[Holding]) -> None:
         """Let go what others want; what is on its way out is given as soon as it is idle."""
         counts = Counter((holding.node, self._group(holding)) for holding in holdings)
-        hungry = {_group_of(ring[0]) for ring in self._pool.waiting()}
+        hungry = {ring[0].group for ring in self._pool.waiting()}
         for holding in holdings:
-            terminal = self._terminals[holding.terminal]
+            thing = self._things[holding.terminal]
             if not holding.ours:
                 continue
             group = self._group(holding)
             mine, theirs = counts[holding.node, group], counts[holding.wanted_by, group]
             fair = theirs == 0 or mine > theirs + 1
-            terminal.leaving = bool(holding.wanted_by) and (fair or group not in hungry)
-            if terminal.leaving and terminal.idle and terminal.held:
+            thing.leaving = bool(holding.wanted_by) and (fair or group not in hungry)
+            if thing.leaving and thing.idle and thing.held:
                 counts[holding.node, group] -= 1
                 counts[holding.wanted_by, group] += 1
-                await self._give_up(holding.terminal, terminal)
+                await self._give_up(thing)
         self._pool.serve()
 
-    async def _give_up(self, identity: LogicalTerminal, terminal: Terminal) -> None:
-        _log.info("terminal_given_up", bank=self._bank, terminal=terminal.config.terminal)
+    async def _give_up(self, thing: Held) -> None:
+        _log.info("terminal_given_up", bank=self._bank, terminal=thing.identity.terminal)
         metrics.BANK_TERMINAL_MOVES.labels(self._bank, "given").inc()
-        self._numbers.pop(identity, None)
-        if terminal.state is not State.OFF:
-            terminal.feed(Event.LOST)
+        self._numbers.pop(thing.identity, None)
+        thing.lost()
         try:
-            await self._context.terminals.give_up(identity)
+            await self._context.terminals.give_up(thing.identity)
         except JournalDown as error:
             _log.warning("terminal_not_given_up", bank=self._bank, why=str(error))
-        terminal.leaving = False
+        thing.leaving = False
 
     async def _ask(self, holdings: Sequence[Holding]) -> None:
         """One terminal for each payment in line, of the node that has most of them."""
@@ -186,7 +222,7 @@ class Holdings:
         counts = Counter((holding.node, self._group(holding)) for holding in elsewhere)
         wanted: list[LogicalTerminal] = []
         for ring in self._pool.waiting():
-            group = _group_of(ring[0])
+            group = ring[0].group
             would_do = {terminal.identity for terminal in ring}
             fitting = [
                 holding
@@ -204,8 +240,4 @@ class Holdings:
             await self._context.terminals.want(wanted, for_ms)
 
     def _group(self, holding: Holding) -> _Group:
-        return _group_of(self._terminals[holding.terminal])
-
-
-def _group_of(terminal: Terminal) -> _Group:
-    return terminal.config.clearing, terminal.config.kiosk
+        return self._things[holding.terminal].group

@@ -5,6 +5,7 @@ amount, trace and terminal. One that does not changes nothing (I10): it is count
 keeps waiting for the true one, and ends Unknown when its time is over.
 """
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -35,6 +36,10 @@ class HubOwner(Protocol):
 
     def links_changed(self, *, first: bool, last: bool) -> None:
         """``first``: the first link came; ``last``: the last one went."""
+        ...
+
+    def request(self, link: Link, message: Message) -> None:
+        """The bank asks something of us."""
         ...
 
     def late(self, exchange: Exchange, message: Message) -> None: ...
@@ -92,7 +97,9 @@ class Hub:
 
         ``fields`` must hold the MAC field's placeholder. Raises LocalError, KeyServiceError.
         """
-        encoded = self.codec.encode(mti, fields)
+        return await self._sealed(self.codec.encode(mti, fields), mti, fields, mak)
+
+    async def _sealed(self, encoded: bytes, mti: str, fields: Mapping[str, str], mak: str) -> bytes:
         data = self.macs.input(mti, fields, self.codec.mab(encoded))
         return self.macs.sealed(
             encoded, await self._key_service.make_mac(mak, data, self.macs.form)
@@ -132,6 +139,22 @@ class Hub:
             _log.warning("link_doubtful", bank=self.name, link=link.name)
             self._owner.link_idle(link)
 
+    async def answering(self, to: Message, mti: str, fields: dict[str, str], mak: str) -> bytes:
+        """The encoded answer to a request of the bank, MACed where ``mak`` is given. Raises
+        LocalError, KeyServiceError."""
+        if not mak:
+            return self.codec.answer(to, mti, fields)
+        fields[self._dialect.mac.field] = self.macs.blank
+        return await self._sealed(self.codec.answer(to, mti, fields), mti, fields, mak)
+
+    async def proves(self, message: Message, mak: str) -> bool:
+        """Whether a message's MAC is right under ``mak``. Raises KeyServiceError."""
+        mac = message.fields.get(self._dialect.mac.field, "")
+        if not (mac and mak):
+            return False
+        data = self.macs.input(message.mti, message.fields, message.mab)
+        return await self._key_service.check_mac(mak, data, mac.encode(), self.macs.form)
+
     # ---- LinkOwner -------------------------------------------------------------------------------
 
     def link_up(self, link: Link) -> None:
@@ -148,6 +171,10 @@ class Hub:
         self._owner.links_changed(first=False, last=not self.links)
 
     def idle(self, link: Link) -> None:
+        """An empty frame first, where the bank knows that; then a question that must be
+        answered."""
+        if self._dialect.idle_frames and link.nudge():
+            return
         link.doubtful = True
         self._owner.link_idle(link)
 
@@ -157,6 +184,9 @@ class Hub:
             return
         try:
             message = self.codec.decode(frame)
+            if self._dialect.mtis[message.mti].answer and not message.lead.rejected:
+                self._owner.request(link, message)
+                return
             key = self._mux.key_of(message.mti, message.fields)
         except RemoteError as error:
             self._not_understood(link, error)

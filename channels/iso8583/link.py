@@ -70,6 +70,7 @@ class Link(Protocol):
         """Lost for good; until then it counts against the limits of who let it in."""
         self.spoke = False
         """The peer has sent something: it is a host that talks to us, not just a port."""
+        self._nudged = False
         self.doubtful = False
         """It owes an answer and said nothing since: others are used while there are others."""
         self.wrong_macs = 0
@@ -93,6 +94,14 @@ class Link(Protocol):
         """Write one message. It is *sent* from here on: the wire tells us nothing more."""
         assert self.transport is not None
         self.transport.write(framed(message, self._prefix))
+
+    def nudge(self) -> bool:
+        """An empty frame, which keeps the link open; False when the last one brought nothing."""
+        if self._nudged:
+            return False
+        self._nudged = True
+        self.send(b"")
+        return True
 
     def send_half(self, message: bytes) -> None:
         """For the crash matrix (K3): half of a frame, on the wire now."""
@@ -148,7 +157,7 @@ class Link(Protocol):
         if not self.usable:
             return  # it is being dropped
         self.received_at = self._timeline.now_ms()
-        self.spoke, self.doubtful = True, False
+        self.spoke, self.doubtful, self._nudged = True, False, False
         try:
             for frame in self._reader.receive(data):
                 self._stop_frame_timer()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 
+from channels.iso8583.config import Config
 from channels.iso8583.terminal import Terminal
 from switch.model.outcome import Millis
 from switch.observe.logs import get_logger
@@ -33,6 +34,17 @@ class PoolLimits(Struct, frozen=True, kw_only=True):
     queue_limit: int
     queue_wait_ms: int
     lease_limit_ms: int
+
+
+def pool_limits(config: Config) -> PoolLimits:
+    """A bank's, by its configuration."""
+    return PoolLimits(
+        in_flight_limit=config.in_flight_limit,
+        queue_limit=config.queue_limit,
+        queue_wait_ms=config.queue_wait_ms,
+        # A lease is needed from before the commit to the answer; twice the bank's time is ample.
+        lease_limit_ms=2 * config.response_timeout_ms + config.queue_wait_ms,
+    )
 
 
 class _Waiter:

@@ -50,6 +50,10 @@ class Holding(Struct, frozen=True, kw_only=True):
     """Grows with every change of hands: another number means that others may have changed keys."""
     wanted_by: str
     """Another node that asks for it now; empty: none."""
+    key_generation: int
+    """Of its newest stored keys; 0 = none."""
+    alone: bool
+    """No other node is alive."""
 
 
 class Terminals(Protocol):

@@ -108,6 +108,14 @@ MAC_FAILURES = _counter("yyt_mac_failures_total", "MAC 校验失败 wrong MAC (I
 UNMATCHED_REPLIES = _counter(
     "yyt_unmatched_replies_total", "无法匹配的应答 replies that match no request", "bank"
 )
+BANK_REQUESTS = _counter(
+    "yyt_bank_requests_total", "银行发起的请求 what a bank asked of us on a link", "bank", "kind"
+)
+BANK_CLOCK_SKEW_SECONDS = _gauge(
+    "yyt_bank_clock_skew_seconds",
+    "与银行时钟偏差 how far our clock and the bank's differ (I14)",
+    "bank",
+)
 BANK_TERMINALS_HELD = _gauge(
     "yyt_bank_terminals_held",
     "本节点持有的逻辑终端 logical terminals this node holds (I13)",

@@ -1,4 +1,5 @@
-"""The journal over PostgreSQL: ``ports.Journal``, ``Numbers``, ``Keys`` and ``Terminals``.
+"""The journal over PostgreSQL: ``ports.Journal``, and the ports beside it (numbers, keys,
+terminals, bank days).
 
 Two threads of its own, each with one session: the writer (group commit, :mod:`.writer`) and the
 reader (loads, claims, numbers, heartbeat, :mod:`.reader`). The reactor is told once per batch.
@@ -18,6 +19,7 @@ from twisted.python.failure import Failure
 from switch.model.payment import Payment
 from switch.observe.logs import get_logger
 from switch.ports import CommitResult, JournalDown, Timeline, Write
+from switch.store.bank_day import PostgresBankDays
 from switch.store.batches import PostgresBatches
 from switch.store.errors import StoreError
 from switch.store.key_source import PostgresKeySource
@@ -79,6 +81,7 @@ class PostgresJournal:
         self.terminals = PostgresTerminals(self._reader, self._node, seen)
         self.batches = PostgresBatches(self._reader)
         self.notices = PostgresNotices(self._reader)
+        self.bank_days = PostgresBankDays(self._reader)
         self.key_source = PostgresKeySource(self._reader, node_name)
 
     @property
@@ -270,7 +273,7 @@ def open_journal(
 ) -> "Deferred[PostgresJournal]":
     """The journal of this process, open. ``node_name`` is unique among the nodes of a database.
 
-    ``journal.numbers``, ``.keys`` and ``.terminals`` are the other ports. Fails as
+    ``journal.numbers``, ``.keys``, ``.terminals``, ``.bank_days`` are other ports. Fails as
     :meth:`PostgresJournal.open` says.
     """
     return PostgresJournal(settings, timeline, node_name, reactor.callFromThread).open()

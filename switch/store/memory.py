@@ -23,10 +23,11 @@ from switch.ports import (
     WorkingKeys,
     Write,
 )
+from switch.store.bank_day import MemoryBankDays
 from switch.store.memory_batches import BatchRows, MemoryBatches
 from switch.store.memory_faults import MemoryFaults, NoFaults
 from switch.store.memory_numbers import Counters, MemoryKeys, MemoryNumbers
-from switch.store.memory_terminals import HolderRows, MemoryTerminals
+from switch.store.memory_terminals import HolderRows, MemoryCluster, MemoryTerminals, NodeRow
 from switch.store.notices import MemoryNotices, NoticeRows
 from switch.store.rows import (
     encode_late,
@@ -73,17 +74,6 @@ class _Row:
         return _decoder.decode(self.state)
 
 
-class _Node:
-    """A row of ``node``."""
-
-    __slots__ = ("begin", "epoch", "lease_until")
-
-    def __init__(self, epoch: int, begin: int, lease_until: int) -> None:
-        self.epoch = epoch
-        self.begin = begin
-        self.lease_until = lease_until
-
-
 class MemoryDatabase:
     """Tables as dicts. Shared by all nodes of a simulated cluster; nothing in it is deleted."""
 
@@ -95,7 +85,7 @@ class MemoryDatabase:
         self.identities: dict[tuple[str, ...], str] = {}
         self.reserved: dict[str, int] = {}
         """Original → what others have reserved of it, in 分."""
-        self.nodes: dict[str, _Node] = {}
+        self.nodes: dict[str, NodeRow] = {}
         self.late: list[tuple[int, str, bytes]] = []
         self.late_handled: set[int] = set()
         self.counters = Counters()
@@ -103,6 +93,7 @@ class MemoryDatabase:
         self.holders: HolderRows = {}
         self.batches = BatchRows()
         self.notices = NoticeRows()
+        self.bank_days: dict[str, str] = {}
         self.epochs = 0
 
     def payments(self) -> list[Payment]:
@@ -154,8 +145,8 @@ class MemoryDatabase:
 
 
 class MemoryJournal:
-    """``ports.Journal`` of one simulated node; ``numbers``, ``keys`` and ``terminals`` are the
-    other three ports."""
+    """``ports.Journal`` of one simulated node; ``numbers``, ``keys``, ``terminals`` and
+    ``bank_days`` are the other ports."""
 
     def __init__(
         self,
@@ -177,11 +168,14 @@ class MemoryJournal:
         self.epoch = database.epochs
         self._lease_until = timeline.now_ms() + lease_ms
         self._lease_term = 0
-        database.nodes[node_name] = _Node(self.epoch, timeline.now_ms(), self._lease_until)
+        database.nodes[node_name] = NodeRow(self.epoch, timeline.now_ms(), self._lease_until)
         self.numbers = MemoryNumbers(database.counters, self.settle)
         self.keys = MemoryKeys(database.working_keys, self.settle)
         seen = Seen(self.lease_term, self.lease_left_ms)
-        self.terminals = MemoryTerminals(database.holders, self, seen, self.settle)
+        tables = (database.nodes, database.working_keys)
+        cluster = MemoryCluster(node_name, self.epoch, *tables, timeline.now_ms)
+        self.terminals = MemoryTerminals(database.holders, cluster, seen, self.settle)
+        self.bank_days = MemoryBankDays(database.bank_days, self.settle)
         self.batches = MemoryBatches(database, self.settle)
         self.notices = MemoryNotices(database.notices, self.settle)
 
@@ -319,22 +313,6 @@ class MemoryJournal:
     async def late_handled(self, number: int) -> None:
         """As ``PostgresJournal.late_handled``."""
         await self.settle(lambda: self._database.late_handled.add(number))
-
-    # ---- memory_terminals.Cluster --------------------------------------------------------------
-
-    @property
-    def node(self) -> str:
-        """Our name."""
-        return self._name
-
-    def now_ms(self) -> int:
-        """The database's clock."""
-        return self._timeline.now_ms()
-
-    def lease_of(self, node: str) -> tuple[int, int, int]:
-        """See ``Cluster.lease_of``."""
-        row = self._database.nodes[node]
-        return row.epoch, row.lease_until, row.begin
 
     # ---- inside --------------------------------------------------------------------------------
 

@@ -1,9 +1,8 @@
 """Whose a logical terminal is, in memory: the table of :mod:`.terminals` as a dict."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
 
-from switch.model.logical_terminal import Holding, LogicalTerminal
+from switch.model.logical_terminal import Holding, LogicalTerminal, WorkingKeys
 from switch.store.memory_numbers import Settle
 from switch.store.terminals import Seen
 
@@ -24,26 +23,56 @@ class HolderRow:
 HolderRows = dict[LogicalTerminal, HolderRow]
 
 
-class Cluster(Protocol):
-    """What the table needs of the nodes beside it, and of the node that asks."""
+class NodeRow:
+    """A row of ``node``."""
+
+    __slots__ = ("begin", "epoch", "lease_until")
+
+    def __init__(self, epoch: int, begin: int, lease_until: int) -> None:
+        self.epoch = epoch
+        self.begin = begin
+        self.lease_until = lease_until
+
+
+class MemoryCluster:
+    """One node among the others: what the table needs of the tables beside it."""
+
+    def __init__(
+        self,
+        node: str,
+        epoch: int,
+        nodes: Mapping[str, NodeRow],
+        keys: Mapping[LogicalTerminal, WorkingKeys],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self.node = node
+        self.epoch = epoch
+        self.now_ms = now_ms
+        self._nodes = nodes
+        self._keys = keys
 
     @property
-    def node(self) -> str: ...
+    def alone(self) -> bool:
+        """No other node is alive."""
+        others = [row for name, row in self._nodes.items() if name != self.node]
+        return all(row.lease_until <= self.now_ms() for row in others)
 
-    @property
-    def epoch(self) -> int: ...
+    def key_generation(self, terminal: LogicalTerminal) -> int:
+        """Of its newest stored keys; 0 = none."""
+        keys = self._keys.get(terminal)
+        return keys.generation if keys else 0
 
-    def now_ms(self) -> int: ...
-
-    def lease_of(self, node: str) -> tuple[int, int, int]:
-        """(epoch, lease until, begin) of the newest process of a node that is known."""
-        ...
+    def lease_of(self, node: str) -> NodeRow:
+        """The newest process of a node that is known."""
+        return self._nodes[node]
 
 
 class MemoryTerminals:
     """``ports.Terminals``."""
 
-    def __init__(self, rows: HolderRows, cluster: Cluster, seen: Seen, settle: Settle) -> None:
+    def __init__(
+        self, rows: HolderRows, cluster: MemoryCluster, seen: Seen, settle: Settle
+    ) -> None:
         self._rows = rows
         self._cluster = cluster
         self._seen = seen
@@ -59,8 +88,8 @@ class MemoryTerminals:
         us = self._cluster
 
         def work() -> list[Holding]:
-            epoch, lease_until, _ = us.lease_of(us.node)
-            alive = epoch == us.epoch and lease_until > us.now_ms()
+            mine = us.lease_of(us.node)
+            alive = mine.epoch == us.epoch and mine.lease_until > us.now_ms()
             for terminal in terminals if alive else ():
                 row = self._rows.setdefault(terminal, HolderRow())
                 if row.fence != us.epoch and self._free(row, patience_ms):
@@ -95,9 +124,9 @@ class MemoryTerminals:
                 return
             node, epoch = "", 0
             if row.wanted_by and row.wanted_until > us.now_ms():
-                wished_epoch, lease_until, _ = us.lease_of(row.wanted_by)
-                if lease_until > us.now_ms():
-                    node, epoch = row.wanted_by, wished_epoch
+                wishing = us.lease_of(row.wanted_by)
+                if wishing.lease_until > us.now_ms():
+                    node, epoch = row.wanted_by, wishing.epoch
             _hand_over(row, node, epoch)
             row.wanted_by, row.wanted_until = "", 0
 
@@ -110,8 +139,8 @@ class MemoryTerminals:
         """Our predecessor is dead: two processes of one name cannot run."""
         if row.owner in {"", self._cluster.node}:
             return True
-        epoch, lease_until, begin = self._cluster.lease_of(row.owner)
-        held_until = lease_until if epoch == row.fence else begin
+        owner = self._cluster.lease_of(row.owner)
+        held_until = owner.lease_until if owner.epoch == row.fence else owner.begin
         return held_until + patience_ms < self._cluster.now_ms()
 
     def _shown(self, terminal: LogicalTerminal, row: HolderRow) -> Holding:
@@ -122,6 +151,8 @@ class MemoryTerminals:
             ours=row.fence == self._cluster.epoch,
             number=row.number,
             wanted_by=row.wanted_by if wished else "",
+            key_generation=self._cluster.key_generation(terminal),
+            alone=self._cluster.alone,
         )
 
 

@@ -76,8 +76,8 @@ class PostgresTerminals:
         def work(conn: connection) -> list[Holding]:
             with conn.cursor() as cursor:
                 cursor.execute(
-                    "SELECT merchant, terminal, owner, ours, number, wanted_by"
-                    " FROM hold_terminals(%s, %s, %s, %s, %s, %s)",
+                    "SELECT merchant, terminal, owner, ours, number, wanted_by, key_generation,"
+                    " alone FROM hold_terminals(%s, %s, %s, %s, %s, %s)",
                     (self._node.name, self._node.epoch, bank, merchants, names, patience_ms),
                 )
                 return [
@@ -87,8 +87,10 @@ class PostgresTerminals:
                         ours=ours,
                         number=number,
                         wanted_by=wanted_by,
+                        key_generation=generation,
+                        alone=alone,
                     )
-                    for merchant, name, owner, ours, number, wanted_by in cursor
+                    for merchant, name, owner, ours, number, wanted_by, generation, alone in cursor
                 ]
 
         holdings = await self._reader.submit(work)

@@ -1,9 +1,8 @@
 """Several switch nodes on one database in memory, for bank channels: rows, leases, no threads."""
 
-from types import SimpleNamespace
-
+from switch.store.bank_day import MemoryBankDays
 from switch.store.memory_numbers import Counters, MemoryKeys, MemoryNumbers
-from switch.store.memory_terminals import MemoryTerminals
+from switch.store.memory_terminals import MemoryCluster, MemoryTerminals, NodeRow
 from switch.store.terminals import Seen
 
 LEASE_MS = 30_000
@@ -23,6 +22,7 @@ class Database:
         self.keys = {}
         self.holders = {}
         self.nodes = {}
+        self.days = {}
         self.epochs = 0
 
 
@@ -34,14 +34,17 @@ class Node:
         database.epochs += 1
         self.epoch = database.epochs
         self.term, self.frozen = 0, False
-        database.nodes[name] = SimpleNamespace(epoch=self.epoch, until=0, begin=self.now_ms())
+        database.nodes[name] = NodeRow(self.epoch, self.now_ms(), 0)
         self._lease_until = 0
         self.beat()
         self.term = 0
         self.numbers = MemoryNumbers(database.counters, self.settle)
         self.keys = MemoryKeys(database.keys, self.settle)
+        tables = (database.nodes, database.keys)
+        cluster = MemoryCluster(name, self.epoch, *tables, self.now_ms)
         seen = Seen(lambda: self.term, self.lease_left_ms)
-        self.terminals = MemoryTerminals(database.holders, self, seen, self.settle)
+        self.terminals = MemoryTerminals(database.holders, cluster, seen, self.settle)
+        self.bank_days = MemoryBankDays(database.days, self.settle)
 
     async def settle(self, work):
         """A frozen process hears nothing until it wakes; here it simply never asks."""
@@ -54,7 +57,7 @@ class Node:
             return
         if self._lease_until <= self.now_ms():
             self.term += 1
-        self._lease_until = row.until = self.now_ms() + LEASE_MS
+        self._lease_until = row.lease_until = self.now_ms() + LEASE_MS
         at = self.now_ms() + LEASE_MS // 3
         self.database.timeline.call_at(at, self.beat)
 
@@ -63,7 +66,3 @@ class Node:
 
     def lease_left_ms(self):
         return max(0, self._lease_until - self.now_ms())
-
-    def lease_of(self, node):
-        row = self.database.nodes[node]
-        return row.epoch, row.until, row.begin

@@ -262,6 +262,7 @@ class Rig:
             numbers=node.numbers,
             keys=node.keys,
             terminals=node.terminals,
+            bank_days=node.bank_days,
             late=SimpleNamespace(late=lambda *what: self.late_replies.append(what)),
             random=self.random.random,
         )

@@ -115,6 +115,7 @@ class House:
             terminals=self.journal.terminals,
             batches=self.journal.batches,
             notices=self.journal.notices,
+            bank_days=self.journal.bank_days,
             late=SimpleNamespace(late=self.late),
             random=Random(0).random,
         )

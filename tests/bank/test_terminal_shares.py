@@ -122,7 +122,7 @@ def test_the_next_holder_signs_on_when_the_stored_keys_are_old():
     """Rule 16: keys due for renewal are renewed by whoever gets the terminal."""
     rig = _one_terminal(key_max_age_ms=3_600_000)
     peer = rig.peer()
-    rig.terminals[0]._renewal.cancel()
+    rig.terminals[0].session._renewal.cancel()
     rig.settle(3_500)
 
     peer.begin(sell(peer, payment(peer)))
@@ -331,7 +331,7 @@ def test_a_reversal_waits_while_the_database_cannot_say_the_keys(monkeypatch):
     async def away(_terminal):
         raise JournalDown
 
-    monkeypatch.setattr(peer.terminals[0]._context.keys, "load", away)
+    monkeypatch.setattr(peer.node.keys, "load", away)
     reply = peer.run(peer.channel.exchange(undo(paid), None))
 
     assert reply.outcome is Outcome.NOT_SENT

@@ -28,7 +28,11 @@ class Pair:
     def start(self, name: str) -> Peer:
         journal = self.world.node(name)
         node = SimpleNamespace(
-            node=name, numbers=journal.numbers, keys=journal.keys, terminals=journal.terminals
+            node=name,
+            numbers=journal.numbers,
+            keys=journal.keys,
+            terminals=journal.terminals,
+            bank_days=journal.bank_days,
         )
         peer = Peer(self.rig, node)
         peer.journal = journal
@@ -159,8 +163,8 @@ def _kill(pair, peer) -> None:
     peer.bank._holdings._timer.cancel()
     for door in peer.bank._doors:
         door.stop()
-    for terminal in peer.terminals:
-        terminal.stop()
+    for session in peer.bank.sessions:
+        session.stop()
     pair.world.sql(
         "UPDATE node SET lease_until = now() - %s * interval '1 ms' WHERE name = %s",
         SETTINGS["response_timeout_ms"] + 1_000,

@@ -100,6 +100,7 @@ class Bank:
             numbers=town.node.numbers,
             keys=town.node.keys,
             terminals=town.node.terminals,
+            bank_days=town.node.bank_days,
             late=SimpleNamespace(late=lambda *_what: None),
             random=town.random.random,
         )

@@ -188,6 +188,7 @@ class Context(Struct, kw_only=True):
     terminals: Any
     batches: Any
     notices: Any
+    bank_days: Any
     late: Any
     random: Any
 
@@ -218,6 +219,7 @@ class Node:
             terminals=self.journal.terminals,
             batches=self.journal.batches,
             notices=self.journal.notices,
+            bank_days=self.journal.bank_days,
             late=self,
             random=random.random,
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from switch.ports import LogicalTerminal
+from switch.ports import LogicalTerminal, WorkingKeys
 
 sys.path.insert(0, str(Path(__file__).parent))
 import store_worlds as worlds
@@ -165,3 +165,30 @@ def test_I13_what_is_given_up_is_not_ours_from_that_moment(world) -> None:
     world.run_all([look(), leave()])
 
     assert told == [True, False]
+
+
+def test_every_look_tells_the_newest_key_generation_and_who_is_alive(world) -> None:
+    """So a node learns of keys that another one installed, and whether it is the last."""
+    a = world.node("a")
+    (before,) = world.run(a.terminals.hold((ONE,), 0))
+    keys = WorkingKeys(generation=1, pik="p", mak="m", pik_kcv="", mak_kcv="", installed_at=1)
+
+    b = world.node("b")
+    world.run(b.keys.install(ONE, keys))
+    (after,) = world.run(a.terminals.hold((ONE,), 0))
+    world.expire("b")
+    (last,) = world.run(a.terminals.hold((ONE,), 0))
+
+    assert [one.key_generation for one in (before, after, last)] == [0, 1, 1]
+    assert [one.alone for one in (before, after, last)] == [True, False, True]
+
+
+def test_I14_a_banks_day_never_goes_back(world) -> None:
+    """The newest date announced counts, for all nodes, bank by bank."""
+    a, b = world.node("a").bank_days, world.node("b").bank_days
+
+    assert world.run(a.newest("icbc")) == ""
+    assert world.run(a.announce("icbc", "20260705")) == "20260705"
+    assert world.run(b.announce("icbc", "20260704")) == "20260705"
+    assert world.run(b.newest("icbc")) == "20260705"
+    assert world.run(b.newest("abc")) == ""

@@ -1,0 +1,163 @@
+"""What a bank asks of us on a link: new keys, the turn of its day, a sign of life.
+
+A request is answered when what it asks for is done and stored: a key reset after its MAC, its form
+and its check value are right and the set is committed (rule 16 of docs/payment-law.md); a turn of
+the day after its date is committed (I14). One that proves nothing changes nothing (I10): the old
+keys stay, the bank is told by code, and an alarm says so. What we do not know is not answered.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from twisted.internet.defer import Deferred, DeferredLock
+
+from channels.iso8583.bank_day import BankDay
+from channels.iso8583.config import Config
+from channels.iso8583.dialect import Dialect
+from channels.iso8583.dialogue import NetworkTemplate, Template
+from channels.iso8583.errors import Iso8583Error, RemoteError
+from channels.iso8583.hub import Hub
+from channels.iso8583.keyblock import cut_keys
+from channels.iso8583.link import Link
+from channels.iso8583.message import Message
+from channels.iso8583.new_keys import KeysRefusedError
+from channels.iso8583.recognise import Recogniser
+from channels.iso8583.rules import check_complete
+from channels.iso8583.sign_on import Session
+from channels.iso8583.template import compiled, filled
+from switch.observe import metrics
+from switch.observe.logs import get_logger
+from switch.ports import JournalDown, KeyServiceError
+
+_log = get_logger("iso8583.requests")
+
+Handler = Callable[[Message], Awaitable[tuple[str, str]]]
+"""What came → (code of field 39, MAC key of the answer; empty: none)."""
+
+
+class BankRequests:
+    """See the module. ``session_of`` finds the session that a message is for, None: nobody's."""
+
+    def __init__(
+        self,
+        *,
+        hub: Hub,
+        dialect: Dialect,
+        config: Config,
+        day: BankDay,
+        session_of: Callable[[Message], Session | None],
+    ) -> None:
+        self._hub = hub
+        self._dialect = dialect
+        self._limit = config.in_flight_limit
+        self._day = day
+        self._session_of = session_of
+        self._recogniser = Recogniser(dialect)
+        self._codes = dialect.answers
+        self._going = 0
+        self._one_reset = DeferredLock()
+        self._handlers: dict[str, Handler] = {
+            "key_reset": self._key_reset,
+            "day_cut_start": self._day_cut_start,
+            "day_cut_end": self._day_cut_end,
+            "echo": self._only_answer,
+            "sign_on": self._only_answer,
+            "sign_off": self._only_answer,
+        }
+
+    def take(self, link: Link, message: Message) -> None:
+        """One request from a link. Above ``in_flight_limit`` of them it is dropped (I11)."""
+        kind = self._recogniser.kind(message)
+        handler = self._handlers.get(kind)
+        if handler is None or self._going >= self._limit:
+            why = "nothing that this bank may ask" if handler is None else "too many at once"
+            _log.warning(
+                "request_not_taken", bank=self._hub.name, mti=message.mti, kind=kind, why=why
+            )
+            metrics.BANK_REQUESTS.labels(self._hub.name, "unknown").inc()
+            return
+        metrics.BANK_REQUESTS.labels(self._hub.name, kind).inc()
+        self._going += 1
+        done = Deferred.fromCoroutine(self._serve(link, kind, handler, message))
+        done.addErrback(self._defect).addBoth(self._gone)
+
+    def _gone(self, _: object) -> None:
+        self._going -= 1
+
+    def _defect(self, failure: object) -> None:
+        _log.error("request_defect", bank=self._hub.name, invariant="I10", error=str(failure))
+
+    async def _serve(self, link: Link, kind: str, handler: Handler, message: Message) -> None:
+        mak = ""
+        try:
+            check_complete(self._dialect, message)
+            code, mak = await handler(message)
+        except (RemoteError, KeysRefusedError) as error:
+            code = self._codes.format_error
+            self._refused(kind, error)
+        except (JournalDown, KeyServiceError) as error:
+            code = self._codes.failed
+            self._refused(kind, error)
+        if not link.usable:
+            _log.warning("request_not_answered", bank=self._hub.name, kind=kind, code=code)
+            return
+        try:
+            link.send(await self._answer(self._dialect.network[kind], message, code, mak))
+        except (Iso8583Error, KeyServiceError) as error:
+            _log.error("request_not_answered", bank=self._hub.name, kind=kind, why=str(error))
+
+    def _refused(self, kind: str, error: Exception) -> None:
+        if kind == "key_reset":
+            text = "a key reset of the bank was refused: the old keys stay"
+            _log.error("alarm", bank=self._hub.name, invariant="I10", text=text, why=str(error))
+        else:
+            _log.warning("request_refused", bank=self._hub.name, kind=kind, why=str(error))
+
+    async def _answer(
+        self, template: NetworkTemplate, message: Message, code: str, mak: str
+    ) -> bytes:
+        """What an answer of this bank repeats, what the dialect adds, the code, and the MAC."""
+        rule = self._dialect.mtis[message.mti]
+        came = message.fields
+        fields = {n: came[n] for n in self._dialect.answers.echo if n in came}
+        values = {f"F{number}": value for number, value in came.items()}
+        said = Template(mti=rule.answer, fields=template.answer)
+        fields |= filled(compiled(said), values) | {"39": code}
+        return await self._hub.answering(message, rule.answer, fields, mak if rule.maced else "")
+
+    # ---- by kind of request ----------------------------------------------------------------------
+
+    async def _only_answer(self, message: Message) -> tuple[str, str]:
+        """It asks whether we are there."""
+        return self._codes.accepted, ""
+
+    async def _key_reset(self, message: Message) -> tuple[str, str]:
+        """One at a time: each is a whole generation."""
+        await self._one_reset.acquire()
+        try:
+            return await self._new_keys(message)
+        finally:
+            self._one_reset.release()
+
+    async def _new_keys(self, message: Message) -> tuple[str, str]:
+        session = self._session_of(message)
+        if session is None:
+            raise RemoteError("41", "a key reset for a terminal that is not ours")
+        block = cut_keys(self._dialect, message.fields)
+        proof = await session.new_keys.proof(block)
+        maced = self._dialect.mtis[message.mti].maced
+        if maced and not await self._hub.proves(message, proof):
+            self._refused("key_reset", RemoteError(self._dialect.mac.field, "wrong MAC"))
+            return self._codes.wrong_mac, ""
+        kinds = await session.new_keys.install_pushed(block, proven=maced)
+        _log.info("keys_reset", bank=self._hub.name, kinds=sorted(map(str, kinds)))
+        session.keys_reset(kinds)
+        return self._codes.accepted, proof
+
+    async def _day_cut_start(self, message: Message) -> tuple[str, str]:
+        """The bank is about to turn its day; payments that it does not take now it answers 90."""
+        _log.info("day_cut_start", bank=self._hub.name)
+        return self._codes.accepted, ""
+
+    async def _day_cut_end(self, message: Message) -> tuple[str, str]:
+        await self._day.turned()
+        return self._codes.accepted, ""

@@ -1,0 +1,389 @@
+"""A key set and its sign-on session, driven by session.py.
+
+Where the sign-on's answer brings keys, each logical terminal has a session of its own (rule 15 of
+docs/payment-law.md). A host sends keys itself, for all our terminals at once: they share one.
+Exchanges in flight hold ``busy``; a new sign-on waits until there are none.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from channels.iso8583.clocks import compare_clocks
+from channels.iso8583.config import Config
+from channels.iso8583.dialect import Dialect, KeyName
+from channels.iso8583.errors import Iso8583Error, RemoteError
+from channels.iso8583.keyblock import KeyBlock, cut_keys
+from channels.iso8583.message import Message
+from channels.iso8583.new_keys import KeysRefusedError, NewKeys
+from channels.iso8583.rules import approves
+from channels.iso8583.session import Command, Event, State, step
+from channels.iso8583.stans import Stans
+from channels.iso8583.template import compiled, filled
+from switch.model.outcome import Millis
+from switch.observe.logs import get_logger
+from switch.ports import (
+    Cancellable,
+    Context,
+    JournalDown,
+    KeyServiceError,
+    LogicalTerminal,
+    WorkingKeys,
+)
+
+_log = get_logger("iso8583.sign_on")
+
+_BOTH = frozenset(KeyName)
+
+
+class SessionOwner(Protocol):
+    """The channel, as a session sees it."""
+
+    @property
+    def linked(self) -> bool:
+        """Whether any link to the bank is up."""
+        ...
+
+    async def manage(self, session: "Session", mti: str, fields: dict[str, str]) -> Message | None:
+        """One management exchange; None without an answer. Raises Iso8583Error."""
+        ...
+
+    def terminal_ready(self) -> None: ...
+
+
+class Session:
+    """See the module. ``names`` are values of management messages: ``terminal``, ``merchant``."""
+
+    def __init__(
+        self,
+        *,
+        identity: LogicalTerminal,
+        names: Mapping[str, str],
+        stans: Stans,
+        new_keys: NewKeys,
+        channel: Config,
+        dialect: Dialect,
+        context: Context,
+        owner: SessionOwner,
+    ) -> None:
+        self.identity = identity
+        self.state = State.OFF
+        self.stans = stans
+        self.new_keys = new_keys
+        self.leaving = False
+        self.elsewhere = False
+        """Another node holds it, as last seen."""
+        self._names_of = names
+        self._channel = channel
+        self._dialect = dialect
+        self._context = context
+        self._owner = owner
+        self._busy = 0
+        self._turn = 0
+        self._block: KeyBlock | None = None
+        self._doubted = False
+        """The bank has refused our keys, or they grow old: new ones are to come."""
+        self._due: set[KeyName] = set()
+        self._timer: Cancellable | None = None
+        self._renewal: Cancellable | None = None
+
+    # ---- what others ask -------------------------------------------------------------------------
+
+    @property
+    def keys(self) -> WorkingKeys | None:
+        """The newest set this process knows."""
+        return self.new_keys.newest
+
+    @property
+    def mak(self) -> str:
+        """The newest MAC key under the LMK; empty before there is one."""
+        return self.keys.mak if self.keys else ""
+
+    async def newest_mak(self) -> str:
+        """As :attr:`mak`; another node may have stored a newer one. Raises JournalDown."""
+        if not self.held or not self.mak:
+            await self.load()
+        return self.mak
+
+    @property
+    def held(self) -> bool:
+        """This node's at this moment: only then a sign-on leaves it (I13)."""
+        return self._context.terminals.holds(self.identity)
+
+    @property
+    def usable(self) -> bool:
+        """Signed on, by whichever node, with keys young enough for new debits."""
+        keys = self.keys
+        if keys is None or not (keys.pik and keys.mak):
+            return False
+        ours = self.state is State.READY and self.held
+        theirs = self.elsewhere and not self.held and not self._dialect.sign_on.brings_keys
+        return (ours or theirs) and self._age_ms() < self._channel.key_max_age_ms
+
+    @property
+    def changing_keys(self) -> bool:
+        """The bank may be at the new keys already, we are not yet: nothing is sent."""
+        signing = self.state in {State.SIGNING, State.CHECKING, State.DRAINING}
+        return signing and self._dialect.sign_on.brings_keys
+
+    def begin(self) -> None:
+        """An exchange under these keys begins; a new sign-on waits for its end."""
+        self._busy += 1
+
+    def end(self) -> None:
+        """It ended."""
+        self._busy -= 1
+        self._maybe_drained()
+
+    async def load(self) -> None:
+        """The newest stored keys: for reversals until the first sign-on of this process, and
+        whenever another node may have changed them since. Raises JournalDown."""
+        await self.new_keys.load()
+
+    # ---- whose it is -----------------------------------------------------------------------------
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """Nothing can stand in for it."""
+        return self.identity.merchant, self.identity.terminal
+
+    @property
+    def idle(self) -> bool:
+        """No sign-on is under way: it can change hands."""
+        return self.state not in {State.SIGNING, State.CHECKING, State.DRAINING}
+
+    @property
+    def asleep(self) -> bool:
+        """Ours, with a link up, and yet without a session: when it came the lease had run out, or
+        the database was away."""
+        return self.state is State.OFF and self.held and self._owner.linked
+
+    async def taken(self, *, at_start: bool) -> None:
+        """It is this node's now. At the start of a process the first link signs on; later it comes
+        from another node, which has done so."""
+        if at_start:
+            self.connect()
+        else:
+            await self.resume()
+
+    def lost(self) -> None:
+        """It is another node's now, or nobody's."""
+        self.feed(Event.LOST)
+
+    async def seen(self, *, elsewhere: bool, generation: int) -> None:
+        """What the database says of it; ``generation`` is that of the newest stored keys. Raises
+        JournalDown."""
+        self.elsewhere = elsewhere
+        old = self.keys
+        if generation <= (old.generation if old else 0):
+            return
+        await self.load()
+        new = self.keys
+        if new is not None:
+            pik = frozenset({KeyName.PIK} if old is None or old.pik != new.pik else ())
+            mak = frozenset({KeyName.MAK} if old is None or old.mak != new.mak else ())
+            self.keys_reset(pik | mak)
+
+    # ---- what happens to it ----------------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Sign on if this node may: the session is ours and a link is up."""
+        if self.held and self._owner.linked:
+            self.feed(Event.LINK_UP)
+
+    async def resume(self) -> None:
+        """It came from another node while links are up: go on where that one stopped, with its
+        keys and with numbers of the newest batch; without good keys, sign on."""
+        try:
+            await self.load()
+        except JournalDown as error:
+            _log.warning("keys_not_loaded", why=str(error), **self._names())
+            self._doubted = True
+        if self._missing() or not (self.held and self._owner.linked):
+            self.connect()
+        else:
+            self.feed(Event.RESUMED)
+
+    def want_sign_on(self, why: str) -> None:
+        """77, 99, A0 and their like."""
+        if self.state is State.READY:
+            _log.info("sign_on_wanted", why=why, **self._names())
+            self._doubted = True
+            self._due = set(_BOTH)
+        elif self.elsewhere:
+            # Its holder may have newer keys; if it has not, it hears the same from the bank.
+            Deferred.fromCoroutine(self.load()).addErrback(self._defect)
+        self.feed(Event.WANTED)
+        self._maybe_drained()
+
+    def keys_reset(self, kinds: frozenset[KeyName]) -> None:
+        """Keys that the bank sent itself are checked and stored."""
+        self._due -= kinds
+        if self._due:
+            return
+        self._doubted = False
+        self.feed(Event.KEYS_RESET)
+
+    async def sign_off(self, timeout_ms: int) -> None:
+        """Tell the bank that we leave. Raises nothing; waits ``timeout_ms`` at most."""
+        if self.state is State.READY and "sign_off" in self._dialect.network:
+            asked = Deferred.fromCoroutine(self._ask("sign_off"))
+            asked.addErrback(lambda failure: _log.info("not_signed_off", why=str(failure.value)))
+            late = Millis(self._context.timeline.now_ms() + timeout_ms)
+            timer = self._context.timeline.call_at(late, asked.cancel)
+            await asked
+            timer.cancel()
+
+    def stop(self) -> None:
+        """Forget the timers."""
+        for timer in (self._timer, self._renewal):
+            if timer is not None:
+                timer.cancel()
+        self.feed(Event.LINK_DOWN)
+
+    # ---- the session machine's shell -------------------------------------------------------------
+
+    def feed(self, event: Event) -> None:
+        """One event into the table, and what it commands."""
+        self.state, commands = step(self.state, event)
+        for command in commands:
+            self._do(command)
+
+    def _do(self, command: Command) -> None:
+        if command is Command.SEND:
+            self._turn += 1
+            Deferred.fromCoroutine(self._sign_on(self._turn)).addErrback(self._defect)
+        elif command is Command.CHECK:
+            Deferred.fromCoroutine(self._check(self._turn)).addErrback(self._defect)
+        elif command is Command.ASK_KEYS:
+            Deferred.fromCoroutine(self._ask_keys()).addErrback(self._defect)
+        elif command is Command.ARM_RETRY:
+            self._timer = self._after(self._channel.sign_on_retry_ms, Event.RETRY)
+        elif command is Command.CANCEL_RETRY and self._timer is not None:
+            self._timer.cancel()
+        elif command is Command.ALARM:
+            _log.error("alarm", invariant="I10", text="sign-on failed", **self._names())
+        elif command in {Command.TELL_READY, Command.TELL_RESUMED}:
+            self._arm_renewal()
+            _log.info(
+                "resumed" if command is Command.TELL_RESUMED else "signed_on", **self._names()
+            )
+            self._owner.terminal_ready()
+
+    def _defect(self, failure: object) -> None:
+        """A defect of ours: loud, and tried again like any other failure."""
+        _log.error("sign_on_defect", error=str(failure), **self._names())
+        self.feed(Event.KEYS_BAD if self.state is State.CHECKING else Event.FAILED)
+
+    async def _sign_on(self, turn: int) -> None:
+        """Sign on and read the answer. A result of an earlier turn is nobody's any more."""
+        try:
+            message = await self._ask("sign_on")
+            if self._dialect.sign_on.brings_keys:
+                self._block = cut_keys(self._dialect, message.fields)
+            await self._adopt_batch(message)
+        except (Iso8583Error, JournalDown, KeyServiceError) as error:
+            _log.warning("sign_on_failed", why=str(error), **self._names())
+            self._tell(turn, Event.FAILED)
+            return
+        clocks = self._dialect.sign_on
+        theirs = (message.fields.get(n, "") for n in (clocks.date_field, clocks.time_field))
+        compare_clocks(
+            self.identity.bank,
+            "".join(self._context.timeline.wall_clock()),
+            "".join(theirs),
+            self._channel.clock_skew_alarm_ms,
+        )
+        if self._dialect.sign_on.brings_keys:
+            self._tell(turn, Event.ANSWERED)
+            return
+        self._due = set(self._missing())
+        self._tell(turn, Event.KEYLESS if self._due else Event.ACCEPTED)
+
+    async def _ask(self, what: str) -> Message:
+        """One management exchange by its name in the dialect. Raises Iso8583Error, JournalDown."""
+        template = self._dialect.network[what]
+        batch, stan = await self.stans.take()
+        date, time = self._context.timeline.wall_clock()
+        sent = {"sent_date": date[4:], "sent_time": time, "stan": stan, "batch": batch}
+        fields = filled(compiled(template), {**self._names_of, **sent})
+        message = await self._owner.manage(self, template.mti, fields)
+        if message is None:
+            raise RemoteError(what, "no answer")
+        if not approves(self._dialect, message.code):
+            raise RemoteError("39", f"{what} answered {message.code}")
+        return message
+
+    async def _ask_keys(self) -> None:
+        """Where the dialect has no such request, the bank sends keys after a sign-on unasked."""
+        if "key_request" not in self._dialect.network:
+            return
+        try:
+            await self._ask("key_request")
+        except (Iso8583Error, JournalDown, KeyServiceError) as error:
+            _log.warning("key_request_failed", why=str(error), **self._names())
+
+    async def _check(self, turn: int) -> None:
+        """Import, compare check values, store; only then are the new keys ours."""
+        assert self._block is not None
+        try:
+            installed = await self.new_keys.install(self._block)
+        except (KeysRefusedError, KeyServiceError, JournalDown) as error:
+            _log.error("keys_refused", why=str(error), **self._names())
+            self._tell(turn, Event.KEYS_BAD)
+            return
+        if installed:
+            self._doubted = False
+        else:
+            _log.warning("keys_installed_elsewhere", invariant="I13", **self._names())
+        self._tell(turn, Event.KEYS_GOOD if installed else Event.KEYS_BAD)
+
+    async def _adopt_batch(self, message: Message) -> None:
+        part = self._dialect.sign_on.batch
+        if part is None:
+            return
+        batch = message.fields.get(part.field, "")[part.at : part.at + part.size]
+        if len(batch) == part.size:
+            await self.stans.adopt(batch)
+
+    # ---- small things ----------------------------------------------------------------------------
+
+    def _missing(self) -> frozenset[KeyName]:
+        """Which keys must be new before a debit may begin."""
+        keys = self.keys
+        if keys is None or self._doubted or self._age_ms() >= self._renew_age_ms:
+            return _BOTH
+        have = {KeyName.PIK: keys.pik, KeyName.MAK: keys.mak}
+        return frozenset(name for name in KeyName if not have[name])
+
+    def _names(self) -> dict[str, str]:
+        return {"bank": self.identity.bank, "terminal": self.identity.terminal}
+
+    def _age_ms(self) -> int:
+        assert self.keys is not None
+        return self._context.timeline.now_ms() - self.keys.installed_at
+
+    def _after(self, wait_ms: int, event: Event) -> Cancellable:
+        at = Millis(self._context.timeline.now_ms() + wait_ms)
+        return self._context.timeline.call_at(at, lambda: self.feed(event))
+
+    def _tell(self, turn: int, event: Event) -> None:
+        if turn == self._turn:
+            self.feed(event)
+
+    def _maybe_drained(self) -> None:
+        if self.state is State.DRAINING and not self._busy:
+            self.feed(Event.DRAINED)
+
+    @property
+    def _renew_age_ms(self) -> int:
+        """Renew at nine tenths of the age at which new debits would stop (rule 16)."""
+        return self._channel.key_max_age_ms * 9 // 10
+
+    def _arm_renewal(self) -> None:
+        assert self.keys is not None
+        if self._renewal is not None:
+            self._renewal.cancel()
+        at = Millis(self.keys.installed_at + self._renew_age_ms)
+        self._renewal = self._context.timeline.call_at(at, lambda: self.want_sign_on("key age"))
