@@ -17,7 +17,7 @@ SYSTEM |= {"useradd", "usermod", "pg_dump", "export"}
 """Commands of a Debian machine that the pages use besides our own."""
 UNITS = {path.stem for path in (pages.ROOT / "conf" / "systemd").glob("*.service")}
 INSTALLED = "/opt/yinyitong/"
-QUICK = (("--version",), ("conf", "check"), ("bank", "check"), ("his", "check"))
+QUICK = (("--version",), ("conf", "check"), ("dialect", "check"), ("his", "check"))
 """Commands of the README that need nothing else to be there: these are run for real."""
 
 
