@@ -255,7 +255,8 @@ class Numbers(Protocol):
     async def reserve(self, terminal: LogicalTerminal, count: int) -> StanBlock: ...
 
     async def adopt_batch(self, terminal: LogicalTerminal, batch: str) -> None:
-        """The bank named a new batch at sign-on: STANs start again at 1 under it."""
+        """The bank named a batch at sign-on. STANs go on: a late answer is known by terminal and
+        STAN, so the next batch must not repeat them (I5, I8)."""
         ...
 
 

@@ -14,6 +14,7 @@ from channels.iso8583.codec import Codec
 from channels.iso8583.config import ClientLink, Config, TerminalConfig
 from channels.iso8583.dial import Dialer, Listener
 from channels.iso8583.dialect import Dialect
+from channels.iso8583.dialogue import Template
 from channels.iso8583.errors import Iso8583Error, LocalError
 from channels.iso8583.exchange import Exchange, Origin
 from channels.iso8583.holdings import Holdings
@@ -181,12 +182,16 @@ class Bank:
         return Sent(answer, exchange.suspect, exchange.verifier_down, link.name)
 
     def remember(
-        self, mti: str, facts: Mapping[str, str], terminal: Terminal, origin: Origin
+        self, template: Template, facts: Mapping[str, str], terminal: Terminal, origin: Origin
     ) -> None:
         """The sale that is being reversed: its approval may still come, though this process never
-        sent it, and it must find its payment (I5)."""
-        sale = {n: facts[f"F{n}"] for n in self._remembered if facts.get(f"F{n}")}
-        self.hub.remember(mti, Exchange(sale, terminal, terminal.mak, origin))
+        sent it, and it must find its payment (I5). What the journal has no field for is made again
+        where it can be: F7 is the moment of sending. F2 is there as the vault wrote it: unknown."""
+        values = {**facts, "date": facts.get("sent_date", ""), "time": facts.get("sent_time", "")}
+        made = filled(compiled(template), values)
+        sale = {n: facts.get(f"F{n}") or made.get(n, "") for n in self._remembered}
+        known = {number: value for number, value in sale.items() if value and number != "2"}
+        self.hub.remember(template.mti, Exchange(known, terminal, terminal.mak, origin))
 
     def values(self, terminal: Terminal, batch: str, stan: str) -> dict[str, str]:
         """What templates may take of a terminal and this moment."""

@@ -45,6 +45,7 @@ class Exchange:
         "mak",
         "origin",
         "owner",
+        "partial",
         "suspect",
         "timer",
         "verifier_down",
@@ -59,6 +60,8 @@ class Exchange:
         self.origin = origin
         self.key: Key = ()
         self.link: Link | None = None
+        self.partial = False
+        """Another process sent it: ``fields`` is what the journal knows of the request."""
         self.timer: Cancellable | None = None
         self.answered: Deferred[Message | None] = Deferred()
         self.suspect = False

@@ -112,6 +112,7 @@ class Hub:
 
     def remember(self, mti: str, exchange: Exchange) -> None:
         """An exchange that an earlier process, or another node, left without an answer."""
+        exchange.partial = True
         exchange.key = self._mux.remember(mti, exchange.fields, exchange)
 
     async def answer(self, exchange: Exchange, link: Link, timeout_ms: int) -> Message | None:
@@ -206,7 +207,7 @@ class Hub:
             check_complete(self._dialect, message)
             authentic = await self._authentic(exchange, message)
             if authentic:
-                check_echo(self._dialect, exchange.fields, message)
+                check_echo(self._dialect, exchange.fields, message, partial=exchange.partial)
         except RemoteError as error:
             _log.warning(
                 "answer_invalid", bank=self.name, key=shown(key), path=error.path, rule=error.rule

@@ -36,13 +36,18 @@ def check_complete(dialect: Dialect, message: Message) -> None:
                 raise RemoteError(number, f"mandatory in an approving {message.mti}")
 
 
-def check_echo(dialect: Dialect, request: Mapping[str, str], answer: Message) -> None:
+def check_echo(
+    dialect: Dialect, request: Mapping[str, str], answer: Message, *, partial: bool = False
+) -> None:
     """The answer speaks of our request: amount, trace and terminal are ours.
 
-    A refusal may leave echoes out; an approval may not. Raises RemoteError.
+    A refusal may leave echoes out; an approval may not. ``partial``: of the request only these
+    fields are known, the others are not compared. Raises RemoteError.
     """
     approved = approves(dialect, answer.code)
     for number in dialect.mtis[answer.mti].echoes:
+        if partial and number not in request:
+            continue
         sent = request.get(number, "")
         came = answer.fields.get(number, "")
         if came != sent and (came or approved):

@@ -39,7 +39,7 @@ class Stans:
         return self._batch, f"{stan:06d}"
 
     async def adopt(self, batch: str) -> None:
-        """The bank named a batch: a new one starts new numbers. Raises JournalDown."""
+        """The bank named a batch: its numbers go on where the former's were. Raises JournalDown."""
         if batch == self._batch:
             return
         await self._numbers.adopt_batch(self._terminal, batch)

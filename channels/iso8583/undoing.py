@@ -72,7 +72,7 @@ class Undoing:
             )
             return replies.not_sent("冲正待发:终端未签到")
         operation = self._bank.dialect.operations[order.leg.operation or Operation.SALE]
-        self._bank.remember(operation.mti, order.leg.facts, terminal, origin_of(order))
+        self._bank.remember(operation, order.leg.facts, terminal, origin_of(order))
         try:
             sent = await self._send(terminal, order)
         except (KeyServiceError, Iso8583Error) as error:

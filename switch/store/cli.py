@@ -223,7 +223,7 @@ def _restored(args: argparse.Namespace) -> int:
             (jumped,) = cursor.fetchone() or (0,)
     finally:
         conn.close()
-    _json({"batches": jumped}) if args.json else say(f"{text('jumped')}: {jumped}")
+    _json({"terminals": jumped}) if args.json else say(f"{text('jumped')}: {jumped}")
     return 0
 
 

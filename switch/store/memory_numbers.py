@@ -14,11 +14,11 @@ _FIRST_BATCH = "000001"
 
 
 class Counters:
-    """The rows: each terminal's batch, and the next STAN of each batch."""
+    """The rows: each terminal's batch and its next STAN."""
 
     def __init__(self) -> None:
         self.batches: dict[LogicalTerminal, str] = {}
-        self.next_stans: dict[tuple[LogicalTerminal, str], int] = {}
+        self.next_stans: dict[LogicalTerminal, int] = {}
 
 
 class MemoryNumbers:
@@ -35,9 +35,9 @@ class MemoryNumbers:
 
         def work() -> StanBlock:
             batch = self._counters.batches.setdefault(terminal, _FIRST_BATCH)
-            first = self._counters.next_stans.get((terminal, batch), 1)
+            first = self._counters.next_stans.get(terminal, 1)
             last = min(first + count - 1, STAN_MAX)
-            self._counters.next_stans[terminal, batch] = 1 if last == STAN_MAX else last + 1
+            self._counters.next_stans[terminal] = 1 if last == STAN_MAX else last + 1
             return StanBlock(batch=batch, first=first, last=last)
 
         block: StanBlock = await self._settle(work)

@@ -45,7 +45,7 @@ class PostgresNumbers:
         return await self._reader.submit(work)
 
     async def adopt_batch(self, terminal: LogicalTerminal, batch: str) -> None:
-        """A batch seen for the first time starts at STAN 1; one seen before goes on (I8)."""
+        """The terminal's batch from now on; its STANs go on where they were (I5, I8)."""
 
         def work(conn: connection) -> None:
             with conn.cursor() as cursor:

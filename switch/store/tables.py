@@ -50,7 +50,7 @@ _TEXT = {
     "bad_limit": ("--limit：至少为 1", "--limit: at least 1"),
     "bad_jump": ("--jump：1 至 999998", "--jump: 1 to 999998"),
     "schema": ("库结构版本", "schema version"),
-    "jumped": ("已跳号的批次数", "batches jumped"),
+    "jumped": ("已跳号的终端数", "terminals jumped"),
     "none": ("没有支付", "no payments"),
     "durable": ("持久性设置符合要求 (I4)", "durability settings are as needed (I4)"),
     "alive": ("在线", "alive"),

@@ -75,14 +75,15 @@ def test_I13_of_two_nodes_that_move_a_settlement_one_does(world) -> None:
 
 
 def test_K16_closing_and_the_next_number_are_one_commit(world) -> None:
-    """After it the next STAN is of the next batch, and the gate of the old one is closed."""
+    """After it the next STAN is of the next batch and goes on (I5), and the gate of the old one is
+    closed."""
     node = world.node("a")
     world.run(node.numbers.reserve(TERMINAL, 1))
     batch = ordered(world, node)
     moved(world, node, batch, state=BatchState.CLOSED, next_number="000002", closed_at=7_000)
 
     block = world.run(node.numbers.reserve(TERMINAL, 1))
-    assert (block.batch, block.first) == ("000002", 1)
+    assert (block.batch, block.first) == ("000002", 2)
     gate = world.run(node.batches.gate(TERMINAL, "000001"))
     assert gate == Gate(frozen=False, closed_at=7_000)
 

@@ -345,8 +345,9 @@ def test_I8_stan_blocks_never_overlap(world) -> None:
     assert {block.batch for block in blocks} == {"000001"}
 
 
-def test_I8_a_new_batch_starts_at_one_and_an_old_one_goes_on(world) -> None:
-    """The bank names the batch at sign-on; naming an old one again repeats no number."""
+def test_I5_I8_numbers_go_on_from_batch_to_batch(world) -> None:
+    """The bank names a batch at sign-on: a late answer, known by terminal and STAN, must not meet a
+    younger message of the same number. Naming an old batch again repeats no number either."""
     numbers = world.node("a").numbers
     world.run(numbers.reserve(TERMINAL, 5))
 
@@ -355,8 +356,17 @@ def test_I8_a_new_batch_starts_at_one_and_an_old_one_goes_on(world) -> None:
     world.run(numbers.adopt_batch(TERMINAL, "000001"))
     old = world.run(numbers.reserve(TERMINAL, 5))
 
-    assert (fresh.batch, fresh.first, fresh.last) == ("000002", 1, 5)
-    assert (old.batch, old.first, old.last) == ("000001", 6, 10)
+    assert (fresh.batch, fresh.first, fresh.last) == ("000002", 6, 10)
+    assert (old.batch, old.first, old.last) == ("000001", 11, 15)
+
+
+def test_I8_a_terminal_whose_first_batch_the_bank_names(world) -> None:
+    """Sign-on comes before any number: that batch, from 1 on."""
+    numbers = world.node("a").numbers
+    world.run(numbers.adopt_batch(TERMINAL, "000041"))
+
+    block = world.run(numbers.reserve(TERMINAL, 5))
+    assert (block.batch, block.first, block.last) == ("000041", 1, 5)
 
 
 def test_stan_wraps_after_999999(world) -> None:
