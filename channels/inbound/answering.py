@@ -11,6 +11,9 @@ from switch.model.answer import Answer, AnswerState
 
 _UNSENT = frozenset({"", "unprepared", "overdue", "unsupported", "unsent", "busy", "no_route"})
 """Codes of what was never sent: the way was closed."""
+_NOT_ASKED = frozenset({"journal", "fence"})
+"""Refusals of the engine that know nothing of the key: the payment may live, or be done, and its
+repeat would be told that it is not (I7)."""
 _OURS = frozenset({Action.SIGN_ON, Action.AGAIN, Action.UNKNOWN})
 """The bank wants our sign-on, or says nothing that is certain: no word for a terminal, that would
 sign on for nothing, or reverse what was never done."""
@@ -30,11 +33,12 @@ def inbound_codes(dialect: Dialect) -> InboundCodes:
     return dialect.inbound.codes
 
 
-def said_of(dialect: Dialect, answer: Answer) -> Said | None:
+def said_of(dialect: Dialect, answer: Answer, *, by_a_bank: bool) -> Said | None:
     """What a terminal is told of its payment; None: nothing, it will reverse.
 
-    A bank's code is passed on as it came where this dialect has it and does not read it as an
-    approval; "approved" is said of what is DONE and of nothing else (I7)."""
+    ``by_a_bank``: whoever declined it is a bank. Its code is passed on as it came where this
+    dialect has it and does not read it as an approval; a hospital's means something else here.
+    "Approved" is said of what is DONE and of nothing else (I7)."""
     codes = inbound_codes(dialect)
     match answer.state:
         case AnswerState.APPROVED:
@@ -42,13 +46,15 @@ def said_of(dialect: Dialect, answer: Answer) -> Said | None:
         case AnswerState.PENDING:
             return None
         case AnswerState.DECLINED:
-            return Said(_passed_on(dialect, answer.code))
+            return Said(_declined(dialect, answer.code, by_a_bank=by_a_bank))
         case AnswerState.RETURNED:
             return Said(codes.returned)
         case AnswerState.EXCEPTION:
             return Said(codes.exception)
         case AnswerState.UNKNOWN_KEY:
             return Said(codes.buried)
+        case AnswerState.REFUSED if answer.code in _NOT_ASKED:
+            return None
         case AnswerState.REFUSED:
             return Said(_refusal(codes, answer.code))
 
@@ -63,10 +69,12 @@ def _numbers(receipt: Mapping[str, str]) -> dict[str, str]:
     return {n: receipt[f"F{n}"] for n in ("15", "37", "38") if receipt.get(f"F{n}")}
 
 
-def _passed_on(dialect: Dialect, code: str) -> str:
+def _declined(dialect: Dialect, code: str, *, by_a_bank: bool) -> str:
     codes = inbound_codes(dialect)
     if code in _UNSENT:
         return codes.unavailable
+    if not by_a_bank:
+        return codes.declined
     row = dialect.codes.get(code)
     if row is not None and row.action in _OURS:
         return codes.unavailable
@@ -81,7 +89,7 @@ def _refusal(codes: InboundCodes, reason: str) -> str:
         "original": codes.original,
         "reserve": codes.amount,
         "amount": codes.amount,
-        "bill": codes.duplicate,
+        "bill": codes.declined,
         "no_route": codes.not_allowed,
         "unknown_business": codes.unsupported,
     }.get(reason, codes.unavailable)

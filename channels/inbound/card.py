@@ -14,12 +14,16 @@ from switch.ports import CardSecrets
 _TRACK_SEPARATOR = "D"
 
 
+def pan_of(fields: Mapping[str, str]) -> str:
+    """The card number, by itself or of the track; "" when there is neither."""
+    return fields.get("2", "") or fields.get("35", "").partition(_TRACK_SEPARATOR)[0]
+
+
 def card_secrets(fields: Mapping[str, str], pin_key: str) -> CardSecrets:
     """The card's data; ``pin_key`` is the terminal's key that field 52 is under.
 
     Raises RemoteError when there is no card number, or field 55 is none."""
-    track2 = fields.get("35", "")
-    pan = fields.get("2", "") or track2.partition(_TRACK_SEPARATOR)[0]
+    track2, pan = fields.get("35", ""), pan_of(fields)
     if not pan:
         raise RemoteError("2", "no card number, and no track that has one")
     chip = bytes.fromhex(fields.get("55", ""))

@@ -33,8 +33,21 @@ SIGN_ON, SIGN_OFF, ECHO = "sign_on", "sign_off", "echo"
 class Desk(Protocol):
     """What a door is for: serves requests that have proven themselves."""
 
+    money: frozenset[str]
+    """Kinds of request that begin a payment or take one back. Until the journal was asked each may
+    be a repeat: "not served" would deny what lives or is done (I7), so nothing is said (I9)."""
+
     async def serve(self, arrived: Arrived) -> Said | None:
-        """The answer; None: silence. Raises KeyServiceError, JournalDown: nothing has happened."""
+        """The answer; None: silence. Raises KeyServiceError, JournalDown: not served."""
+        ...
+
+    async def open_batch(self, arrived: Arrived) -> str:
+        """The batch that a sign-on is told. Raises JournalDown."""
+        ...
+
+    def unheard(self, kind: str, request: Message, said: Said | None) -> None:
+        """What was said of a request did not reach its peer; None: it could not be served, and
+        nothing was said."""
         ...
 
 
@@ -132,29 +145,48 @@ class Door:
 
     async def _take(self, link: Link, message: Message) -> None:
         """A defect in serving proves nothing of the payment: it is answered by silence."""
+        kind = self._reception.kind(message)
         if not self._counts.take(link.peer):
             metrics.TERMINALS_REFUSED.labels("peer_in_flight").inc()
-            if link.usable:
-                link.send(self._wire.answer(message, self._fields(message, Said(self._codes.busy))))
+            said = self._not_served(kind, message, self._codes.busy)
+            if said is not None and link.usable:
+                link.send(self._wire.answer(message, self._fields(message, said)))
             return
         arrived_at = self._timeline.now_ms()
+        said, keys, sent = None, None, False
         try:
-            said, keys = await self._served(message, link.peer)
+            said, keys = await self._served(kind, message, link.peer)
             answer = await self._encoded(message, said, keys) if said is not None else b""
+            sent = bool(answer) and self._in_time(link, message, arrived_at)
+            if sent:
+                link.send(answer)
         finally:
             self._counts.give_back(link.peer)
-        late_ms = self._timeline.now_ms() - arrived_at - self._config.terminal_timeout_ms
-        if answer and late_ms >= 0:
-            _log.warning("answer_too_late", door=self.name, mti=message.mti, late_ms=late_ms)
-        elif answer and link.usable:
-            link.send(answer)
+            if not sent and said is not None and keys is not None:
+                self._desk.unheard(kind, message, said)
 
-    async def _served(self, message: Message, peer: str) -> tuple[Said | None, WorkingKeys | None]:
+    def _in_time(self, link: Link, message: Message, arrived_at: int) -> bool:
+        """Whether the terminal still waits; after that it has begun to reverse."""
+        late_ms = self._timeline.now_ms() - arrived_at - self._config.terminal_timeout_ms
+        if late_ms >= 0:
+            _log.warning("answer_too_late", door=self.name, mti=message.mti, late_ms=late_ms)
+        return late_ms < 0 and link.usable
+
+    def _not_served(self, kind: str, message: Message, code: str) -> Said | None:
+        """What is said of a request that could not even be looked up; None: nothing."""
+        if kind not in self._desk.money:
+            return Said(code)
+        self._desk.unheard(kind, message, None)
+        return None
+
+    async def _served(
+        self, kind: str, message: Message, peer: str
+    ) -> tuple[Said | None, WorkingKeys | None]:
         """What to say, and the keys to say it with. Until the request is proven all that can go
         wrong has changed nothing, and is said without a MAC."""
         keys: WorkingKeys | None = None
         try:
-            arrived = await self._reception.receive(message, peer)
+            arrived = await self._reception.receive(kind, message, peer)
             if isinstance(arrived, Said):
                 return arrived, None
             keys = arrived.keys
@@ -165,7 +197,7 @@ class Door:
             return await self._desk.serve(arrived), keys
         except (KeyServiceError, JournalDown) as error:
             _log.warning("not_served", door=self.name, mti=message.mti, why=str(error))
-            return Said(self._codes.unavailable), keys
+            return self._not_served(kind, message, self._codes.unavailable), keys
 
     async def _sign_on(self, arrived: Arrived) -> Said:
         """签到: fresh working keys under the terminal's master key, and the open batch."""
@@ -173,7 +205,7 @@ class Door:
         new = await station.sign_on()
         if new is None:
             return Said(self._codes.busy)
-        batch = await station.batch()
+        batch = await self._desk.open_batch(arrived)
         _log.info("terminal_signed_on", door=self.name, terminal=station.config.terminal)
         return Said(self._codes.approved, {new.field: new.block, **self._sign_on_says(batch)})
 

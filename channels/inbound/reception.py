@@ -62,9 +62,12 @@ class Reception:
         self._wrong_macs: dict[tuple[str, str], int] = {}
         self._window_at = 0
 
-    async def receive(self, message: Message, peer: str) -> Arrived | Said:
+    def kind(self, message: Message) -> str:
+        """What it asks for, by the dialect; "" when that is nothing known."""
+        return self._recogniser.kind(message)
+
+    async def receive(self, kind: str, message: Message, peer: str) -> Arrived | Said:
         """What arrived, or what it is refused with. Raises KeyServiceError, JournalDown."""
-        kind = self._recogniser.kind(message)
         if not kind:
             return Said(self._codes.unsupported)
         where = (message.fields.get("42", ""), message.fields.get("41", ""))

@@ -6,6 +6,7 @@ open; they call a person.
 
 from channels.inbound.answering import Said, inbound_codes
 from channels.inbound.capture import exact_part
+from channels.inbound.numbering import highest_stan
 from channels.inbound.reception import Arrived
 from channels.inbound.totals import claimed, summed, with_result
 from channels.iso8583.dialect import Dialect
@@ -13,6 +14,22 @@ from switch.observe.logs import get_logger
 from switch.ports import Front
 
 _log = get_logger("inbound")
+
+
+async def batch_for(front: Front, arrived: Arrived, *, limit: int) -> str:
+    """The batch that a sign-on of a POS is told: the open one, or the next when the POS counts from
+    the beginning again. Under the numbers of the open one its sales would be taken for those of
+    before (I7, I8). Raises JournalDown."""
+    station = arrived.station
+    batch = await station.batch()
+    prefix = f"{station.label}/{batch}/"
+    payments = await front.payments(station.config.hospital, station.label, prefix, limit)
+    highest = highest_stan(prefix, (one.answer.key for one in payments))
+    if arrived.fields["11"] > highest:
+        return batch
+    _log.error("counter_lost", terminal=station.label, batch=batch, stan=highest, invariant="I8")
+    await station.close_batch(batch)
+    return await station.batch()
 
 
 async def settle(

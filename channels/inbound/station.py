@@ -1,7 +1,7 @@
 """One terminal at our door: the keys we gave it and its batch (rules 15 and 16).
 
-Keys and batch live in the database, so that any node serves any terminal; what is held here is a
-copy that is read again when a request does not fit it.
+Keys and batch live in the database, so that any node serves any terminal. Of the keys a copy is
+held here, that is read again when a request does not fit it.
 """
 
 from msgspec import Struct
@@ -51,7 +51,6 @@ class Station:
         self._context = context
         self._keys: WorkingKeys | None = None
         self._older: WorkingKeys | None = None
-        self._batch = ""
 
     # ---- keys ------------------------------------------------------------------------------------
 
@@ -100,18 +99,18 @@ class Station:
         """The open batch, as the database has it. Raises JournalDown."""
         # Its STANs are the terminal's own; taking one of ours tells the batch and costs nothing.
         block = await self._context.numbers.reserve(self.identity, 1)
-        self._batch = block.batch
-        return self._batch
+        return block.batch
 
     async def in_batch(self, batch: str) -> bool:
-        """Whether this is the open batch. Raises JournalDown."""
-        return bool(batch) and (batch == self._batch or batch == await self.batch())
+        """Whether this is the open batch. No copy of ours says so: another node may have settled
+        it a moment ago. Raises JournalDown."""
+        return bool(batch) and batch == await self.batch()
 
     async def close_batch(self, batch: str) -> None:
         """The next one is open from here on; once. Raises JournalDown."""
-        if await self.batch() == batch:
-            self._batch = f"{int(batch) % 999_999 + 1:06d}"
-            await self._context.numbers.adopt_batch(self.identity, self._batch)
+        if await self.in_batch(batch):
+            following = f"{int(batch) % 999_999 + 1:06d}"
+            await self._context.numbers.adopt_batch(self.identity, following)
 
 
 def _key_block(dialect: Dialect, pik: IssuedKey, mak: IssuedKey) -> NewKeys:

@@ -39,7 +39,7 @@ def _inbound(dialect: Dialect, inbound: Inbound) -> Iterator[tuple[str, str]]:
 
 
 def _origin(dialect: Dialect, origin: Origin) -> Iterator[tuple[str, str]]:
-    for name in ("card", "patient", "bill", "date"):
+    for name in ("card", "patient", "bill", "date", "reversal_date"):
         yield from _part(f"origin.{name}", getattr(origin, name), dialect)
     listing = origin.listing
     if origin.receipt and origin.receipt not in dialect.fields:

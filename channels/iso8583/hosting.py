@@ -90,7 +90,9 @@ class Origin(Strict, frozen=True, kw_only=True):
     bill: Part
     """… and of the bill."""
     date: Part
-    """Payment: the bank's business date, MMDD (I14)."""
+    """Payment: the bank's business date, MMDD (I14). F11 is unique within it."""
+    reversal_date: Part
+    """Reversal: that date of the payment it takes back; where it is empty, ``date`` says it."""
     listing: Listing
     """The answer to a query."""
     receipt: str = ""

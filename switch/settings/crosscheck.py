@@ -170,6 +170,9 @@ def _fronts(settings: Settings, root: Mapping) -> Iterator[Problem]:
                 f"{longest_ms} ({sum_text})"
             )
             yield _problem(root, "fronts", index, text, "settings", "terminal_timeout_ms")
+        if waits_ms is not None and settings.limits.answer_wait_ms >= waits_ms:
+            text = f"{waits_ms}: limits.answer_wait_ms must be shorter, an answer later is not told"
+            yield _problem(root, "fronts", index, text, "settings", "terminal_timeout_ms")
 
 
 def _longest_route(settings: Settings) -> tuple[int, str]:

@@ -53,7 +53,7 @@ fronts:
   settings: {timeout_ms: 1, terminal_timeout_ms: 90000}
 limits:
   payments_in_flight: 64
-  answer_wait_ms: 90000
+  answer_wait_ms: 50000
   payment_deadline_ms: 300000
   recovery_every_ms: 1000
   recovery_batch: 100
@@ -188,6 +188,9 @@ def test_first_mistake_of_every_section_in_one_run(fake: FakePlugin) -> None:
         ("terminal_timeout_ms: 90000", "terminal_timeout_ms: 80000",
          "fronts[kiosks].settings.terminal_timeout_ms: 80000 is shorter than the exchanges of one "
          "payment may take together: 80001 (bank-a 60000 + h1 20000 + kiosks 1)"),
+        ("answer_wait_ms: 50000", "answer_wait_ms: 90000",
+         "fronts[kiosks].settings.terminal_timeout_ms: 90000: limits.answer_wait_ms must be "
+         "shorter, an answer later is not told"),
         ("dsn: env:HOUSE_DSN", "dsn: host=db password=hunter2",
          "journal.dsn: journal dsn: a password must not stand in the configuration (I12)"),
         ("lease_renew_ms: 5000", "lease_renew_ms: 5001",

@@ -176,11 +176,12 @@ class Pos:
         fields |= {49: "156", 60: f"{kind}{self.batch}00050", 61: f"{self.batch}{original}0704"}
         return self.send(mti, {**fields, **card, **{int(n[1:]): v for n, v in more.items()}})
 
-    def reverse(self, pan, amount_fen, stan, reason="98", kind="22", code="000000"):
+    def reverse(self, pan, amount_fen, stan, reason="98", kind="22", code="000000", **more):
         """The POS's own 0400 of the STAN ``stan`` of this batch."""
         fields = {2: pan, 3: code, 4: f"{amount_fen:012d}", 11: stan, 22: "021", 25: "00"}
         fields |= {39: reason, 49: "156", 60: f"{kind}{self.batch}00050"}
-        return self.send("0400", fields | {61: f"{self.batch}{stan}0704"})
+        fields |= {61: f"{self.batch}{stan}0704"}
+        return self.send("0400", fields | {int(n[1:]): v for n, v in more.items()})
 
     def settle(self, debits, credits_=(), batch=None):
         """0500: amounts in fen."""

@@ -92,7 +92,7 @@ def test_I2_a_payment_is_booked_once_whatever_repeats():
     assert [(f[39], f[59]) for _, f, _ in bank.answers] == [("00", "FP20260704001")] * 3
     assert town.his.verbs() == ["do"]
     (payment,) = town.payments()
-    assert payment.key == f"cqbank/{MERCHANT}/{TERMINAL}/000001/000002"
+    assert payment.key == f"cqbank/{MERCHANT}/{TERMINAL}/000001/000002/20260704"
     assert (payment.business, payment.business_date) == ("bank_bill", "20260704")
     assert (payment.patient, payment.bill) == ("P0001", "MZ005")
     assert payment.details["F37"] == "998877665544"
@@ -130,8 +130,9 @@ def test_a_refused_booking_is_declined():
     assert town.payments()[0].rest == "declined"
 
 
-def test_a_bill_that_another_pays_is_refused():
-    """Rule 12: one live payment for a bill, whoever began it."""
+def test_I8_a_bill_that_another_pays_is_declined():
+    """Rule 12: one live payment for a bill, whoever began it. A plain decline: "the same numbers
+    again" would send the bank's kiosk into a 0400 of a payment that is another's."""
     town = origin_town()
     bank = town.signed_on()
     town.his.script.append(HANG)
@@ -140,7 +141,7 @@ def test_a_bill_that_another_pays_is_refused():
     _pay(bank)
     town.settle()
 
-    assert bank.code == "94"
+    assert bank.code == "05"
 
 
 @pytest.mark.parametrize("missing", [4, 15, 59])

@@ -4,16 +4,20 @@ The money is the bank's affair: we only book it at the hospital, once, and un-bo
 takes it back. Whatever is not certain is not answered.
 """
 
-from collections import OrderedDict
+from contextlib import suppress
 
 from channels.inbound.answering import Said, said_of
 from channels.inbound.bank_origin.config import OriginConfig
 from channels.inbound.bank_origin.listing import listed
+from channels.inbound.bank_origin.silence import Hearing
 from channels.inbound.business_date import whole_date
 from channels.inbound.capture import exact_part, part_of
+from channels.inbound.numbering import payment_key, reversed_key
 from channels.inbound.reception import Arrived
-from channels.inbound.reversing import payment_key, take_back
+from channels.inbound.reversing import take_back
 from channels.inbound.settling import settle
+from channels.iso8583.dialogue import Part
+from channels.iso8583.message import Message
 from channels.iso8583.recognise import (
     ORIGIN_PAY,
     ORIGIN_QUERY,
@@ -24,10 +28,7 @@ from channels.iso8583.recognise import (
 )
 from switch.model.answer import Answer, AnswerState
 from switch.model.secret import masked_pan
-from switch.observe.logs import get_logger
-from switch.ports import Front, PaymentRequest, Timeline
-
-_log = get_logger("inbound.bank_origin")
+from switch.ports import Front, JournalDown, PaymentRequest, Timeline
 
 BUSINESS = "bank_bill"
 MEDIUM = "bank_origin"
@@ -40,6 +41,8 @@ _AWAY = frozenset({"his_down", "unsupported", "unknown_function", "timeout", ""}
 class OriginDesk:
     """See the module. Implements the door's Desk."""
 
+    money = frozenset({ORIGIN_PAY, REVERSAL})
+
     def __init__(self, config: OriginConfig, front: Front, timeline: Timeline) -> None:
         self._config = config
         self._front = front
@@ -50,7 +53,8 @@ class OriginDesk:
         self._inbound = self._dialect.inbound
         self._origin = self._dialect.origin
         self._codes = self._inbound.codes
-        self._unanswered: OrderedDict[str, None] = OrderedDict()
+        self._hearing = Hearing(config.batch_payments_limit, stands=self._origin.silence_stands)
+        self.told = self._hearing.told
 
     async def serve(self, arrived: Arrived) -> Said | None:
         """The answer; None: silence."""
@@ -60,7 +64,7 @@ class OriginDesk:
         if kind == ORIGIN_PAY:
             return await self._pay(arrived)
         if kind == REVERSAL:
-            return await take_back(self._front, self._inbound, arrived, settled=True)
+            return await self._take_back(arrived)
         if kind == SETTLEMENT:
             limit = self._config.batch_payments_limit
             return await settle(
@@ -69,6 +73,18 @@ class OriginDesk:
         if kind in {UPLOAD, UPLOAD_END}:
             return Said(self._codes.approved)
         return Said(self._codes.unsupported)
+
+    async def open_batch(self, arrived: Arrived) -> str:
+        """The open one; that F11 begins again each day is a bank's right."""
+        return await arrived.station.batch()
+
+    def unheard(self, kind: str, request: Message, said: Said | None) -> None:
+        """See the door's Desk: where silence stands, a refusal that nobody heard is one of money
+        that the bank keeps."""
+        if kind != ORIGIN_PAY or (said is not None and said.code == self._codes.approved):
+            return
+        where = {"terminal": request.fields.get("41", ""), "stan": request.fields.get("11", "")}
+        self._hearing.unheard(certain=said is not None, **where)
 
     async def _query(self, arrived: Arrived) -> Said:
         """The unpaid bills of whoever has this visit card."""
@@ -99,22 +115,23 @@ class OriginDesk:
         against = await self._against(arrived, request.key)
         if against:
             return Said(against)
-        answer = await self._front.start(request, None)
-        if answer.state in {AnswerState.PENDING, AnswerState.EXCEPTION}:
-            self._silent(answer)
-            return None
-        return self._said(answer)
+        self._hearing.asked(request.key)
+        said = None
+        with suppress(JournalDown):  # it may be booked already: nothing is said
+            said = self._said(await self._front.start(request, None))
+        if said is None:
+            self._hearing.silent(request.key)
+        return said
 
     def _request(self, arrived: Arrived) -> PaymentRequest | None:
         """None: something is missing that the hospital or the journal needs."""
         fields, station = arrived.fields, arrived.station
-        key = payment_key(self._inbound, arrived)
+        date = self._date(arrived, self._origin.date)
+        key = payment_key(self._inbound, arrived, date)
         patient = part_of(fields, self._origin.patient)
         bill = part_of(fields, self._origin.bill)
-        today, _ = self._timeline.wall_clock()
-        date = whole_date(part_of(fields, self._origin.date), today)
         amount_fen = int(fields.get("4", "0"))
-        if not (key and patient and bill and date and amount_fen):
+        if not (key and patient and bill and amount_fen):
             return None
         details = {f"F{n}": fields[n] for n in _FOR_THE_HOSPITAL if fields.get(n)}
         if fields.get("2"):
@@ -140,28 +157,24 @@ class OriginDesk:
         known = await self._front.payments(station.config.hospital, station.label, key, 1)
         return "" if known else self._codes.sign_on
 
-    def _silent(self, answer: Answer) -> None:
-        """The hospital has not said in time: what follows is the bank's rule (rule 11)."""
-        stands = self._origin.silence_stands
-        silence = "stands" if stands else "reverse"
-        _log.error("booking_unknown", key=answer.key, silence=silence, invariant="I6")
-        if stands:
-            self._unanswered[answer.key] = None
-            if len(self._unanswered) > self._config.batch_payments_limit:
-                self._unanswered.popitem(last=False)
+    async def _take_back(self, arrived: Arrived) -> Said | None:
+        """Un-book what the bank gives back, by its numbers and its business date."""
+        date = self._date(arrived, self._origin.reversal_date, self._origin.date)
+        key = reversed_key(self._inbound, arrived, date)
+        if key:
+            self._hearing.asked(key)
+        return await take_back(self._front, self._inbound, arrived, settled=True, date=date)
 
-    def told(self, answer: Answer) -> None:
-        """The end of a payment that was not answered, where silence stands: not booked, and the
-        bank keeps the money."""
-        if answer.key not in self._unanswered or answer.state is AnswerState.PENDING:
-            return
-        if answer.state in {AnswerState.DECLINED, AnswerState.RETURNED}:
-            _log.error("taken_and_not_booked", key=answer.key, invariant="I1")
-        if answer.state is not AnswerState.EXCEPTION:
-            del self._unanswered[answer.key]
+    def _date(self, arrived: Arrived, *parts: Part) -> str:
+        """The business date (YYYYMMDD) of the first part that has one; "" when none has."""
+        today, _ = self._timeline.wall_clock()
+        dates = (whole_date(part_of(arrived.fields, part), today) for part in parts)
+        return next(filter(None, dates), "")
 
     def _said(self, answer: Answer) -> Said | None:
-        said = said_of(self._dialect, answer)
+        if answer.state is AnswerState.EXCEPTION:
+            return None  # nobody knows whether it is booked
+        said = said_of(self._dialect, answer, by_a_bank=False)
         receipt = answer.receipt.get("his_receipt", "")
         if said is None or answer.state is not AnswerState.APPROVED:
             return said

@@ -7,12 +7,14 @@ and what the POS says of money it takes back is committed before it is answered.
 from channels.inbound.answering import Said, said_of
 from channels.inbound.capture import exact_part
 from channels.inbound.card import card_secrets, scanned_code
+from channels.inbound.numbering import original_key, payment_key
 from channels.inbound.pos.businesses import BY_CODE, CREDITS, DEBITS, OFFERED, ORIGINAL, SERVED
 from channels.inbound.pos.config import PosConfig, PosTerminal
 from channels.inbound.reception import Arrived
-from channels.inbound.reversing import original_key, payment_key, take_back
-from channels.inbound.settling import settle
+from channels.inbound.reversing import take_back
+from channels.inbound.settling import batch_for, settle
 from channels.iso8583.errors import RemoteError
+from channels.iso8583.message import Message
 from channels.iso8583.recognise import REVERSAL, SETTLEMENT, UPLOAD, UPLOAD_END
 from switch.model.answer import Answer, AnswerState
 from switch.model.operation import Operation
@@ -29,6 +31,8 @@ _BALANCE_TYPES = "1002"
 
 class PosDesk:
     """See the module. Implements the door's Desk."""
+
+    money = frozenset(SERVED) | {REVERSAL}
 
     def __init__(self, config: PosConfig, front: Front, timeline: Timeline) -> None:
         self._config = config
@@ -61,6 +65,13 @@ class PosDesk:
         except RemoteError as error:
             _log.warning("request_unusable", path=error.path, rule=error.rule)
             return Said(self._codes.format_error)
+
+    async def open_batch(self, arrived: Arrived) -> str:
+        """A fresh one for a POS that lost its counter."""
+        return await batch_for(self._front, arrived, limit=self._config.batch_payments_limit)
+
+    def unheard(self, kind: str, request: Message, said: Said | None) -> None:
+        """A POS reverses what it hears nothing of."""
 
     # ---- money -----------------------------------------------------------------------------------
 
@@ -138,7 +149,7 @@ class PosDesk:
     def _said(self, answer: Answer, secrets: CardSecrets | None) -> Said | None:
         if answer.state is AnswerState.EXCEPTION:
             _log.error("pos_exception", key=answer.key, invariant="I15")
-        said = said_of(self._dialect, answer)
+        said = said_of(self._dialect, answer, by_a_bank=True)
         issuer = secrets.issuer.reveal() if secrets is not None and secrets.issuer else b""
         if said is None or answer.state is not AnswerState.APPROVED or not issuer:
             return said
@@ -151,7 +162,7 @@ class PosDesk:
         reply = await self._front.balance(hospital, "pos_sale", secrets, clearing)
         if not reply.ok:
             known = Answer(key="", state=AnswerState.DECLINED, code=reply.code)
-            said = said_of(self._dialect, known)
+            said = said_of(self._dialect, known, by_a_bank=True)
             assert said is not None
             return said
         fen = reply.body["balance_fen"]
