@@ -17,8 +17,10 @@ from channels.iso8583.message import Message
 from switch.model.chip import encode
 from switch.model.operation import Operation
 from switch.net.frames import FrameReader, framed
+from tests.sim.batch_desk import BatchDesk
 from tests.sim.chips import ISSUER
 from tests.sim.clock import SimClock
+from tests.sim.entry import Entry
 from tests.sim.key_service import kcv_of, mac_of
 from tests.sim.mix import Mix
 from tests.sim.process import Process
@@ -38,48 +40,6 @@ _REPEATED = ("3", "4", "11", "41", "42", "49")
 _ALWAYS = {"7": "0722120000", "12": "120000", "13": "0722", "15": "0722", "37": "000000000000"}
 _KEYS_KEPT = 8
 """Generations of MAC keys a patient bank still takes."""
-
-
-class Entry:
-    """One operation as the bank keeps it: ``original`` is what it voids, refunds or completes."""
-
-    __slots__ = (
-        "amount_fen",
-        "arrived_at",
-        "booked",
-        "code",
-        "heard_at",
-        "operation",
-        "original",
-        "reversed_at",
-        "sender",
-        "times",
-    )
-
-    def __init__(
-        self,
-        operation: Operation,
-        amount_fen: int,
-        original: Identity | None,
-        arrived_at: float,
-        sender: Process,
-    ) -> None:
-        self.operation = operation
-        self.amount_fen = amount_fen
-        self.original = original
-        self.arrived_at = arrived_at
-        self.booked = False
-        self.code = ""
-        self.reversed_at: float | None = None
-        self.times = 1
-        self.sender = sender
-        self.heard_at: float | None = None
-        """When the process that sent it read an authentic approval of it."""
-
-    @property
-    def net_fen(self) -> int:
-        """What of it stands: taken, set aside or given back."""
-        return self.amount_fen if self.booked and self.reversed_at is None else 0
 
 
 class BankHost:
@@ -106,6 +66,7 @@ class BankHost:
         self._keys = _double_length(codec.dialect.keys)
         self.trace = trace
         self.entries: dict[Identity, Entry] = {}
+        self.desk = BatchDesk(codec.dialect, self.entries)
         self.reversals: list[tuple[float, Identity, str]] = []
         """When, of what, answered how."""
         self.overtaken: set[Identity] = set()
@@ -155,6 +116,18 @@ class BankHost:
     def echo(self, link: "BankLink", message: Message) -> None:
         self._say(link, message, {"39": "00"}, "")
 
+    # ---- settlement of batches -------------------------------------------------------------------
+
+    def settle(self, link: "BankLink", message: Message) -> None:
+        if self.random.random() < self.mix.bank_silent_before:
+            return
+        fields = self.desk.settle(message)
+        self.trace("bank", "settlement", message.fields["41"], fields["48"])
+        self._answer(link, message, "", fields)
+
+    def upload(self, link: "BankLink", message: Message) -> None:
+        self._answer(link, message, "", {"39": "00"})
+
     # ---- operations ------------------------------------------------------------------------------
 
     def operate(self, link: "BankLink", kind: str, message: Message) -> None:
@@ -199,7 +172,9 @@ class BankHost:
             self._say(link, message, approval, "wrong")
             return
         entry.code = "00"
-        if identity in self._tombs:
+        if identity[:3] in self.desk.closed:
+            entry.code = "12"
+        elif identity in self._tombs:
             entry.code = "06"
         elif random() < mix.bank_declines:
             entry.code = "51"
@@ -254,6 +229,8 @@ class BankHost:
 
     def _reverse(self, identity: Identity) -> str:
         entry = self.entries.get(identity)
+        if identity[:3] in self.desk.closed:
+            return "12"
         if identity in self.overtaken:
             return "25"
         if entry is None or not entry.code:
@@ -283,7 +260,7 @@ class BankHost:
             self.trace("bank", mti, stan, "answer lost")
             return
         key = mak
-        if random() < mix.bank_wrong_mac:
+        if mak and random() < mix.bank_wrong_mac:
             self.trace("bank", mti, stan, "wrong MAC")
             key, approved = "wrong", None
         delay = 0.0
@@ -379,6 +356,9 @@ _HANDLERS: dict[str, Callable[..., None]] = {
     "reversal": BankHost.reversal,
     "sign_on": BankHost.sign_on,
     "echo": BankHost.echo,
+    "settlement": BankHost.settle,
+    "upload": BankHost.upload,
+    "upload_end": BankHost.upload,
 }
 
 

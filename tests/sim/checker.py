@@ -156,10 +156,18 @@ class Auditor:
             or any(leg.kind is LegKind.UNBOOK and leg.unknown_seen for leg in payment.legs)
             or _owed(payment)
         )
-        if _no_way_back(payment):
+        if _no_way_back(payment) or self._settled_meanwhile(payment):
             return
         if reconciled or not excused:
             yield Violation("I15", f"{payment.key}: needless exception: {_shown(payment)}")
+
+    def _settled_meanwhile(self, payment: Payment) -> bool:
+        """Rule 19: its batch was closed while it was open; nothing reverses it any more."""
+        batches = self._database.batches.rows
+        closed = {(one.terminal.merchant, one.terminal.terminal, one.number) for one in batches}
+        return any(
+            identity[:3] in closed for identity in self._identities.get(payment.key, ())
+        ) and any(leg.state is LegState.STUCK for leg in payment.legs)
 
     def _history(self, payment: Payment) -> Iterator[Violation]:
         trail = self._trails[payment.key]

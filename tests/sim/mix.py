@@ -29,6 +29,8 @@ class Mix(Struct, kw_only=True):
     """One node dies when all else is healed, and stays dead: the other takes everything over."""
     bank_repeats: bool
     """And every repeat of that reversal is answered as the first was, until the file comes."""
+    settles: bool
+    """Batches are closed while payments are on their way (a dialect with settlement)."""
     stories: int
     """What is sold, voided, refunded … besides the kiosks' bills."""
     bank_lax: bool
@@ -180,6 +182,7 @@ def draw(seed: int, random: Random) -> Mix:
         bank_repeats=random.random() < 0.5,
         stories=random.randint(STORIES_MIN, STORIES_MAX),
         bank_lax=random.random() < 0.5,
+        settles=False,
     )
     for name, strongest in _STRENGTHS.items():
         on, strength = random.random() < 0.4, random.random()
@@ -188,4 +191,5 @@ def draw(seed: int, random: Random) -> Mix:
     mix.chip = random.random()
     mix.take_back = random.random()
     mix.race = random.random() / 2
+    mix.settles = mix.dialect == "cup-pos" and random.random() < 0.4
     return mix

@@ -17,7 +17,7 @@ from channels.iso8583 import bank as bank_module
 from channels.iso8583 import channel as channel_module
 from channels.iso8583.channel import BankChannel
 from channels.iso8583.codec import Codec
-from channels.iso8583.config import ClientLink, TerminalConfig
+from channels.iso8583.config import ClientLink, SettlementConfig, TerminalConfig
 from channels.iso8583.config import Config as BankConfig
 from channels.iso8583.load import load_dialect
 from channels.kiosk.config import KioskConfig
@@ -28,6 +28,7 @@ from his_bridge.hospital import Hospital
 from his_bridge.policy import Level
 from his_bridge.profile_file import load_profile
 from switch.engine import Engine, Limits, Route
+from switch.jobs.settlement import Settlement
 from switch.model.outcome import Reply
 from switch.model.payment import Payment
 from switch.ports import CommitResult, JournalDown, Write
@@ -87,6 +88,7 @@ BANK = BankConfig(
     not_found_waits_ms=(60_000, 600_000),
     reversal_waits_ms=(2_000, 5_000, 15_000, 40_000),
 )
+SETTLEMENT = SettlementConfig(deadline_ms=60_000, waits_ms=(5_000, 20_000), tries=3)
 KIOSKS = KioskConfig(
     bind="127.0.0.1",
     port=0,
@@ -141,7 +143,8 @@ def codec_of(dialect: str) -> Codec:
 @cache
 def bank_config(dialect: str) -> BankConfig:
     """The bank of a world that speaks it."""
-    return replace(BANK, dialect=dialect)
+    settles = _dialect(dialect).settlement is not None
+    return replace(BANK, dialect=dialect, settlement=SETTLEMENT if settles else None)
 
 
 class DatabaseFaults:
@@ -242,10 +245,13 @@ class Node:
             self.journal.notices,
         )
         self.engine.finish_by("kiosks", self.finisher)
+        banks = {"bank": self.bank.settling} if mix.settles and self.bank.settling else {}
+        self.settlement = Settlement(self.journal.batches, banks, self.engine, timeline)
 
     def start(self) -> None:
         self.bank.start()
         self.his.start()
+        Deferred.fromCoroutine(self.settlement.start())
         self._beat()
         self._sweep()
 

@@ -78,6 +78,10 @@ class Wire:
         self.moves.append((self._clock.rightNow, operates, key))
         if operates:
             self._check_terminal(process, epoch, key, identity)
+        merchant, terminal, number, _ = identity
+        logical = LogicalTerminal(bank="bank", merchant=merchant, terminal=terminal)
+        if any(one.closed_at for one in self._database.batches.of(logical, number)):
+            self._report(f"{key}: {process.name} wrote for a batch that is settled (rule 19)")
         self._check(process, epoch, key)
 
     def _check(self, process: Mortal, epoch: int, *keys: str) -> None:

@@ -15,7 +15,9 @@ from typing import Any
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 
+from switch.model.batch import OPEN
 from switch.model.payment import LegKind, LegState, Payment, Rest
+from switch.ports import JournalDown, LogicalTerminal
 from switch.store.memory import MemoryDatabase
 from tests.sim import mix as mixes
 from tests.sim.bank_host import BankHost
@@ -26,7 +28,7 @@ from tests.sim.counters import Counters
 from tests.sim.his_host import HisHost
 from tests.sim.kiosks import Kiosks
 from tests.sim.network import Network, Weather
-from tests.sim.node import BANK_PORT, HIS_PORT, DatabaseFaults, Node, codec_of
+from tests.sim.node import BANK, BANK_PORT, HIS_PORT, DatabaseFaults, Node, codec_of
 from tests.sim.origins import Origins
 from tests.sim.process import Mortal, Process
 from tests.sim.reading import Identity, Reading
@@ -159,8 +161,23 @@ class World:
         self.chips.start()
         Kiosks(self.origins, self.chips).plan(self.mix.payments, SAFETY_S * 0.6)
         Counters(self.origins).plan(self.mix.stories, SAFETY_S * 0.5)
+        if self.mix.settles:
+            for one in BANK.terminals:
+                terminal = LogicalTerminal(
+                    bank="bank", merchant=one.merchant, terminal=one.terminal
+                )
+                at = self._randoms["fate"].uniform(20, SAFETY_S)
+                self.clock.callLater(at, self._order, terminal)
         self._fate()
         self.clock.run(SAFETY_S)
+
+    def _order(self, terminal: LogicalTerminal) -> None:
+        """The batch closes now, whatever is on its way in it."""
+        nodes = self._reachable()
+        if nodes:
+            at = nodes[0].journal.now_ms()
+            ordered = nodes[0].journal.batches.order(terminal, "", at)
+            Deferred.fromCoroutine(ordered).addErrback(lambda failure: failure.trap(JournalDown))
 
     def heal(self) -> None:
         self.trace("---- heal")
@@ -205,7 +222,8 @@ class World:
             self.wire.moves,
             self.chips.ends(),
         )
-        return auditor.findings(reconciled)
+        batches = self.bank.desk.findings(self.database)
+        return [*auditor.findings(reconciled), *batches]
 
     def _evidence(self, payment: Payment, i: int, kind: LegKind) -> None:
         if kind in (LegKind.DEBIT, LegKind.CREDIT):
@@ -231,6 +249,8 @@ class World:
             self.clock.run(min(end, self.clock.rightNow + STEP_S))
 
     def _settled(self) -> bool:
+        if any(batch.state in OPEN for batch in self.database.batches.rows):
+            return False
         return all(row.rest is not None for row in self.database.rows.values())
 
     def _settled_and_told(self) -> bool:
@@ -245,6 +265,7 @@ class World:
         self.counts["finished"] = sum(leg.state is LegState.DONE for leg in finishes)
         self.counts["unfinished"] = sum(leg.state is LegState.REFUSED for leg in finishes)
         self.counts["late"] = len(self.database.late)
+        self.counts["batches"] = len(self.bank.desk.closed)
         self.counts["reversals"] = len(self.bank.reversals)
         self.counts["taken_back"] = sum(one.taken_back for one in self.origins.purchases)
         for entry in self.bank.entries.values():
