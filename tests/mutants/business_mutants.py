@@ -1,4 +1,5 @@
-"""Mutants of what refers to an original, and of origins that take theirs back: layer ``sim``."""
+"""Mutants of originals and what refers to them, of origins that take theirs back, of batches, days
+and logical terminals: layer ``sim``."""
 
 from typing import Any
 from unittest import mock
@@ -6,6 +7,7 @@ from unittest import mock
 from msgspec.structs import replace
 
 from channels.iso8583.channel import BankChannel
+from channels.iso8583.settling import Settling
 from his_bridge.policy import Level
 from switch.engine import driver as driver_module
 from switch.engine.driver import Driver
@@ -24,7 +26,9 @@ from switch.model.payment import (
     Stage,
 )
 from switch.payment import answer_of, moves, steps
+from switch.payment.batch import Member
 from switch.payment.table import RULES
+from switch.store.memory_terminals import MemoryTerminals
 from tests.mutants.mutant import Mutant
 
 _BY_HAND = frozenset({Operation.REFUND, Operation.QR_REFUND})
@@ -111,6 +115,33 @@ def _stuck_goes_forward() -> Any:
     return mock.patch.dict(RULES, {where: RULES[where]._replace(move=None)})
 
 
+def _settled_while_open() -> Any:
+    """A batch settles with whatever the journal says at that moment."""
+    closed = property(lambda _member: False)
+    return mock.patch.multiple(Member, open=closed, unsettled=closed)
+
+
+def _reversed_after_settlement() -> Any:
+    """A reversal does not ask whether its batch is settled."""
+
+    async def free(self: Settling, order: Any) -> None:
+        return None
+
+    return mock.patch.object(Settling, "barred", free)
+
+
+def _taken_from_the_living() -> Any:
+    """A node takes a logical terminal that another living one holds."""
+    return mock.patch.object(MemoryTerminals, "_free", return_value=True)
+
+
+def _date_of_today() -> Any:
+    """The business date is the calendar's."""
+    return mock.patch.object(
+        BankChannel, "business_date", lambda self: self._context.timeline.wall_clock()[0]
+    )
+
+
 def _refund_repeated() -> Any:
     """A plain refund without an answer is sent again."""
     return _policy(_BY_HAND, on_unknown=OnUnknown.RESEND)
@@ -140,6 +171,8 @@ def _policy(operations: frozenset[Operation], **changes: Any) -> Any:
     return mock.patch.object(BankChannel, "policy", policy)
 
 
+_CLOSING = {"dialect": "cup-pos", "settles": True}
+
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("reserve_not_taken", _reserve_not_taken, "I1"),
     Mutant(
@@ -166,6 +199,15 @@ MUTANTS: tuple[Mutant, ...] = (
         "I3",
         weather={"his_level": Level.L1, "his_silent_after": 0.5, "take_back": 1.0},
     ),
+    Mutant("settled_while_open", _settled_while_open, "I1", "I13", weather=_CLOSING),
+    Mutant(
+        "reversed_after_settlement",
+        _reversed_after_settlement,
+        "I13",
+        weather=_CLOSING | {"bank_reversal_lost": 0.6, "bank_silent_after": 0.5},
+    ),
+    Mutant("taken_from_the_living", _taken_from_the_living, "I13"),
+    Mutant("date_of_today", _date_of_today, "I14", weather={"day_turns": True}),
     Mutant("refund_repeated", _refund_repeated, "I1"),
     Mutant("void_forgotten", _void_forgotten, "I1"),
 )

@@ -2,6 +2,7 @@
 told, and nothing else. Every finding names its invariant (docs/invariants.md)."""
 
 import json
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
@@ -14,7 +15,7 @@ from tests.sim.bank_host import BankHost
 from tests.sim.chips import End
 from tests.sim.his_host import BOOKS, Booking, HisHost
 from tests.sim.mix import Mix
-from tests.sim.node import BANK
+from tests.sim.node import BANK, DAY_TURNS_AT_S, EPOCH_S
 from tests.sim.origins import Purchase, Told
 from tests.sim.reading import Identity
 from tests.sim.relatives import Relatives
@@ -22,6 +23,12 @@ from tests.sim.violation import Violation
 
 KEPT = "9505000004E0009F3602001C"
 """What of a card's last word may be journaled."""
+_BEFORE_NOON = time.localtime(EPOCH_S).tm_hour < 12
+DAYS = tuple(
+    time.strftime("%Y%m%d", time.localtime(EPOCH_S + n * 86_400))
+    for n in ((-1, 0) if _BEFORE_NOON else (0, 1))
+)
+"""Before and after the turn: one in the morning ends yesterday's business day."""
 A_MOMENT_S = 0.002
 """Times are kept in milliseconds."""
 RECORDING_S = 60.0
@@ -76,6 +83,7 @@ class Auditor:
         for payment in payments.values():
             found += self._money(payment, reconciled)
             found += self._history(payment)
+            found += self._dates(payment)
         found += Relatives(payments, self._net, self._database, self._purchases).findings()
         found += self._strangers(payments)
         found += [Violation("I13", text) for text in self._trespasses]
@@ -160,6 +168,18 @@ class Auditor:
             return
         if reconciled or not excused:
             yield Violation("I15", f"{payment.key}: needless exception: {_shown(payment)}")
+
+    def _dates(self, payment: Payment) -> Iterator[Violation]:
+        """I14: the bank's date at birth, by its calendar, in every message of it."""
+        sent = {known[5] for known, key in self._database.identities.items() if key == payment.key}
+        if sent - {payment.business_date}:
+            yield Violation("I14", f"{payment.key} of {payment.business_date}: sent on {sent}")
+        turned = payment.born_at / 1000 - EPOCH_S >= DAY_TURNS_AT_S
+        if self._mix.day_turns and sent:
+            today, next_day = DAYS
+            due = next_day if turned else today
+            if payment.business_date != due:
+                yield Violation("I14", f"{payment.key}: {payment.business_date} is not {due}")
 
     def _settled_meanwhile(self, payment: Payment) -> bool:
         """Rule 19: its batch was closed while it was open; nothing reverses it any more."""

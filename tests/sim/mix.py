@@ -29,6 +29,8 @@ class Mix(Struct, kw_only=True):
     """One node dies when all else is healed, and stays dead: the other takes everything over."""
     bank_repeats: bool
     """And every repeat of that reversal is answered as the first was, until the file comes."""
+    day_turns: bool
+    """The bank's business date turns in the middle of it."""
     settles: bool
     """Batches are closed while payments are on their way (a dialect with settlement)."""
     stories: int
@@ -182,6 +184,7 @@ def draw(seed: int, random: Random) -> Mix:
         bank_repeats=random.random() < 0.5,
         stories=random.randint(STORIES_MIN, STORIES_MAX),
         bank_lax=random.random() < 0.5,
+        day_turns=random.random() < 0.3,
         settles=False,
     )
     for name, strongest in _STRENGTHS.items():

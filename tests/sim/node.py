@@ -4,6 +4,7 @@ What the composition root does (build, recover, beat) is done here in a few line
 product's own code.
 """
 
+import time
 from collections.abc import Callable
 from functools import cache
 from random import Random
@@ -41,6 +42,7 @@ from tests.sim.process import Mortal
 BANK_PORT, HIS_PORT = 8583, 8080
 EPOCH_S = 1_784_700_000.0
 """Virtual time begins in July 2026."""
+DAY_TURNS_AT_S = 120.0
 LEASE_MS = 30_000
 BEAT_S = 10.0
 SWEEP_MS = 20_000
@@ -141,10 +143,16 @@ def codec_of(dialect: str) -> Codec:
 
 
 @cache
-def bank_config(dialect: str) -> BankConfig:
-    """The bank of a world that speaks it."""
+def bank_config(dialect: str, *, day_turns: bool) -> BankConfig:
+    """The bank of a world that speaks it. ``day_turns``: at its second minute."""
     settles = _dialect(dialect).settlement is not None
-    return replace(BANK, dialect=dialect, settlement=SETTLEMENT if settles else None)
+    turn = time.strftime("%H:%M", time.localtime(EPOCH_S + DAY_TURNS_AT_S))
+    return replace(
+        BANK,
+        dialect=dialect,
+        settlement=SETTLEMENT if settles else None,
+        cutover=turn if day_turns else BANK.cutover,
+    )
 
 
 class DatabaseFaults:
@@ -226,7 +234,7 @@ class Node:
             late=self,
             random=random.random,
         )
-        self.bank = BankChannel("bank", bank_config(mix.dialect), context)
+        self.bank = BankChannel("bank", bank_config(mix.dialect, day_turns=mix.day_turns), context)
         self.his = Hospital("his", PROFILE, his_config(mix.his_level), context)
         self.engine = Engine(
             journal=self.journal,
