@@ -10,11 +10,9 @@ import pytest
 from channels.bank_simulator.habits import Name
 from switch.model.outcome import Outcome
 from tests.bank.cluster import Node
-from tests.bank.dialects import CODECS
+from tests.bank.dialects import NAMES
 from tests.bank.rig import Peer, Rig, do, payment, sell, undo
 
-READY = sorted(name for name, one in CODECS.items() if one.dialect.sign_on.brings_keys)
-"""Dialects whose terminals get their keys by signing on."""
 BANK_TIMEOUT_S = 60
 STEP_S = 0.05
 AMOUNT_FEN = 12_345
@@ -22,7 +20,7 @@ SUSPECT = "A0"
 """Field 39 of the reversal of what was answered, but not proven."""
 
 
-@pytest.fixture(params=READY)
+@pytest.fixture(params=NAMES)
 def rig(request):
     """A signed-on channel and its bank, in one dialect."""
     return Rig(dialect=request.param)

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from switch.catalogue import BUSINESSES, PERMILLE
 from switch.model.answer import AnswerState
-from switch.model.payment import Payment, Rest
+from switch.model.payment import LegKind, Payment, Rest
 from switch.store.memory import MemoryDatabase
 from tests.sim.origins import Purchase
 from tests.sim.violation import Violation
@@ -98,13 +98,13 @@ class Relatives:
 
     def _taken_back(self, purchase: Purchase, payment: Payment) -> Iterator[Violation]:
         """An answered reversal is a promise (rule 11): unless it was answered that it cannot be,
-        or others have a part of it, nothing of the payment is done at the end."""
+        others have a part of it, or it is a refund, nothing of the payment is done at the end."""
         key = payment.key
         answers = [told for told in purchase.told if told.how.startswith("reverse")]
         states = {told.answer.state for told in answers} - {AnswerState.REFUSED}
-        pivots = any(leg.policy.pivot for leg in payment.legs)
-        shared = pivots or bool(self._referring[key])
-        if payment.rest is Rest.DONE and AnswerState.APPROVED not in states and not shared:
+        for_good = any(leg.kind is LegKind.CREDIT and not leg.policy.ladder for leg in payment.legs)
+        excused = for_good or bool(self._referring[key]) or AnswerState.APPROVED in states
+        if payment.rest is Rest.DONE and not excused:
             yield Violation("I3", f"{key}: its reversal was answered {states}, and it is done")
         for told in answers:
             if told.answer.state in _GIVEN and payment.rest is Rest.DONE:

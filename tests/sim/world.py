@@ -175,7 +175,7 @@ class World:
         """The batch closes now, whatever is on its way in it."""
         nodes = self._reachable()
         if nodes:
-            at = nodes[0].journal.now_ms()
+            at = nodes[0].engine.timeline.now_ms()
             ordered = nodes[0].journal.batches.order(terminal, "", at)
             Deferred.fromCoroutine(ordered).addErrback(lambda failure: failure.trap(JournalDown))
 
