@@ -5,6 +5,7 @@ import os
 from importlib.metadata import entry_points
 
 from channels.bank_simulator import cli as simulator
+from channels.iso8583 import trace_cli
 
 VERBS = "yyt.commands.bank"
 """Group of entry points that add verbs of their own (``name = module:register``)."""
@@ -23,5 +24,6 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.epilog = f"{example}: yyt bank simulate --help"
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     simulator.register(verbs, language)
+    trace_cli.register(verbs)
     for entry in sorted(entry_points(group=VERBS)):
         entry.load()(verbs)

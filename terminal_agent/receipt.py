@@ -5,7 +5,7 @@ slip with 重打印 on it. The card number is masked by the switch; the name is 
 """
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from terminal_agent.journal import Entry
 
@@ -19,15 +19,34 @@ AMOUNT_TEXT = {
     "refused": "未受理 未扣款",
 }
 BANK_FACTS = (
+    ("merchant_name", "商户名称"),
     ("F42", "商户编号"),
     ("F41", "终端编号"),
+    ("operator", "操作员号"),
+    ("scheme", "卡组织"),
+    ("issuer", "发卡机构"),
+    ("acquirer", "收单机构"),
     ("masked_pan", "卡号"),
+    ("operation", "交易类型"),
     ("batch", "批次号"),
     ("F11", "凭证号"),
-    ("F37", "参考号"),
     ("F38", "授权码"),
+    ("F37", "参考号"),
+    ("when", "交易时间"),
     ("F15", "清算日期"),
 )
+OPERATIONS = {
+    "sale": "消费",
+    "qr_sale": "扫码消费",
+    "preauth": "预授权",
+    "completion": "预授权完成",
+    "void": "消费撤销",
+    "refund": "退货",
+    "preauth_void": "预授权撤销",
+    "completion_void": "预授权完成撤销",
+    "qr_void": "扫码撤销",
+    "qr_refund": "扫码退货",
+}
 REPRINT = "*** 重打印 ***"
 
 
@@ -92,14 +111,31 @@ def _lines(
     yield rule
     if any(facts.get(name) for name, _ in BANK_FACTS):
         yield _centred("银行卡签购单", columns)
+        said = facts | _said(facts)
         for name, label in BANK_FACTS:
-            yield from _pair(label, facts.get(name, ""), columns)
+            yield from _pair(label, said.get(name, ""), columns)
         yield from _pair("交易金额", f"RMB {yuan(order.amount_fen)}", columns)
+        if _needs_signature(facts):
+            yield "持卡人签名:"
+            yield "_" * columns
         yield rule
     yield from _pair("自助终端", terminal, columns)
     yield from _pair("时间", _time(entry.told_at or entry.created_at), columns)
     yield from _pair("支付键", entry.key, columns)
     yield _centred("请妥善保管 凭此查询", columns)
+
+
+def _said(facts: Mapping[str, str]) -> dict[str, str]:
+    """The bank's words for people: its business, its own date and time."""
+    operation, day, time = (facts.get(name, "") for name in ("operation", "F13", "F12"))
+    when = f"{day[:2]}-{day[2:]} {time[:2]}:{time[2:4]}:{time[4:]}" if day and time else ""
+    return {"operation": OPERATIONS.get(operation, operation), "when": when}
+
+
+def _needs_signature(facts: Mapping[str, str]) -> bool:
+    """A card without a PIN (third digit of field 22: 2); a scanned code signs nothing."""
+    entry_mode = facts.get("F22", "")
+    return entry_mode.endswith("2") and not entry_mode.startswith("03")
 
 
 def _time(at_ms: int) -> str:

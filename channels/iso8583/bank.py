@@ -20,6 +20,7 @@ from channels.iso8583.exchange import Exchange, Origin
 from channels.iso8583.holdings import Holdings
 from channels.iso8583.hub import Hub
 from channels.iso8583.link import Link
+from channels.iso8583.load import load_dialect
 from channels.iso8583.message import Message
 from channels.iso8583.new_keys import NewKeys
 from channels.iso8583.pool import Pool, pool_limits
@@ -29,6 +30,7 @@ from channels.iso8583.sign_on import Session
 from channels.iso8583.stans import Stans
 from channels.iso8583.template import compiled, filled, terminal_block
 from channels.iso8583.terminal import Terminal
+from channels.iso8583.trace import Trace
 from channels.iso8583.writes import Write
 from switch.observe.logs import get_logger
 from switch.ports import Context, JournalDown, LogicalTerminal
@@ -70,13 +72,16 @@ class Bank:
         self._config = config
         self._context = context
         self._timeline = context.timeline
+        codec = Codec(dialect)
+        self.trace = Trace(name, config.trace, codec, self._timeline) if config.trace else None
         self.hub = Hub(
             name=name,
-            codec=Codec(dialect),
+            codec=codec,
             config=config,
             timeline=context.timeline,
             key_service=context.key_service,
             owner=self,
+            trace=self.trace,
         )
         self.sessions: list[Session] = []
         self.terminals = self._built(config.terminals)
@@ -154,10 +159,12 @@ class Bank:
         origin: Origin | None = None,
         preferred_link: str = "",
         may_send: Callable[[], bool] | None = None,
+        about: str = "",
     ) -> Sent:
         """One exchange. Raises KeyServiceError and Iso8583Error, both before the write only.
 
-        ``may_send`` is asked after all waiting, just before the write (I13)."""
+        ``may_send`` is asked after all waiting, just before the write (I13).
+        ``about``: the payment's key for the record, where there is no ``origin``."""
         terminal.begin()
         try:
             mak = terminal.mak
@@ -176,6 +183,8 @@ class Bank:
             exchange = Exchange(kept, terminal, mak, origin)
             self.hub.expect(mti, exchange)
             write(link, encoded)
+            if self.trace is not None:
+                self.trace.about(link.name, kept, about or (origin.payment_key if origin else ""))
             answer = await self.hub.answer(exchange, link, self._config.response_timeout_ms)
         finally:
             terminal.end()
@@ -192,21 +201,6 @@ class Bank:
         sale = {n: facts.get(f"F{n}") or made.get(n, "") for n in self._remembered}
         known = {number: value for number, value in sale.items() if value and number != "2"}
         self.hub.remember(template.mti, Exchange(known, terminal, terminal.mak, origin))
-
-    def values(self, terminal: Terminal, batch: str, stan: str) -> dict[str, str]:
-        """What templates may take of a terminal and this moment."""
-        date, time = self._timeline.wall_clock()
-        return {
-            "date": date[4:],
-            "time": time,
-            "sent_date": date[4:],
-            "sent_time": time,
-            "batch": batch,
-            "stan": stan,
-            "terminal": terminal.config.terminal,
-            "merchant": terminal.config.merchant,
-            "currency": self.dialect.currency,
-        }
 
     def follow_up(self, terminal: Terminal, message: Message) -> None:
         """What a proven answer asks of us besides its outcome."""
@@ -336,12 +330,17 @@ class Bank:
             stans = self._stans(identity)
             terminals[one.merchant, one.terminal] = Terminal(
                 config=one,
+                dialect=self._dialect_of(one),
                 identity_block=terminal_block(self.dialect, one.serial),
                 stans=stans,
                 session=shared or self._session(identity, stans, one),
                 context=self._context,
             )
         return terminals
+
+    def _dialect_of(self, one: TerminalConfig) -> Dialect:
+        """The bank's, with the terminal's own operator number."""
+        return load_dialect(self._config.dialect, one.operator) if one.operator else self.dialect
 
     def _stans(self, identity: LogicalTerminal) -> Stans:
         return Stans(self._context.numbers, identity, self._config.stan_block)
@@ -358,7 +357,7 @@ class Bank:
             stans=stans,
             new_keys=NewKeys(identity, config.tmk, self._context, keeps_cryptogram=kept),
             channel=self._config,
-            dialect=self.dialect,
+            dialect=self._dialect_of(config),
             context=self._context,
             owner=self,
         )
@@ -385,7 +384,10 @@ class Bank:
 
     def _new_link(self, name: str, expected: frozenset[str] | None) -> Link:
         prefix = self.dialect.length_prefix
-        return Link(name, self.hub, self._timeline, self._config, prefix, expected=expected)
+        watch = self.trace.frame if self.trace is not None else None
+        return Link(
+            name, self.hub, self._timeline, self._config, prefix, expected=expected, watch=watch
+        )
 
 
 def _remembered(dialect: Dialect) -> frozenset[str]:

@@ -64,7 +64,10 @@ class BankChannel:
         self._undoing = Undoing(self._bank, config, context, self.settling)
         self._sender = CardSender(self._bank, context.key_service)
         self._splits = {
-            name: sale.Split(template) for name, template in self._dialect.operations.items()
+            terminal.config.operator: {
+                name: sale.Split(template) for name, template in terminal.dialect.operations.items()
+            }
+            for terminal in self._bank.terminals.values()
         }
         self._balances = 0
 
@@ -195,7 +198,8 @@ class BankChannel:
         values = self._original_values(order.leg) | self._values(terminal, batch, stan)
         values |= account.values(order.leg.facts, card)
         values["amount"] = f"{order.leg.amount_fen:012d}"
-        facts = self._splits[order.leg.operation or Operation.SALE].kept(values)
+        splits = self._splits[terminal.config.operator]
+        facts = splits[order.leg.operation or Operation.SALE].kept(values)
         facts |= await account.vaulted(self._context.key_service, order.leg.facts, card)
         facts |= sale.chip_facts(card) if card is not None else {}
         facts |= {
@@ -204,6 +208,7 @@ class BankChannel:
             "batch": batch,
             "sent_date": date[4:],
             "sent_time": time,
+            **terminal.slip_facts,
             "key_generation": str(terminal.keys.generation if terminal.keys else 0),
         }
         if order.leg.attempt > 1:
@@ -228,7 +233,7 @@ class BankChannel:
         try:
             sent = await self._sender.send(
                 key[0],
-                self._splits[order.leg.operation or Operation.SALE],
+                self._splits[terminal.config.operator][order.leg.operation or Operation.SALE],
                 terminal,
                 await account.secrets(self._context.key_service, order.leg.facts, card),
                 self._original_values(order.leg) | order.leg.facts,
@@ -254,7 +259,7 @@ class BankChannel:
         """``balance`` with a BalanceQuery: ``body`` = {"balance_fen": n}. Raises nothing."""
         if function != "balance" or not isinstance(request, BalanceQuery):
             return InquiryReply(ok=False, code="unknown_function", text="不支持的查询")
-        if Operation.BALANCE not in self._splits:
+        if Operation.BALANCE not in self._dialect.operations:
             return InquiryReply(ok=False, code="not_offered", text="该银行不支持余额查询")
         self._balances += 1
         key = (f"balance/{self._balances}", 0)
@@ -271,7 +276,7 @@ class BankChannel:
 
     async def _ask_balance(self, what: str, terminal: Terminal, card: CardSecrets) -> InquiryReply:
         batch, stan = await terminal.stans.take()
-        balance = self._splits[Operation.BALANCE]
+        balance = self._splits[terminal.config.operator][Operation.BALANCE]
         values = self._values(terminal, batch, stan) | sale.card_values(card)
         facts = values | balance.kept(values)
         sent = await self._sender.send(what, balance, terminal, card, facts, write_plain, None)

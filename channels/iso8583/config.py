@@ -107,6 +107,11 @@ class TerminalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     serial: str = ""
     """Hardware serial number that the bank registered (终端序列号), for the dialect's
     ``terminal_block``. Empty: the block is left out."""
+    operator: Annotated[str, Meta(pattern=r"^[0-9A-Za-z ]{0,10}\Z")] = ""
+    """Operator number (操作员号, 63.1), filled with spaces as the bank wants it. Empty: the
+    dialect's constant."""
+    merchant_name: Annotated[str, Meta(max_length=40)] = ""
+    """商户名称 as slips print it; empty: not printed."""
 
 
 class SettlementConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,6 +125,17 @@ class SettlementConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Waits before a message of the settlement is sent again; the last one repeats."""
     tries: Limit
     """Definite failures before a batch is left to a person."""
+
+
+class TraceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A masked record of every message, for a bank's tests (验收测试)."""
+
+    directory: str
+    """A folder of the switch's user; below ``node.data_dir``, say."""
+    files: Limit
+    """The one that is written, and older ones, oldest dropped."""
+    bytes: Annotated[int, Meta(ge=4_096, le=1_000_000_000)]
+    """A file this long is full."""
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -168,6 +184,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Waits between the tries of a reversal; the last one repeats for ever."""
     settlement: SettlementConfig | None = None
     """Absent: the bank closes batches by itself, or has none."""
+    trace: TraceConfig | None = None
+    """Absent: nothing is recorded."""
 
     def __post_init__(self) -> None:
         """Refuse what the schema cannot see: a dialect that is none, a terminal named twice."""

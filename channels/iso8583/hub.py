@@ -20,6 +20,7 @@ from channels.iso8583.mac import MacMaker
 from channels.iso8583.message import Message
 from channels.iso8583.mux import Key, Match, Mux, shown
 from channels.iso8583.rules import approves, check_complete, check_echo, unproven
+from channels.iso8583.trace import Trace
 from switch.model.outcome import Millis
 from switch.observe import metrics
 from switch.observe.logs import get_logger
@@ -65,6 +66,7 @@ class Hub:
         timeline: Timeline,
         key_service: KeyService,
         owner: HubOwner,
+        trace: Trace | None = None,
     ) -> None:
         self.name = name
         self.codec = codec
@@ -75,6 +77,7 @@ class Hub:
         self._timeline = timeline
         self._key_service = key_service
         self._owner = owner
+        self._trace = trace
         self._mux: Mux[Exchange] = Mux(codec.dialect, config.expired_limit)
         self._in_flight = metrics.BANK_IN_FLIGHT.labels(name)
         self._wrong_macs = metrics.MAC_FAILURES.labels(name)
@@ -194,6 +197,7 @@ class Hub:
             return
         match, exchange = self._mux.find(key)
         if exchange is None:
+            self._note(link, message, f"nobody waits for it: {match}")
             self._nobodys(match, key)
             return
         Deferred.fromCoroutine(self._prove(link, key, exchange, message)).addErrback(
@@ -212,6 +216,7 @@ class Hub:
             _log.warning(
                 "answer_invalid", bank=self.name, key=shown(key), path=error.path, rule=error.rule
             )
+            self._note(link, message, f"not proven: {error}")
             self._distrust(link, exchange)
             return
         except (KeyServiceError, JournalDown) as error:
@@ -222,9 +227,11 @@ class Hub:
         if not authentic:
             self._wrong_macs.inc()
             _log.error("wrong_mac", bank=self.name, key=shown(key), invariant="I10")
+            self._note(link, message, "not proven: wrong MAC; it changes nothing")
             self._distrust(link, exchange)
             return
         link.wrong_macs = 0
+        self._note(link, message, f"proven: {message.code}")
         self._take(key, exchange, message)
 
     def _take(self, key: Key, exchange: Exchange, message: Message) -> None:
@@ -264,6 +271,10 @@ class Hub:
         if newest == exchange.mak:
             return False
         return await self._key_service.check_mac(newest, *proof)
+
+    def _note(self, link: Link, message: Message, text: str) -> None:
+        if self._trace is not None:
+            self._trace.reading(link.name, message, text)
 
     def _distrust(self, link: Link, exchange: Exchange) -> None:
         exchange.suspect = True

@@ -5,6 +5,7 @@ messages: whole frames go to its owner. Under TLS it is up when the peer has pro
 not a byte goes out before; there is no way from there to a connection in clear.
 """
 
+from collections.abc import Callable
 from typing import Protocol as Interface
 
 from OpenSSL.SSL import Error as TlsError
@@ -21,6 +22,10 @@ from switch.observe.logs import get_logger
 from switch.ports import Cancellable, Timeline
 
 _log = get_logger("iso8583.link")
+
+
+Watch = Callable[[str, str, bytes], None]
+"""Sees every frame: ``out`` or ``in``, name of the link, the frame without its length prefix."""
 
 
 class LinkTimes(Interface):
@@ -62,6 +67,7 @@ class Link(Protocol):
         prefix: LengthPrefix,
         *,
         expected: frozenset[str] | None = None,
+        watch: "Watch | None" = None,
     ) -> None:
         self.name = name
         self.peer = ""
@@ -84,6 +90,7 @@ class Link(Protocol):
         self._times = times
         self._prefix = prefix
         self._expected = expected
+        self._watch = watch
         self._secure_timer: Cancellable | None = None
         self._dropped = False
         self._reader = FrameReader(prefix, times.frame_limit_bytes)
@@ -94,6 +101,8 @@ class Link(Protocol):
         """Write one message. It is *sent* from here on: the wire tells us nothing more."""
         assert self.transport is not None
         self.transport.write(framed(message, self._prefix))
+        if self._watch is not None:
+            self._watch("out", self.name, message)
 
     def nudge(self) -> bool:
         """An empty frame, which keeps the link open; False when the last one brought nothing."""
@@ -161,6 +170,8 @@ class Link(Protocol):
         try:
             for frame in self._reader.receive(data):
                 self._stop_frame_timer()
+                if self._watch is not None:
+                    self._watch("in", self.name, frame)
                 self._owner.frame(self, frame)
         except FrameError as error:
             self.drop(str(error))

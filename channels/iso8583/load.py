@@ -35,13 +35,14 @@ BUILT_IN = ("cup-pos", "gz-ascii", "zj-bcd", "cups-host")
 
 
 @cache
-def load_dialect(name: str) -> Dialect:
+def load_dialect(name: str, operator: str = "") -> Dialect:
     """A built-in dialect by name (``cup-pos``), or a file by path (anything with a ``/`` or that
-    ends with ``.yaml``).
+    ends with ``.yaml``). ``operator``: a terminal's own operator number (63.1), in the place of the
+    file's.
 
     Raises DialectError with file and path inside it.
     """
-    return parse_dialect(read_source(name), name)
+    return parse_dialect(read_source(name), name, operator)
 
 
 def read_source(name: str) -> str:
@@ -59,10 +60,12 @@ _SECTIONS_WITH_TEMPLATES = frozenset(
 )
 
 
-def parse_dialect(text: str, origin: str) -> Dialect:
+def parse_dialect(text: str, origin: str, operator: str = "") -> Dialect:
     """A dialect from YAML text; ``origin`` names it in errors. Raises DialectError."""
     try:
         raw = yaml.load(text, Loader=_Loader)  # noqa: S506 - BaseLoader makes strings only
+        if operator:
+            raw["constants"] = {**raw.get("constants", {}), "operator": operator}
         for section in _SECTIONS_WITH_TEMPLATES & raw.keys():
             raw[section] = _with_constants(raw[section], raw.get("constants", {}))
         dialect = msgspec.convert(raw, Dialect, strict=False)

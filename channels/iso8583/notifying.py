@@ -7,6 +7,7 @@ beside the sales, under a STAN of the terminal that the sale went by.
 from channels.iso8583.bank import Bank
 from channels.iso8583.dialect import Action
 from channels.iso8583.errors import Iso8583Error
+from channels.iso8583.own_values import own_values
 from channels.iso8583.template import compiled, filled
 from channels.iso8583.terminal import Terminal
 from channels.iso8583.writes import write_plain
@@ -30,9 +31,6 @@ class Notifying:
     def __init__(self, bank: Bank, context: Context) -> None:
         self._bank = bank
         self._context = context
-        template = bank.dialect.script_notice
-        self._template = template
-        self._fills = compiled(template) if template is not None else {}
 
     async def script_results(self, payment: Payment) -> tuple[NoticeEnd, str]:
         """See NoticeBank."""
@@ -40,13 +38,14 @@ class Notifying:
         chip = _results(payment)
         name = (debit.facts.get("F42", ""), debit.facts.get("F41", ""))
         terminal = self._bank.terminals.get(name)
-        if self._template is None or terminal is None or not chip:
+        template = terminal.dialect.script_notice if terminal is not None else None
+        if template is None or terminal is None or not chip:
             return NoticeEnd.NOT_OWED, ""
         if not terminal.fresh or terminal.settling:
             return NoticeEnd.NOT_NOW, ""
         try:
-            fields = filled(self._fills, await self._values(terminal, debit, chip))
-            sent = await self._bank.send(self._template.mti, fields, terminal, write_plain)
+            fields = filled(compiled(template), await self._values(terminal, debit, chip))
+            sent = await self._bank.send(template.mti, fields, terminal, write_plain)
         except (Iso8583Error, JournalDown, KeyServiceError) as error:
             _log.warning("notice_not_sent", bank=self._bank.name, why=str(error))
             return NoticeEnd.AGAIN, ""
@@ -68,7 +67,7 @@ class Notifying:
         batch, stan = await terminal.stans.take()
         return {
             **values,
-            **self._bank.values(terminal, batch, stan),
+            **own_values(terminal, self._context.timeline, batch, stan),
             "original_mti": operation.mti,
             "chip": chip,
         }

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from channels.iso8583.dialect import Action, Dialect
 from channels.iso8583.message import Message
 from channels.iso8583.rules import unproven
+from channels.iso8583.subfields import pieces
+from channels.iso8583.tlv import TlvError
 from switch.model.chip import ChipError, for_chip
 from switch.model.outcome import Outcome, Reply
 from switch.model.secret import Secret
@@ -16,6 +18,7 @@ _log = get_logger("iso8583")
 ANSWER_FIELDS = ("12", "13", "15", "37", "38", "39")
 """What an answer adds to the leg's facts: times, settlement date, RRN, authorisation, code."""
 
+_SCHEME_CHARACTERS = 3
 NO_ANSWER = "98"
 UNPROVEN = "A0"
 UNCHECKED = "96"
@@ -75,7 +78,7 @@ def reply_to_sale(dialect: Dialect, message: Message, link: str = "") -> Reply:
         outcome=_OUTCOMES[action],
         code=message.code,
         text=text,
-        facts=_facts(message) | {"link": link},
+        facts=_facts(message) | slip_facts(dialect, message) | {"link": link},
         again=action is Action.AGAIN,
         doubtful=_OUTCOMES[action] is Outcome.REFUSED and unproven(dialect, message),
         issuer=_issuer(message) if action is Action.APPROVE else None,
@@ -103,6 +106,21 @@ def reply_to_reversal(dialect: Dialect, message: Message) -> Reply:
 def _facts(message: Message) -> dict[str, str]:
     fields = message.fields
     return {f"F{number}": fields[number] for number in ANSWER_FIELDS if number in fields}
+
+
+def slip_facts(dialect: Dialect, message: Message) -> dict[str, str]:
+    """What a slip says of the card's organisation (63.1 of the answer), its issuer and the acquirer
+    (44, in the parts that the dialect names)."""
+    facts = {"scheme": message.fields.get("63", "")[:_SCHEME_CHARACTERS]}
+    whole = message.fields.get("44", "")
+    subfields = dialect.subfields.get("44")
+    try:
+        found = pieces(subfields, whole, binary=False) if subfields and whole else ()
+        parts = [one.value for one in found] or [whole]
+    except TlvError:
+        parts = []
+    facts |= dict(zip(("issuer", "acquirer"), parts, strict=False))
+    return {name: value.strip() for name, value in facts.items() if value.strip()}
 
 
 def _issuer(message: Message) -> Secret[bytes]:

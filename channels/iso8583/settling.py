@@ -14,6 +14,7 @@ from channels.iso8583.config import Config, SettlementConfig
 from channels.iso8583.dialogue import Settlement, Template
 from channels.iso8583.errors import Iso8583Error
 from channels.iso8583.message import Message
+from channels.iso8583.own_values import own_values
 from channels.iso8583.rules import approves
 from channels.iso8583.template import compiled, filled
 from channels.iso8583.terminal import Terminal
@@ -82,7 +83,7 @@ class Settling:
             "credit_count": f"{sums.credit_count:03d}",
             "credit_amount": f"{sums.credit_fen:012d}",
         }
-        answer = await self._say(self._dialogue.request, batch, values)
+        answer = await self._say("request", batch, values)
         return answer if isinstance(answer, BatchAnswer) else self._compared(answer)
 
     async def upload(self, batch: Batch, leg: Leg) -> BatchAnswer:
@@ -96,7 +97,7 @@ class Settling:
         except KeyServiceError as error:
             _log.warning("upload_waits", bank=self._bank.name, why=str(error))
             return BatchAnswer(result=BatchResult.NOT_SENT, text=str(error))
-        return self._taken(await self._say(self._dialogue.upload, batch, values))
+        return self._taken(await self._say("upload", batch, values))
 
     async def upload_end(self, batch: Batch) -> BatchAnswer:
         """0320 that ends the upload."""
@@ -106,7 +107,7 @@ class Settling:
             "upload_count": f"{batch.uploaded:04d}",
             "close_code": self._dialogue.close_code_unbalanced or self._dialogue.close_code,
         }
-        return self._taken(await self._say(self._dialogue.upload_end, batch, values))
+        return self._taken(await self._say("upload_end", batch, values))
 
     async def begin(self, batch: Batch) -> None:
         """See BatchBank. A batch that the bank named meanwhile stays."""
@@ -142,13 +143,14 @@ class Settling:
     # ---- one exchange ----------------------------------------------------------------------------
 
     async def _say(
-        self, template: Template, batch: Batch, values: Mapping[str, str]
+        self, name: str, batch: Batch, values: Mapping[str, str]
     ) -> Message | BatchAnswer:
-        """Send a message of the settlement: its proven answer, or why there is none."""
+        """Send the settlement's message of this name: its proven answer, or why there is none."""
         terminal = self._terminals[batch.terminal]
+        template: Template = getattr(terminal.dialect.settlement, name)
         try:
             _, stan = await terminal.stans.take()
-            own = self._bank.values(terminal, batch.number, stan)
+            own = own_values(terminal, self._context.timeline, batch.number, stan)
             fields = filled(compiled(template), {**values, **own})
             sent: Sent = await self._bank.send(template.mti, fields, terminal, write_plain)
         except (Iso8583Error, JournalDown, KeyServiceError) as error:

@@ -4,6 +4,7 @@ The owner of a batch and a STAN counter is (bank, F42, F41) (rule 15 of docs/pay
 """
 
 from channels.iso8583.config import TerminalConfig
+from channels.iso8583.dialect import Dialect
 from channels.iso8583.session import State
 from channels.iso8583.sign_on import Session
 from channels.iso8583.stans import Stans
@@ -17,6 +18,7 @@ class Terminal:
         self,
         *,
         config: TerminalConfig,
+        dialect: Dialect,
         identity_block: str,
         stans: Stans,
         session: Session,
@@ -28,6 +30,14 @@ class Terminal:
         )
         self.identity_block = identity_block
         """终端信息, as the dialect writes it."""
+        self.dialect = dialect
+        """The bank's, with this terminal's own operator number."""
+        said = {
+            "operator": dialect.constants.get("operator", "").strip(),
+            "merchant_name": config.merchant_name,
+        }
+        self.slip_facts = {name: text for name, text in said.items() if text}
+        """What slips say of this terminal besides its numbers."""
         self.stans = stans
         self.session = session
         self.leases = 0

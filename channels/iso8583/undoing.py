@@ -34,7 +34,10 @@ class Undoing:
         self._bank = bank
         self._context = context
         self._settling = settling
-        self._fills = compiled(bank.dialect.reversal.template)
+        self._fills = {
+            terminal.config.operator: compiled(terminal.dialect.reversal.template)
+            for terminal in bank.terminals.values()
+        }
         self._lane: Lane[tuple[str, str]] = Lane(
             config.in_flight_limit, config.in_flight_limit, config.queue_wait_ms, context.timeline
         )
@@ -98,11 +101,12 @@ class Undoing:
         values = reversal_values(self._bank.dialect, order.payment, order.leg, pan)
         return await self._bank.send(
             reversal_mti(self._bank.dialect, order.leg),
-            filled(self._fills, values),
+            filled(self._fills[terminal.config.operator], values),
             terminal,
             write_reversal,
             preferred_link=facts.get("link", ""),
             may_send=order.may_send,
+            about=order.payment.key,
         )
 
 

@@ -1,6 +1,7 @@
 """The answer to the origin: a pure function of the payment (I7)."""
 
 from switch.model.answer import Answer, AnswerState
+from switch.model.operation import Operation
 from switch.model.payment import LegKind, LegState, Payment, Rest, Stage
 
 _STATES = {
@@ -30,7 +31,10 @@ GOING_BACK = "缴费未成功,正在退回款项"
 UNPROVEN = "缴费未成功,如已扣款将于对账后退回"
 
 RECEIPT_FACTS = frozenset(
-    {"F11", "F12", "F13", "F15", "F37", "F38", "F41", "F42", "batch", "masked_pan", "his_receipt"}
+    {
+        *("F11", "F12", "F13", "F15", "F22", "F37", "F38", "F41", "F42", "batch", "masked_pan"),
+        *("his_receipt", "operator", "merchant_name", "scheme", "issuer", "acquirer"),
+    }
 )
 """What slips print of a leg's facts; F2 is not among them (I12)."""
 
@@ -79,4 +83,6 @@ def _receipt(payment: Payment) -> dict[str, str]:
     for leg in payment.legs:
         if leg.kind in (LegKind.DEBIT, LegKind.BOOK, LegKind.CREDIT):
             facts.update({k: v for k, v in leg.facts.items() if k in RECEIPT_FACTS})
+        if leg.kind in (LegKind.DEBIT, LegKind.CREDIT) and leg.facts:
+            facts["operation"] = leg.operation or Operation.SALE
     return {**payment.details, **facts}

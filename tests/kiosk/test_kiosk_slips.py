@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,6 +93,61 @@ def test_the_slip_looks_like_this(monkeypatch: pytest.MonkeyPatch) -> None:
     time.tzset()
 
     assert text == GOLDEN
+
+
+CERTIFIED = FACTS | {
+    "merchant_name": "示范医院门诊",
+    "operator": "01",
+    "scheme": "CUP",
+    "issuer": "01020000",
+    "acquirer": "01030000",
+    "operation": "sale",
+    "F38": "123456",
+    "F13": "0301",
+    "F12": "095959",
+    "F22": "022",
+}
+
+
+def bank_part(facts: dict[str, str], *, copy: bool = False) -> list[str]:
+    """The lines between the bank part's heading and its rule."""
+    made = entry()
+    told = msgspec.structs.replace(made.told, receipt=facts)
+    lines = text_of(msgspec.structs.replace(made, told=told), copy=copy).splitlines()
+    start = lines.index("          银行卡签购单") + 1
+    return lines[start : lines.index("-" * 32, start)]
+
+
+def test_a_slip_has_everything_that_certification_asks_for() -> None:
+    """商户, 终端, 操作员, 卡组织, 机构, 卡号, 类型, 批次, 凭证, 授权, 参考, 时间, 金额; and a line
+    to sign on where no PIN was given."""
+    assert bank_part(CERTIFIED) == [
+        "商户名称: 示范医院门诊",
+        "商户编号: 123456789012345",
+        "终端编号: 10000001",
+        "操作员号: 01",
+        "卡组织: CUP",
+        "发卡机构: 01020000",
+        "收单机构: 01030000",
+        "卡号: 622588******0001",
+        "交易类型: 消费",
+        "批次号: 000007",
+        "凭证号: 000042",
+        "授权码: 123456",
+        "参考号: 012345678901",
+        "交易时间: 03-01 09:59:59",
+        "清算日期: 0301",
+        "交易金额: RMB 12.34",
+        "持卡人签名:",
+        "_" * 32,
+    ]
+    assert bank_part(CERTIFIED, copy=True) == bank_part(CERTIFIED)
+
+
+@pytest.mark.parametrize("entry_mode", ["021", "051", "032", ""])
+def test_who_gave_a_pin_or_a_code_signs_nothing(entry_mode: str) -> None:
+    """Third digit 1, or a scanned code."""
+    assert "持卡人签名:" not in bank_part(CERTIFIED | {"F22": entry_mode})
 
 
 def test_a_reprint_says_so() -> None:
