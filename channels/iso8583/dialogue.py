@@ -85,8 +85,8 @@ class Settlement(Strict, frozen=True, kw_only=True):
     """批结算: totals, and the transactions one by one when they differ."""
 
     request: Template
-    """Totals are ``{debit_count}`` (3 digits), ``{debit_amount}`` (12), ``{credit_count}``,
-    ``{credit_amount}``."""
+    """Totals are ``{debit_count}`` (3 digits: a batch settles before it has 1,000 transactions),
+    ``{debit_amount}`` (12), ``{credit_count}``, ``{credit_amount}``."""
     result: Part
     """Where the answer says how the totals compare."""
     balanced: frozenset[str]

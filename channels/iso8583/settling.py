@@ -28,6 +28,8 @@ from switch.ports import Context, JournalDown, KeyServiceError, LogicalTerminal,
 _log = get_logger("iso8583.settlement")
 
 CLOSED_CODE = "batch_closed"
+_COUNT_DIGITS, _AMOUNT_DIGITS = 3, 12
+"""What templates get of the totals."""
 
 
 class Settling:
@@ -51,6 +53,8 @@ class Settling:
             debits=dialogue.debits,
             credits=dialogue.credits,
             uploads=dialogue.upload is not None,
+            count_max=10**_COUNT_DIGITS - 1,
+            amount_max_fen=10**_AMOUNT_DIGITS - 1,
         )
 
     # ---- BatchBank -------------------------------------------------------------------------------
@@ -78,10 +82,10 @@ class Settling:
         """0500; what its answer says of the totals."""
         sums = batch.totals
         values = {
-            "debit_count": f"{sums.debit_count:03d}",
-            "debit_amount": f"{sums.debit_fen:012d}",
-            "credit_count": f"{sums.credit_count:03d}",
-            "credit_amount": f"{sums.credit_fen:012d}",
+            "debit_count": f"{sums.debit_count:0{_COUNT_DIGITS}d}",
+            "debit_amount": f"{sums.debit_fen:0{_AMOUNT_DIGITS}d}",
+            "credit_count": f"{sums.credit_count:0{_COUNT_DIGITS}d}",
+            "credit_amount": f"{sums.credit_fen:0{_AMOUNT_DIGITS}d}",
         }
         answer = await self._say("request", batch, values)
         return answer if isinstance(answer, BatchAnswer) else self._compared(answer)

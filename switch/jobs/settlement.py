@@ -10,6 +10,8 @@ Rules
 - After a definite answer the batch is closed and the terminal's next number is in force in one
   commit (K16). Without one the same totals are sent again, for ever: the bank may have closed it.
 - A definite failure is tried again a stated number of times; then the batch goes on, alarmed.
+- Totals that the message has no digits for are not sent: alarmed, and the batch goes on. It is
+  settled before it comes to that (``fullness.py``).
 """
 
 import datetime
@@ -21,6 +23,7 @@ from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
+from switch.jobs.fullness import Fullness
 from switch.model.batch import (
     Batch,
     BatchAnswer,
@@ -66,6 +69,7 @@ class Settlement:
         self._banks = banks
         self._events = events
         self._timeline = timeline
+        self._fullness = Fullness(batches, timeline)
         self._running: set[int] = set()
         self._ordered: dict[LogicalTerminal, str] = {}
         """The day of the timetable that was seen to."""
@@ -90,11 +94,14 @@ class Settlement:
         try:
             for name, bank in self._banks.items():
                 await self._order_due(bank)
+                full = await self._fullness.look(name, bank)
                 batches = await self._batches.open(name)
                 for batch in batches:
                     self._begin(bank, batch)
+                for terminal in full:
+                    bank.pause(terminal)
                 # Whichever node settled the others: they may go on here.
-                for terminal in {*bank.terminals} - {batch.terminal for batch in batches}:
+                for terminal in {*bank.terminals} - {one.terminal for one in batches} - full:
                     bank.resume(terminal)
         except JournalDown as error:
             _log.warning("settlement_waits", why=str(error))
@@ -175,6 +182,10 @@ class Settlement:
             _log.info("batch_empty", **_names(batch))
             return await self._move(batch, state=BatchState.EMPTY)
         sums = totals(bank.terms, standing)
+        if not bank.terms.fits(sums):
+            too_many = BatchAnswer(result=BatchResult.NOT_SENT, text=f"{sums.count} transactions")
+            _alarm(batch, "a batch has more than its totals can say", too_many)
+            return await self._move(batch, state=BatchState.FAILED, totals=sums, text=too_many.text)
         batch = await self._move(batch, state=BatchState.SETTLING, totals=sums)
         again = members(batch, await self._batches.payments(batch))
         if (

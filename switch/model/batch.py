@@ -102,6 +102,17 @@ class Gate(Struct, frozen=True, kw_only=True):
     """When the newest batch of this number was closed; 0: none was."""
 
 
+class BatchSize(Struct, frozen=True, kw_only=True):
+    """How full a terminal's present batch is."""
+
+    terminal: LogicalTerminal
+    number: str
+    messages: int
+    """Messages that were ever sent under its number: no fewer than its transactions."""
+    since: int
+    """As of :class:`Batch`."""
+
+
 class Batches(Protocol):
     """The settlements in the database. JournalDown when it is away."""
 
@@ -111,6 +122,10 @@ class Batches(Protocol):
 
     async def open(self, bank: str) -> Sequence[Batch]:
         """Those that have not come to their end, oldest first."""
+        ...
+
+    async def sizes(self, bank: str) -> Sequence[BatchSize]:
+        """Of every terminal that was ever used."""
         ...
 
     async def payments(self, batch: Batch) -> Sequence[Payment]:
@@ -143,6 +158,27 @@ class BatchTerms(Struct, frozen=True, kw_only=True):
     """… and credits. What is in neither moves no money (a pre-authorisation)."""
     uploads: bool
     """The bank takes the transactions one by one when totals differ."""
+    count_max: int
+    """Debits, and credits, that the totals have digits for …"""
+    amount_max_fen: int
+    """… and their sums."""
+
+    @property
+    def nearly_full(self) -> int:
+        """So many transactions: settle it now, without haste."""
+        return self.count_max * 90 // 100
+
+    @property
+    def full(self) -> int:
+        """So many: nothing more may begin in it; what is on its way still fits."""
+        return self.count_max * 95 // 100
+
+    def fits(self, totals: Totals) -> bool:
+        """Whether a message can say them."""
+        return (
+            max(totals.debit_count, totals.credit_count) <= self.count_max
+            and max(totals.debit_fen, totals.credit_fen) <= self.amount_max_fen
+        )
 
 
 class BatchAnswer(Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from typing import Any
 
 from psycopg2.extensions import connection
 
-from switch.model.batch import Batch, BatchState, Gate, Totals
+from switch.model.batch import Batch, BatchSize, BatchState, Gate, Totals
 from switch.model.outcome import Millis
 from switch.model.payment import Payment
 from switch.ports import LogicalTerminal
@@ -32,6 +32,16 @@ WHERE p.key IN (SELECT x.payment_key FROM exchange_identity x
     WHERE (x.bank, x.merchant, x.terminal, x.batch) = (%s, %s, %s, %s))
 ORDER BY p.key
 """
+_SIZES = """
+SELECT t.merchant, t.terminal, t.batch,
+    (SELECT count(*) FROM exchange_identity x
+        WHERE (x.bank, x.merchant, x.terminal, x.batch)
+            = (t.bank, t.merchant, t.terminal, t.batch)),
+    (SELECT coalesce(max(s.closed_at), 0) FROM settlement s
+        WHERE (s.bank, s.merchant, s.terminal, s.batch)
+            = (t.bank, t.merchant, t.terminal, t.batch))
+FROM logical_terminal t WHERE t.bank = %s ORDER BY 1, 2
+"""
 
 
 class PostgresBatches:
@@ -53,6 +63,24 @@ class PostgresBatches:
 
         def work(conn: connection) -> Sequence[Batch]:
             return select(conn, f"bank = %s AND {IS_OPEN} ORDER BY id", (bank,))
+
+        return await self._reader.submit(work)
+
+    async def sizes(self, bank: str) -> Sequence[BatchSize]:
+        """See ``Batches.sizes``. One scan of an index for each terminal."""
+
+        def work(conn: connection) -> Sequence[BatchSize]:
+            with conn.cursor() as cursor:
+                cursor.execute(_SIZES, (bank,))
+                return [
+                    BatchSize(
+                        terminal=LogicalTerminal(bank=bank, merchant=merchant, terminal=terminal),
+                        number=number,
+                        messages=messages,
+                        since=since,
+                    )
+                    for merchant, terminal, number, messages, since in cursor
+                ]
 
         return await self._reader.submit(work)
 

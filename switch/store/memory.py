@@ -129,6 +129,7 @@ class MemoryDatabase:
                 held = self.reserved.get(change.original, 0)
                 self.reserved[change.original] = held + sign * change.amount_fen
         self.identities.update(dict.fromkeys(wanted, payment.key))
+        self.batches.take(wanted)
         bill = (payment.hospital, payment.bill)
         if claims:
             self.bills[bill] = payment.key

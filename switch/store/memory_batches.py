@@ -1,9 +1,10 @@
 """Settlements of batches in memory: the table of :mod:`.batches` as a list."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from switch.model.batch import FROZEN, OPEN, Batch, BatchState, Gate
+from switch.model.batch import FROZEN, OPEN, Batch, BatchSize, BatchState, Gate
 from switch.model.outcome import Millis
 from switch.model.payment import Payment
 from switch.ports import LogicalTerminal
@@ -15,6 +16,12 @@ class BatchRows:
 
     def __init__(self) -> None:
         self.rows: list[Batch] = []
+        self.messages: Counter[tuple[str, ...]] = Counter()
+        """By bank, merchant, terminal and batch."""
+
+    def take(self, identities: Iterable[tuple[str, ...]]) -> None:
+        """Messages enter their batches."""
+        self.messages.update(one[:4] for one in identities)
 
     def of(self, terminal: LogicalTerminal, number: str) -> list[Batch]:
         """All settlements of a batch."""
@@ -83,6 +90,22 @@ class MemoryBatches:
         found: Sequence[Batch] = await self._settle(
             lambda: [o for o in self._rows.rows if o.terminal.bank == bank and o.state in OPEN]
         )
+        return found
+
+    async def sizes(self, bank: str) -> Sequence[BatchSize]:
+        """As ``PostgresBatches.sizes``."""
+
+        def size(terminal: LogicalTerminal, number: str) -> BatchSize:
+            of = (terminal.bank, terminal.merchant, terminal.terminal, number)
+            since = max((one.closed_at for one in self._rows.of(terminal, number)), default=0)
+            messages = self._rows.messages[of]
+            return BatchSize(terminal=terminal, number=number, messages=messages, since=since)
+
+        def work() -> list[BatchSize]:
+            batches = self._counters.batches.items()
+            return [size(terminal, number) for terminal, number in batches if terminal.bank == bank]
+
+        found: Sequence[BatchSize] = await self._settle(work)
         return found
 
     async def payments(self, batch: Batch) -> Sequence[Payment]:

@@ -138,3 +138,24 @@ def test_the_payments_of_a_batch_are_found_by_their_messages(world) -> None:
 
     found = world.run(node.batches.payments(ordered(world, node)))
     assert [payment.key for payment in found] == ["k1", "k2"]
+
+
+def test_a_batch_says_how_many_messages_entered_it(world) -> None:
+    """Of each terminal's present batch, over all nodes; a closed one starts the next from none, and
+    a number used again says when it was closed."""
+    one, two = world.node("a"), world.node("b")
+    assert world.run(one.batches.sizes("b")) == []
+    world.run(one.numbers.reserve(TERMINAL, 3))
+    world.run(one.commit(write("k1", identities=(identity(1),))))
+    world.run(two.commit(write("k2", identities=(identity(2),))))
+    world.run(two.commit(write("k3", identities=(identity(3, batch="000002"),))))
+
+    (size,) = world.run(two.batches.sizes("b"))
+    assert (size.terminal, size.number, size.messages, size.since) == (TERMINAL, "000001", 2, 0)
+    batch = ordered(world, one)
+    moved(world, one, batch, state=BatchState.CLOSED, next_number="000002", closed_at=7_000)
+    (size,) = world.run(one.batches.sizes("b"))
+    assert (size.number, size.messages, size.since) == ("000002", 1, 0)
+    world.run(one.numbers.adopt_batch(TERMINAL, "000001"))
+    assert world.run(one.batches.sizes("b"))[0].since == 7_000
+    assert world.run(one.batches.sizes("another")) == []
