@@ -33,7 +33,8 @@ class DoorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Until TLS stands on a new connection."""
     frame_limit_bytes: Limit
     frame_timeout_ms: Milliseconds
-    """A frame is complete within this time of its first byte, else the connection is closed."""
+    """A frame is complete within this time of its first byte, else the connection is closed; so is
+    one whose peer does not take the answers that wait for it."""
     idle_timeout_ms: Milliseconds
     """Nothing received for so long: the connection is closed."""
     peer_in_flight_limit: Limit

@@ -242,4 +242,6 @@ class Door:
 
     def _new_link(self, name: str, expected: frozenset[str] | None) -> Link:
         prefix = self.dialect.length_prefix
-        return Link(name, self, self._timeline, self._times, prefix, expected=expected)
+        return Link(
+            name, self, self._timeline, self._times, prefix, expected=expected, holds_back=True
+        )

@@ -1,4 +1,4 @@
-"""One link (链路): a TCP connection with frames, an idle watch and a slow-frame watch.
+"""One link (链路): a TCP connection with frames, an idle watch and watches for slow peers.
 
 The same class serves a connection we dialled and one the peer dialled. It knows nothing of
 messages: whole frames go to its owner. Under TLS it is up when the peer has proven its name, and
@@ -6,6 +6,7 @@ not a byte goes out before; there is no way from there to a connection in clear.
 """
 
 from collections.abc import Callable
+from typing import Any
 from typing import Protocol as Interface
 
 from OpenSSL.SSL import Error as TlsError
@@ -14,6 +15,7 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from channels.iso8583.outflow import Outflow
 from switch.model.outcome import Millis
 from switch.net.frames import FrameError, FrameReader, LengthPrefix, framed
 from switch.net.tls import peer_names
@@ -56,7 +58,8 @@ class LinkOwner(Interface):
 @implementer(IHandshakeListener)
 class Link(Protocol):
     """A connected link. ``name`` is for logs and metrics; ``expected``: under TLS, the names of
-    which the peer's certificate must be for one; None: in clear."""
+    which the peer's certificate must be for one; None: in clear. ``holds_back``: nothing is read
+    from a peer that does not read."""
 
     def __init__(
         self,
@@ -68,6 +71,7 @@ class Link(Protocol):
         *,
         expected: frozenset[str] | None = None,
         watch: "Watch | None" = None,
+        holds_back: bool = False,
     ) -> None:
         self.name = name
         self.peer = ""
@@ -91,6 +95,7 @@ class Link(Protocol):
         self._prefix = prefix
         self._expected = expected
         self._watch = watch
+        self._holds_back = holds_back
         self._secure_timer: Cancellable | None = None
         self._dropped = False
         self._reader = FrameReader(prefix, times.frame_limit_bytes)
@@ -159,6 +164,7 @@ class Link(Protocol):
         self.up = self.usable = True
         self.received_at = self._timeline.now_ms()
         self._tune()
+        self._watch_outflow()
         self._watch_idle()
         self._owner.link_up(self)
 
@@ -219,6 +225,17 @@ class Link(Protocol):
             setter = getattr(self.transport, option, None)
             if setter is not None:
                 setter(value)
+
+    def _watch_outflow(self) -> None:
+        register = getattr(self.transport, "registerProducer", None)
+        if register is not None:
+            reading = self._read_on if self._holds_back else None
+            limit_ms = self._times.frame_timeout_ms
+            register(Outflow(self._timeline, limit_ms, self.drop, reading), True)
+
+    def _read_on(self, reading: bool) -> None:
+        transport: Any = self.transport
+        (transport.resumeProducing if reading else transport.pauseProducing)()
 
     def _frame_too_slow(self) -> None:
         self._frame_timer = None

@@ -136,6 +136,9 @@ class End:
 
     abortConnection = loseConnection
 
+    def registerProducer(self, producer, streaming):
+        """Memory takes everything at once: nobody is ever paused."""
+
     def close(self):
         if self.open:
             self.open = False

@@ -15,6 +15,8 @@ from tests.kiosk.rig import Process
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 30
+ASKED_LIMIT_BYTES = 32_000_000
+"""More than a machine's buffers hold of what nobody reads."""
 
 
 class Wire:
@@ -85,3 +87,20 @@ def test_I5_a_0400_that_races_its_sale_over_tcp(order):
         assert wire.answer() == ("0410", "00")
         mti, code = wire.answer()
         assert (mti, code in {"98", "12"}) == ("0210", True), "undone, or barred before it began"
+
+
+def test_I11_a_peer_that_never_reads_is_dropped_over_tcp():
+    """It asks and asks, and takes no answer: reading from it stops when its answers fill the
+    connection, and after frame_timeout_ms it is gone. Another one is served all the while."""
+    with door() as wire, closing(socket.socket()) as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        deaf.settimeout(WAIT_S)
+        deaf.connect(wire.socket.getpeername())
+        asked = []
+        stranger = Pos(MERCHANT, TERMINAL, POS_TMK, asked.append)
+        stranger.send("0820", {60: "00000001301"}, maced=False)
+        with pytest.raises(ConnectionError):
+            deaf.sendall(asked[0] * (ASKED_LIMIT_BYTES // len(asked[0])))
+
+        wire.pos.sale(wire.pos.card(PAN, PIN), 100, stan="000011")
+        assert wire.answer() == ("0210", "00")
