@@ -352,8 +352,12 @@ def _owed(payment: Payment) -> bool:
 
 def _no_way_back(payment: Payment) -> bool:
     """Its origin took back what no machine can undo (a refund; a booking at a hospital that cancels
-    nothing): a person's, even after the settlement file."""
-    stuck = any(leg.state is LegState.STUCK and not leg.policy.ladder for leg in payment.legs)
+    nothing, or refused to): a person's, even after the settlement file."""
+    stuck = any(
+        leg.state is LegState.STUCK
+        and (not leg.policy.ladder or (payment.taken_back and leg.undo_refused))
+        for leg in payment.legs
+    )
     return stuck and payment.stage is Stage.BACKWARD
 
 
