@@ -74,7 +74,7 @@ class Undoing:
                 "reversal_waits", bank=self._bank.name, key=order.payment.key, invariant="I3"
             )
             return replies.not_sent("冲正待发:终端未签到")
-        operation = self._bank.dialect.operations[order.leg.operation or Operation.SALE]
+        operation = terminal.dialect.operations[order.leg.operation or Operation.SALE]
         self._bank.remember(operation, order.leg.facts, terminal, origin_of(order))
         try:
             sent = await self._send(terminal, order)

@@ -95,7 +95,7 @@ def _late_approval(rig, **more):
     rig.settle()
     paid = payment(rig)
     facts = rig.run(rig.channel._prepared(do(paid), card(), terminal)).facts
-    sent = rig.channel._splits[Operation.SALE].whole(facts, facts) | more
+    sent = rig.channel._splits[terminal.config.operator][Operation.SALE].whole(facts, facts) | more
     rig.settle(7, steps=7)
     origin = Origin(payment_key=paid.key, leg_index=0, attempt=1)
     template = rig.dialect.operations[Operation.SALE]

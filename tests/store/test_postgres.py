@@ -18,7 +18,7 @@ from psycopg2.extensions import parse_dsn
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from switch.ports import JournalDown
+from switch.ports import JournalDown, LogicalTerminal
 from switch.store import migrate as migrations
 from switch.store.errors import Corrupt, StartRefused, WriteRejected
 from switch.store.journal import _OF_TERMINAL
@@ -130,6 +130,27 @@ def test_K18_a_failing_migration_leaves_nothing(world, monkeypatch: pytest.Monke
     ]
     monkeypatch.undo()
     assert world.node("a").epoch == 1
+
+
+def test_I8_numbers_go_on_over_the_change_to_one_counter(
+    world, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counters of batches became one of the terminal: it begins above them all."""
+    known = migrations.migrations()
+    monkeypatch.setattr(migrations, "migrations", lambda: known[:11])
+    conn = open_session(world.dsn, journal_settings(world.dsn), "test")
+    migrations.migrate(conn)
+    with conn.cursor() as cursor:
+        for batch, count in (("000001", 700), ("000002", 40)):
+            cursor.execute("SELECT stan_counter('b', 'm', 't', %s)", (batch,))
+            cursor.execute("SELECT reserve_stans('b', 'm', 't', %s)", (count,))
+    conn.close()
+    monkeypatch.undo()
+
+    numbers = world.node("a").numbers
+    terminal = LogicalTerminal(bank="b", merchant="m", terminal="t")
+    block = world.run(numbers.reserve(terminal, 5))
+    assert (block.batch, block.first, block.last) == ("000002", 701, 705)
 
 
 def test_K18_nodes_that_start_together_migrate_once(world) -> None:
