@@ -13,7 +13,8 @@ from switch.model.answer import Answer, Answered
 from switch.model.bank_day import BankDays as BankDays  # noqa: PLC0414 - part of this page
 from switch.model.batch import BatchBank as BatchBank  # noqa: PLC0414
 from switch.model.batch import Batches as Batches  # noqa: PLC0414
-from switch.model.card import CardSecrets as CardSecrets  # noqa: PLC0414 - part of this page
+from switch.model.card import BalanceQuery as BalanceQuery  # noqa: PLC0414 - part of this page
+from switch.model.card import CardSecrets as CardSecrets  # noqa: PLC0414
 from switch.model.key_service import IssuedKey as IssuedKey  # noqa: PLC0414
 from switch.model.key_service import KeyRing as KeyRing  # noqa: PLC0414
 from switch.model.key_service import KeyService as KeyService  # noqa: PLC0414
@@ -54,13 +55,6 @@ class Timeline(Protocol):
     def wall_clock(self) -> tuple[str, str]:
         """Local date ``YYYYMMDD`` and time ``hhmmss`` for fields 12 and 13 (never for keys)."""
         ...
-
-
-class BalanceQuery(Struct, frozen=True, kw_only=True):
-    """What a channel's ``inquire("balance", …)`` takes."""
-
-    clearing: str
-    secrets: CardSecrets
 
 
 def _always() -> bool:
@@ -253,6 +247,10 @@ class Numbers(Protocol):
     """STAN and batch per logical terminal, from the database; a number once given never returns."""
 
     async def reserve(self, terminal: LogicalTerminal, count: int) -> StanBlock: ...
+
+    async def open_batch(self, terminal: LogicalTerminal) -> str:
+        """The batch as the database has it now; "" before the first. Changes nothing."""
+        ...
 
     async def adopt_batch(self, terminal: LogicalTerminal, batch: str) -> None:
         """The bank named a batch at sign-on. STANs go on: a late answer is known by terminal and

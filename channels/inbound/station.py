@@ -97,9 +97,11 @@ class Station:
 
     async def batch(self) -> str:
         """The open batch, as the database has it. Raises JournalDown."""
-        # Its STANs are the terminal's own; taking one of ours tells the batch and costs nothing.
-        block = await self._context.numbers.reserve(self.identity, 1)
-        return block.batch
+        batch = await self._context.numbers.open_batch(self.identity)
+        if batch:
+            return batch
+        # Its STANs are the terminal's own; taking one of ours opens the first batch.
+        return (await self._context.numbers.reserve(self.identity, 1)).batch
 
     async def in_batch(self, batch: str) -> bool:
         """Whether this is the open batch. No copy of ours says so: another node may have settled

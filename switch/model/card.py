@@ -42,3 +42,10 @@ class CardSecrets(Struct, kw_only=True):
         """Whoever still holds it, a waiting request above all, holds nothing any more."""
         self.pan = Secret("")
         self.track2 = self.pin_block = self.chip = self.qr_code = None
+
+
+class BalanceQuery(Struct, frozen=True, kw_only=True):
+    """What a channel's ``inquire("balance", …)`` takes."""
+
+    clearing: str
+    secrets: CardSecrets

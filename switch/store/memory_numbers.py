@@ -43,6 +43,11 @@ class MemoryNumbers:
         block: StanBlock = await self._settle(work)
         return block
 
+    async def open_batch(self, terminal: LogicalTerminal) -> str:
+        """As ``PostgresNumbers.open_batch``."""
+        batch: str = await self._settle(lambda: self._counters.batches.get(terminal, ""))
+        return batch
+
     async def adopt_batch(self, terminal: LogicalTerminal, batch: str) -> None:
         """As ``PostgresNumbers.adopt_batch``."""
         await self._settle(lambda: self._counters.batches.__setitem__(terminal, batch))

@@ -44,6 +44,20 @@ class PostgresNumbers:
 
         return await self._reader.submit(work)
 
+    async def open_batch(self, terminal: LogicalTerminal) -> str:
+        """The terminal's batch; "" for one that has no row yet."""
+
+        def work(conn: connection) -> str:
+            with conn.cursor() as cursor:
+                cursor.execute(
+                    f"SELECT batch FROM logical_terminal {_OF_TERMINAL}",  # noqa: S608 - constants
+                    _triple(terminal),
+                )
+                (batch,) = cursor.fetchone() or ("",)
+                return str(batch)
+
+        return await self._reader.submit(work)
+
     async def adopt_batch(self, terminal: LogicalTerminal, batch: str) -> None:
         """The terminal's batch from now on; its STANs go on where they were (I5, I8)."""
 

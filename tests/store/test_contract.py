@@ -464,6 +464,18 @@ def test_a_leg_is_kept_whole(world) -> None:
     assert world.run(node.load("k")) == payment("k", legs=legs)
 
 
+def test_the_open_batch_is_read_and_changes_nothing(world) -> None:
+    """ "" before the first; then what was adopted last, on any node; no number is spent for it."""
+    one, two = world.node("a"), world.node("b")
+    assert world.run(one.numbers.open_batch(TERMINAL)) == ""
+
+    first = world.run(one.numbers.reserve(TERMINAL, 1))
+    assert world.run(two.numbers.open_batch(TERMINAL)) == first.batch == "000001"
+    world.run(two.numbers.adopt_batch(TERMINAL, "000002"))
+    assert world.run(one.numbers.open_batch(TERMINAL)) == "000002"
+    assert world.run(one.numbers.reserve(TERMINAL, 1)).first == first.last + 1
+
+
 # ---- what others reserve of an original ----------------------------------------------------------
 
 
