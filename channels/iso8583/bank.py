@@ -25,6 +25,7 @@ from channels.iso8583.message import Message
 from channels.iso8583.new_keys import NewKeys
 from channels.iso8583.pool import Pool, pool_limits
 from channels.iso8583.replies import raises_alarm, reply_to_sale, wants_sign_on
+from channels.iso8583.rules import remembered
 from channels.iso8583.session import Event
 from channels.iso8583.sign_on import Session
 from channels.iso8583.stans import Stans
@@ -104,7 +105,7 @@ class Bank:
         self._doors = [self._door(number) for number in range(len(config.links))]
         self._echo_template = dialect.network["echo"]
         self._echo = compiled(self._echo_template)
-        self._remembered = _remembered(dialect)
+        self._remembered = remembered(dialect)
 
     # ---- life ------------------------------------------------------------------------------------
 
@@ -226,11 +227,14 @@ class Bank:
         self._requests.take(link, message)
 
     def _session_of(self, message: Message) -> Session | None:
-        """By its terminal; at a host the one that all terminals share."""
-        if not self.dialect.sign_on.brings_keys:
-            return self.sessions[0]
-        terminal = self.terminals.get((message.fields.get("42", ""), message.fields.get("41", "")))
-        return terminal.session if terminal is not None else None
+        """By its terminal; at a host, which may leave terminal and merchant out, the one that all
+        share, if what it does name is ours."""
+        named = message.fields.get("42", "").strip(), message.fields.get("41", "").strip()
+        if self.dialect.sign_on.brings_keys or all(named):
+            terminal = self.terminals.get(named)
+            return terminal.session if terminal is not None else None
+        ours = any(set(named) <= {"", *name} for name in self.terminals)
+        return self.sessions[0] if ours else None
 
     def late(self, exchange: Exchange, message: Message) -> None:
         """A proven answer nobody waits for any more: an event of its payment, never lost (I5)."""
@@ -388,11 +392,3 @@ class Bank:
         return Link(
             name, self.hub, self._timeline, self._config, prefix, expected=expected, watch=watch
         )
-
-
-def _remembered(dialect: Dialect) -> frozenset[str]:
-    """Fields of a request by which its answer is found and judged."""
-    numbers: set[str] = set()
-    for rule in dialect.mtis.values():
-        numbers |= {*rule.match, *rule.echoes}
-    return frozenset(numbers)

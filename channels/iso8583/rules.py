@@ -52,3 +52,20 @@ def check_echo(
         came = answer.fields.get(number, "")
         if came != sent and (came or approved):
             raise RemoteError(number, "is not what the request said")
+
+
+def named_batch(dialect: Dialect, message: Message) -> str:
+    """The batch that a sign-on's answer names; empty when it names none."""
+    part = dialect.sign_on.batch
+    if part is None:
+        return ""
+    batch = message.fields.get(part.field, "")[part.at : part.at + part.size]
+    return batch if len(batch) == part.size else ""
+
+
+def remembered(dialect: Dialect) -> frozenset[str]:
+    """Fields of a request by which its answer is found and judged."""
+    numbers: set[str] = set()
+    for rule in dialect.mtis.values():
+        numbers |= {*rule.match, *rule.echoes}
+    return frozenset(numbers)

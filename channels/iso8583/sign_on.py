@@ -17,7 +17,7 @@ from channels.iso8583.errors import Iso8583Error, RemoteError
 from channels.iso8583.keyblock import KeyBlock, cut_keys
 from channels.iso8583.message import Message
 from channels.iso8583.new_keys import KeysRefusedError, NewKeys
-from channels.iso8583.rules import approves
+from channels.iso8583.rules import approves, named_batch
 from channels.iso8583.session import Command, Event, State, step
 from channels.iso8583.stans import Stans
 from channels.iso8583.template import compiled, filled
@@ -82,6 +82,8 @@ class Session:
         self._busy = 0
         self._turn = 0
         self._block: KeyBlock | None = None
+        self._batch = ""
+        """That the sign-on's answer named; the terminal's once the keys have proven themselves."""
         self._doubted = False
         """The bank has refused our keys, or they grow old: new ones are to come."""
         self._due: set[KeyName] = set()
@@ -280,9 +282,13 @@ class Session:
         """Sign on and read the answer. A result of an earlier turn is nobody's any more."""
         try:
             message = await self._ask("sign_on")
-            if self._dialect.sign_on.brings_keys:
-                self._block = cut_keys(self._dialect, message.fields)
-            await self._adopt_batch(message)
+            brings_keys = self._dialect.sign_on.brings_keys
+            block = cut_keys(self._dialect, message.fields) if brings_keys else None
+            if not self._is(turn, State.SIGNING):
+                return
+            self._block, self._batch = block, named_batch(self._dialect, message)
+            if not brings_keys:
+                await self._adopt_batch()
         except (Iso8583Error, JournalDown, KeyServiceError) as error:
             _log.warning("sign_on_failed", why=str(error), **self._names())
             self._tell(turn, Event.FAILED)
@@ -295,7 +301,7 @@ class Session:
             "".join(theirs),
             self._channel.clock_skew_alarm_ms,
         )
-        if self._dialect.sign_on.brings_keys:
+        if brings_keys:
             self._tell(turn, Event.ANSWERED)
             return
         self._due = set(self._missing())
@@ -325,10 +331,13 @@ class Session:
             _log.warning("key_request_failed", why=str(error), **self._names())
 
     async def _check(self, turn: int) -> None:
-        """Import, compare check values, store; only then are the new keys ours."""
+        """Import, compare check values, store; only then are the new keys ours, and the batch that
+        came with them."""
         assert self._block is not None
         try:
             installed = await self.new_keys.install(self._block)
+            if installed and self._is(turn, State.CHECKING):
+                await self._adopt_batch()
         except (KeysRefusedError, KeyServiceError, JournalDown) as error:
             _log.error("keys_refused", why=str(error), **self._names())
             self._tell(turn, Event.KEYS_BAD)
@@ -339,13 +348,9 @@ class Session:
             _log.warning("keys_installed_elsewhere", invariant="I13", **self._names())
         self._tell(turn, Event.KEYS_GOOD if installed else Event.KEYS_BAD)
 
-    async def _adopt_batch(self, message: Message) -> None:
-        part = self._dialect.sign_on.batch
-        if part is None:
-            return
-        batch = message.fields.get(part.field, "")[part.at : part.at + part.size]
-        if len(batch) == part.size:
-            await self.stans.adopt(batch)
+    async def _adopt_batch(self) -> None:
+        if self._batch:
+            await self.stans.adopt(self._batch)
 
     # ---- small things ----------------------------------------------------------------------------
 
@@ -367,6 +372,11 @@ class Session:
     def _after(self, wait_ms: int, event: Event) -> Cancellable:
         at = Millis(self._context.timeline.now_ms() + wait_ms)
         return self._context.timeline.call_at(at, lambda: self.feed(event))
+
+    def _is(self, turn: int, state: State) -> bool:
+        """Whether a result is still waited for: no later turn, and neither link nor terminal went
+        away meanwhile."""
+        return turn == self._turn and self.state is state
 
     def _tell(self, turn: int, event: Event) -> None:
         if turn == self._turn:

@@ -37,6 +37,9 @@ class WorkingKeys(Struct, frozen=True, kw_only=True):
     pik_type: str = "001"
     """Key type of ``pik``: a bank's PIN key (001), or one that we gave a terminal (002, 70D)."""
 
+    def __repr__(self) -> str:
+        return f"<WorkingKeys {self.generation}>"
+
 
 class Holding(Struct, frozen=True, kw_only=True):
     """Whose a logical terminal is, as the database has it."""

@@ -52,3 +52,6 @@ class PinPlanReply(Struct, frozen=True, kw_only=True):
     cryptogram: str = ""
     """The PIN key in hex, as the bank sent it: under the master key in the slot."""
     check_value: str = ""
+
+    def __repr__(self) -> str:
+        return f"<PinPlanReply {self.mode if self.ok else self.code}>"

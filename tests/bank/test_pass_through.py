@@ -1,6 +1,7 @@
 """PIN blocks under the bank's own key in a kiosk's pad: by their own terminal, or not at all."""
 
 import pytest
+from msgspec.structs import replace
 
 from channels.iso8583.terminal import State
 from hsm import primitives
@@ -167,6 +168,22 @@ def test_I8_a_key_that_was_replaced_makes_no_sale(rig):
     new = plan(rig)
     assert new.pin_for.generation == 2
     assert rig.run(sell(rig, payment(rig, "p2"), padded(new)))[1].outcome is Outcome.DONE
+
+
+def test_I8_a_key_that_is_replaced_while_the_mac_is_made_makes_no_sale(rig, monkeypatch):
+    """The bank's reset of the PIN key is stored between the check of the block and the write."""
+    own, before = padded(plan(rig)), refused("generation")
+    new_keys, real = rig.terminals[1].session.new_keys, rig.key_service.make_mac
+
+    async def replaced(*what):
+        new_keys.newest = replace(new_keys.newest, generation=2)
+        return await real(*what)
+
+    monkeypatch.setattr(rig.key_service, "make_mac", replaced)
+    _, reply = rig.run(sell(rig, payment(rig), own))
+
+    assert (reply.outcome, sales(rig)) == (Outcome.NOT_SENT, [])
+    assert refused("generation") == before + 1
 
 
 def test_I8_a_shared_block_never_goes_by_a_dedicated_terminal(rig):

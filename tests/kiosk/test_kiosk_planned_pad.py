@@ -201,3 +201,8 @@ def test_a_plan_without_its_key_is_no_plan(bench: Bench) -> None:
     with pytest.raises(DeviceError) as refused:
         bench.pin()
     assert refused.value.completion is Completion.INVALID_DATA
+
+
+def test_I12_a_plans_answer_shows_no_key() -> None:
+    """Not even wrapped, in whatever prints it."""
+    assert through(1).cryptogram not in repr(through(1))
