@@ -78,8 +78,10 @@ class BankChannel:
         self._bank.start()
 
     async def stop(self) -> None:
-        """Give the terminals up, close the links."""
+        """Give the terminals up, close the links and the record."""
         await self._bank.stop()
+        if self._bank.trace is not None:
+            self._bank.trace.close()
 
     def health(self) -> Mapping[str, str]:
         """``up`` or a reason, for links and sign-on; a terminal that another node holds counts."""

@@ -8,11 +8,11 @@ from channels.iso8583.dialect import Content, Dialect
 from channels.iso8583.errors import RemoteError
 from channels.iso8583.field_names import ENGLISH
 from channels.iso8583.headers import CupsHeader, PosHeader
-from channels.iso8583.masking import Mask
+from channels.iso8583.masking import Mask, Masks
 from channels.iso8583.message import Message
 from channels.iso8583.recognise import Recogniser
 from channels.iso8583.rules import check_complete
-from channels.iso8583.subfields import Piece, pieces
+from channels.iso8583.subfields import Parts, Piece, pieces
 from channels.iso8583.tlv import TlvError
 
 
@@ -56,24 +56,40 @@ class Description(Struct, frozen=True, kw_only=True):
         }
 
 
+class Explainer:
+    """Explains messages of one dialect; compiled once."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._recogniser = Recogniser(dialect)
+        self._masks = Masks(dialect)
+
+    def described(
+        self, message: Message, *, unmasked: bool = False, english: bool = False
+    ) -> Description:
+        """Everything a person may know of a message; with ``unmasked`` (tests) all of it. Names of
+        fields are the dialect's, or ISO's in English."""
+        dialect = self._dialect
+        kind = self._recogniser.kind(message)
+        mask = None if unmasked else Mask(self._masks, message, kind)
+        return Description(
+            dialect=dialect.name,
+            kind=kind,
+            header=header_facts(message),
+            mti=message.mti,
+            fields=tuple(
+                _shown(dialect, number, value, mask, english=english)
+                for number, value in message.fields.items()
+            ),
+            problem=_problem(dialect, message),
+        )
+
+
 def described(
     dialect: Dialect, message: Message, *, unmasked: bool = False, english: bool = False
 ) -> Description:
-    """Everything a person may know of a message; with ``unmasked`` (tests) all of it. Names of
-    fields are the dialect's, or ISO's in English."""
-    kind = Recogniser(dialect).kind(message)
-    mask = None if unmasked else Mask(dialect, message, kind)
-    return Description(
-        dialect=dialect.name,
-        kind=kind,
-        header=header_facts(message),
-        mti=message.mti,
-        fields=tuple(
-            _shown(dialect, number, value, mask, english=english)
-            for number, value in message.fields.items()
-        ),
-        problem=_problem(dialect, message),
-    )
+    """One message, see :meth:`Explainer.described`."""
+    return Explainer(dialect).described(message, unmasked=unmasked, english=english)
 
 
 def header_facts(message: Message) -> dict[str, str]:
@@ -92,22 +108,25 @@ def _shown(dialect: Dialect, number: str, value: str, mask: Mask | None, *, engl
     name = ENGLISH.get(number, field.name) if english else field.name
     found: list[Piece] = []
     note = ""
+    shown = value if mask is None else mask.field(number, value)
     subfields = dialect.subfields.get(number)
-    if subfields is not None:
+    if isinstance(subfields, Parts):
+        found = pieces(subfields, shown, binary=False)  # as masked as the whole
+    elif subfields is not None:
         binary = dialect.encodings[field.like].content is Content.BINARY
         try:
             found = pieces(subfields, value, binary=binary)
         except TlvError as error:
             note = str(error)
+        if mask is not None:
+            found = [
+                Piece(one.label, one.name, mask.piece(number, value, one.label, one.value))
+                for one in found
+            ]
     if number == "39":
         row = dialect.codes.get(value)
         note = f"{row.text} · {row.action}" if row else "?"
-    if mask is not None:
-        found = [
-            Piece(one.label, one.name, mask.piece(number, one.label, one.value)) for one in found
-        ]
-        value = mask.field(number, value)
-    return Shown(number, name, value, tuple(found), note)
+    return Shown(number, name, shown, tuple(found), note)
 
 
 def _problem(dialect: Dialect, message: Message) -> str:

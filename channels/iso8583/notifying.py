@@ -11,7 +11,7 @@ from channels.iso8583.own_values import own_values
 from channels.iso8583.template import compiled, filled
 from channels.iso8583.terminal import Terminal
 from channels.iso8583.writes import write_plain
-from switch.model.chip import ChipError, chosen, parse
+from switch.model.chip import SCRIPT_RESULTS, ChipError, chosen, parse
 from switch.model.notice import NoticeEnd
 from switch.model.operation import Operation
 from switch.model.payment import Leg, LegKind, Payment
@@ -20,7 +20,6 @@ from switch.ports import Context, JournalDown, KeyServiceError
 
 _log = get_logger("iso8583")
 
-SCRIPT_RESULTS = "DF31"
 _TAGS = (SCRIPT_RESULTS, "95")
 _FINAL = frozenset({Action.DECLINE, Action.ALARM, Action.CAPTURE})
 

@@ -44,9 +44,9 @@ class Recogniser:
     def __init__(self, dialect: Dialect) -> None:
         self._request_of = {rule.answer: mti for mti, rule in dialect.mtis.items() if rule.answer}
         self._by_mti: dict[str, list[_Candidate]] = {}
-        kinds = _kinds(dialect)
-        for kind, template in kinds:
-            shared = _shared([one for _, one in kinds if one.mti == template.mti])
+        found = kinds(dialect)
+        for kind, template in found:
+            shared = _shared([one for _, one in found if one.mti == template.mti])
             candidate = _candidate(
                 kind, template, strict=kind in dialect.network, telling=_TELLING - shared
             )
@@ -70,21 +70,22 @@ class Recogniser:
         return found
 
 
-def _kinds(dialect: Dialect) -> list[tuple[str, Template]]:
-    kinds: list[tuple[str, Template]] = [*dialect.operations.items(), *dialect.network.items()]
-    kinds.append((REVERSAL, dialect.reversal.template))
+def kinds(dialect: Dialect) -> list[tuple[str, Template]]:
+    """Every message of a dialect, by the name that :meth:`Recogniser.kind` gives it."""
+    found: list[tuple[str, Template]] = [*dialect.operations.items(), *dialect.network.items()]
+    found.append((REVERSAL, dialect.reversal.template))
     if dialect.script_notice is not None:
-        kinds.append((SCRIPT_NOTICE, dialect.script_notice))
+        found.append((SCRIPT_NOTICE, dialect.script_notice))
     if dialect.origin is not None:
-        kinds += [(ORIGIN_QUERY, dialect.origin.query), (ORIGIN_PAY, dialect.origin.pay)]
+        found += [(ORIGIN_QUERY, dialect.origin.query), (ORIGIN_PAY, dialect.origin.pay)]
     settlement = dialect.settlement
     if settlement is not None:
-        kinds.append((SETTLEMENT, settlement.request))
+        found.append((SETTLEMENT, settlement.request))
         if settlement.upload is not None:
-            kinds.append((UPLOAD, settlement.upload))
+            found.append((UPLOAD, settlement.upload))
         if settlement.upload_end is not None:
-            kinds.append((UPLOAD_END, settlement.upload_end))
-    return kinds
+            found.append((UPLOAD_END, settlement.upload_end))
+    return found
 
 
 def _shared(templates: list[Template]) -> set[str]:

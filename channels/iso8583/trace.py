@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from channels.iso8583.codec import Codec
 from channels.iso8583.config import TraceConfig
-from channels.iso8583.describe import described
+from channels.iso8583.describe import Explainer
 from channels.iso8583.errors import RemoteError
 from channels.iso8583.message import Message
 from switch.net.frames import LengthPrefix, framed
@@ -58,9 +58,11 @@ class Trace:
     def __init__(self, bank: str, config: TraceConfig, codec: Codec, timeline: Timeline) -> None:
         self._config = config
         self._codec = codec
+        self._explainer = Explainer(codec.dialect)
         self._prefix: LengthPrefix = codec.dialect.length_prefix
         self._timeline = timeline
         self._path = file_of(Path(config.directory), bank)
+        self._file: int | None = None
         self._off = False
 
     def frame(self, way: str, link: str, frame: bytes) -> None:
@@ -74,7 +76,7 @@ class Trace:
         except RemoteError as error:
             facts = {"problem": str(error)}
         else:
-            facts = described(self._codec.dialect, message).as_json()
+            facts = self._explainer.described(message).as_json()
             terminal, stan = _names(message)
         self._write(
             Line(
@@ -116,19 +118,32 @@ class Trace:
     def _now(self) -> str:
         return " ".join(self._timeline.wall_clock())
 
+    def close(self) -> None:
+        """Close the file; the next line opens it again."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
     def _write(self, line: Line) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            if self._path.exists() and self._path.stat().st_size >= self._config.bytes:
-                self._turn()
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                os.write(descriptor, msgspec.json.encode(line) + b"\n")
-            finally:
-                os.close(descriptor)
+            os.write(self._opened(), msgspec.json.encode(line) + b"\n")
         except OSError as error:
+            self.close()
             self._off = True
             _log.error("trace_off", path=str(self._path), why=error.strerror)
+
+    def _opened(self) -> int:
+        """The file, kept open; a fresh one when it is full or somebody has taken it away."""
+        if self._file is not None:
+            facts = os.fstat(self._file)
+            if facts.st_nlink and facts.st_size < self._config.bytes:
+                return self._file
+            self.close()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._path.exists() and self._path.stat().st_size >= self._config.bytes:
+            self._turn()
+        self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        return self._file
 
     def _turn(self) -> None:
         """The full file becomes the newest of those that are kept; the oldest goes."""

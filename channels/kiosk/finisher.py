@@ -19,7 +19,7 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred
 
 from channels.kiosk.config import KioskConfig
-from switch.model.chip import ChipError, journaled
+from switch.model.chip import SCRIPT_RESULTS, ChipError, journaled
 from switch.model.operation import Operation
 from switch.model.outcome import Millis, Outcome, Reply, Verb
 from switch.model.payment import GiveUp, LegKind, LegPolicy, OnUnknown
@@ -41,9 +41,6 @@ _log = get_logger("kiosk")
 
 ENDED_MAX = 4_096
 """Legs remembered after their exchange, the oldest forgotten first: hours of a busy hospital."""
-
-SCRIPT_RESULTS = "DF31"
-"""Tag of the results of issuer scripts, in what the journal holds of a chip."""
 OWE_AGAIN_MS = 5_000
 
 SINCE_VERSION = 2

@@ -3,7 +3,7 @@
 Rule 19 of docs/payment-law.md: a batch does not settle while a leg of it is Unknown or going back.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -225,7 +225,3 @@ class BatchBank(Protocol):
         """It is closed: numbers of ``batch.next_number`` from now on, and a fresh sign-on where the
         bank names batches. Raises JournalDown."""
         ...
-
-
-BatchBanks = Mapping[str, BatchBank]
-"""By name of the channel."""

@@ -13,7 +13,9 @@ FIELD_BYTES_MAX = 255
 """What field 55 (LLLVAR) can carry."""
 _TAG_BYTES_MAX = 4
 
-JOURNALED: Mapping[str, int] = {"95": 5, "9F1E": 8, "9F10": 32, "9F36": 2, "DF31": 20}
+SCRIPT_RESULTS = "DF31"
+"""Tag of the results of issuer scripts (脚本结果)."""
+JOURNALED: Mapping[str, int] = {"95": 5, "9F1E": 8, "9F10": 32, "9F36": 2, SCRIPT_RESULTS: 20}
 """Rule 18 of docs/payment-law.md, closed: tag → longest value. A longer one is none of it, so that
 nothing else of a card is journaled under its name."""
 ISSUER = frozenset({"91", "71", "72", "8A"})

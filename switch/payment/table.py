@@ -46,7 +46,6 @@ DO_NO = "do_refused do_doubted do_again do_not_sent do_unknown"
 ASKS = "ask_found ask_absent ask_not_found ask_unknown"
 UNDOS = "undo_done undo_refused undo_not_found undo_unknown"
 CLOCKS = "timer deadline batch_closing batch_deadline"
-RESTS = "done declined undone"
 
 _stale = "an answer, timer or notice of something already settled"
 _barred = "unreachable: the walk proves that no payment gets here"

@@ -1,14 +1,20 @@
 """The masked record of a bank's messages, and ``yyt bank trace``."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
+from twisted.internet.task import Clock
 
-from channels.iso8583.trace import IN, NOTE, OUT, lines
+from channels.iso8583.codec import Codec
+from channels.iso8583.config import TraceConfig
+from channels.iso8583.load import load_dialect
+from channels.iso8583.trace import IN, NOTE, OUT, Trace, lines
 from hsm import primitives
 from switch.cli import main
 from switch.model.outcome import Outcome
-from tests.bank.rig import PAN, PIN, TPK, TRACK2, Rig, payment, sell, undo
+from tests.bank.rig import PAN, PIN, TPK, TRACK2, Rig, Timeline, payment, sell, undo
 
 
 class Bench:
@@ -131,3 +137,108 @@ def test_a_window_of_time_in_words(tmp_path, capsys, monkeypatch, since, until, 
     assert ("  0200 sale  " in told.out) is found
     assert ("   4  000000012345" in told.out) is found
     assert ("no record" in told.err) is not found
+
+
+HEX_PAN = PAN.encode().hex().upper()
+NOT_LUHN = "6225880123456789013"
+CODE = "134567890123456789"
+KEYS = "0123456789ABCDEFFEDCBA9876543210"
+NAMES = {"11": "000042", "41": "10000001", "42": "103290083980001"}
+CARD = {**NAMES, "2": PAN, "3": "000000", "4": "000000012345", "22": "021", "25": "00"}
+ANSWER = {**NAMES, "3": "000000", "4": "000000012345", "25": "00", "39": "00"}
+LEAKS = {
+    "a payment code, taken for a sale by card": (
+        *("cup-pos", "0200", {**CARD, "22": "031", "59": f"A3018{CODE}"}, CODE),
+    ),
+    "a payment code in no known message": ("cup-pos", "0820", {"59": f"A3018{CODE}"}, CODE),
+    "a payment code behind another tag": (
+        *("cup-pos", "0200", {**CARD, "59": f"A2003abcA3018{CODE}"}, CODE),
+    ),
+    "a payment code in a reversal": (
+        *("cup-pos", "0400", {**CARD, "59": f"A3018{CODE}", "60": "2200000700050"}, CODE),
+    ),
+    "the card's number among digits": ("cup-pos", "0200", {**CARD, "61": f"000{PAN}0"}, PAN),
+    "the card's number in parts": ("cup-pos", "0200", {**CARD, "48": f"{PAN}000000"}, PAN[6:12]),
+    "a card's number among digits": ("cup-pos", "0210", {**ANSWER, "61": PAN}, PAN),
+    "a card's number where totals are at other times": (
+        *("cup-pos", "0210", {**ANSWER, "48": f"001{PAN}"}, PAN),
+    ),
+    "the track's number among digits": (
+        *("cup-pos", "0200", {**NAMES, "35": f"{PAN}D4912101", "61": f"0{PAN}"}, PAN),
+    ),
+    "the chip's number in a text": (
+        *("zj-bcd", "0200", {**NAMES, "55": f"5A08{PAN}", "63": f"7{PAN}7"}, PAN),
+    ),
+    "characters of a number in F46": ("cup-pos", "0200", {**CARD, "46": HEX_PAN}, HEX_PAN),
+    "characters of a number in F62": ("cup-pos", "0210", {**ANSWER, "62": HEX_PAN}, HEX_PAN),
+    "characters of a number in a tag of F48": (
+        *("gz-ascii", "0210", {**ANSWER, "3": "430350", "48": f"2F01{len(PAN):02X}{HEX_PAN}"}, HEX_PAN),
+    ),
+    "characters of a number in a field that a void fills": (
+        *("zj-bcd", "0200", {**CARD, "3": "200000", "60": "23000007", "61": HEX_PAN}, HEX_PAN),
+    ),
+    "keys in an answer to a sale": (
+        *("cup-pos", "0210", {**ANSWER, "60": "2200000700050", "62": KEYS + "00" * 8}, KEYS),
+    ),
+    "keys in a field that a void fills": (
+        *("zj-bcd", "0210", {**ANSWER, "3": "200000", "60": "23000007"}, KEYS),
+        {"61": KEYS + "00" * 8},
+    ),
+    "keys in an echo": (
+        *("cups-host", "0820", {"7": "0102111111", "11": "000042", "70": "301"}, KEYS),
+        {"48": f"NK{KEYS}"},
+    ),
+    "a key in an echo": (
+        *("cups-host", "0820", {"7": "0102111111", "11": "000042", "70": "301"}, KEYS[:16]),
+        {"96": KEYS[:16]},
+    ),
+    "keys in a text": ("cups-host", "0810", {**ANSWER, "63": f"XX{KEYS}"}, KEYS),
+    "a number without a check digit": ("cup-pos", "0210", {**ANSWER, "63": NOT_LUHN}, NOT_LUHN),
+    "a number behind other digits": ("cup-pos", "0210", {**ANSWER, "63": f"001{PAN}"}, PAN),
+    "a card's number in the parts of a text": ("cups-host", "0210", {**ANSWER, "60": PAN}, PAN),
+    "a card's number in a sale's own F60": (
+        *("cup-pos", "0200", {**CARD, "60": f"22{PAN}"}, PAN[6:12]),
+    ),
+}
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_I12_a_secret_in_a_field_that_is_not_its_own_is_masked(tmp_path, leak):
+    """Whatever the message was taken for; neither in the field nor, put together, in its parts."""
+    name, mti, fields, secret, *more = LEAKS[leak]
+    codec = Codec(load_dialect(name))
+    config = TraceConfig(directory=str(tmp_path), files=1, bytes=1_000_000)
+    trace = Trace("icbc", config, codec, Timeline(Clock()))
+
+    trace.frame(IN, "link", codec.encode(mti, fields | (more[0] if more else {})))
+
+    (line,) = lines(tmp_path, "icbc")
+    parts = line.message["subfields"].values()
+    shown = [*line.message["fields"].values(), *("".join(p["value"] for p in ps) for ps in parts)]
+    assert len(line.message["fields"]) >= len(fields)
+    assert [value for value in shown if secret in value] == []
+
+
+def test_the_file_is_kept_open_and_made_again_when_somebody_takes_it_away(tmp_path):
+    """One descriptor for many lines; a removed file costs nothing that comes later."""
+    bench = Bench(tmp_path)
+    bench.sale("p1")
+    (path,) = tmp_path.iterdir()
+    kept = [fd for fd in Path("/proc/self/fd").iterdir() if os.path.realpath(fd) == str(path)]
+    path.unlink()
+    bench.sale("p2")
+
+    assert len(kept) == 1
+    assert {line.payment for line in lines(tmp_path, "icbc") if line.payment} == {"p2"}
+    assert path.stat().st_mode & 0o077 == 0
+
+
+def test_a_channel_that_stops_closes_its_record(tmp_path):
+    """No descriptor is left behind."""
+    bench = Bench(tmp_path)
+    bench.sale()
+    bench.rig.run(bench.rig.channel.stop())
+    (path,) = tmp_path.iterdir()
+
+    open_files = [os.path.realpath(fd) for fd in Path("/proc/self/fd").iterdir()]
+    assert str(path) not in open_files
