@@ -38,12 +38,11 @@ from channels.iso8583.recognise import (
 )
 from channels.iso8583.rules import check_complete
 from channels.iso8583.template import compiled, filled
-from switch.model.chip import ChipError, parse
+from switch.model.chip import SCRIPT_RESULTS, ChipError, parse
 from switch.model.operation import Operation
 
 _SIGN_ON, _SIGN_OFF, _KEY_REQUEST = "sign_on", "sign_off", "key_request"
 _NETWORK = frozenset({_SIGN_ON, _SIGN_OFF, _KEY_REQUEST, "echo"})
-_SCRIPT_RESULT = "DF31"
 _DAY_S = 86_400
 
 
@@ -227,7 +226,7 @@ class BankHost:
             batch=asked.values.get("original_batch") or asked.batch,
             stan=asked.values.get("stan", ""),
             original_stan=original,
-            result=chip.get(_SCRIPT_RESULT, b"").hex().upper(),
+            result=chip.get(SCRIPT_RESULTS, b"").hex().upper(),
         )
         self.ledger.notice(notice)
         return {"39": codes.APPROVED}

@@ -172,7 +172,12 @@ LEAKS = {
     "characters of a number in F46": ("cup-pos", "0200", {**CARD, "46": HEX_PAN}, HEX_PAN),
     "characters of a number in F62": ("cup-pos", "0210", {**ANSWER, "62": HEX_PAN}, HEX_PAN),
     "characters of a number in a tag of F48": (
-        *("gz-ascii", "0210", {**ANSWER, "3": "430350", "48": f"2F01{len(PAN):02X}{HEX_PAN}"}, HEX_PAN),
+        *(
+            "gz-ascii",
+            "0210",
+            {**ANSWER, "3": "430350", "48": f"2F01{len(PAN):02X}{HEX_PAN}"},
+            HEX_PAN,
+        ),
     ),
     "characters of a number in a field that a void fills": (
         *("zj-bcd", "0200", {**CARD, "3": "200000", "60": "23000007", "61": HEX_PAN}, HEX_PAN),
