@@ -140,6 +140,8 @@ def test_every_served_version_is_read(version: int) -> None:
         '"idem":"K1-20260301-000001","body":{}}',
         2: '{"v":2,"id":"a","type":"req","name":"Payment.Query","ts":1,"terminal":"K1",'
         '"idem":"K1-20260301-000001","body":{}}',
+        3: '{"v":3,"id":"a","type":"req","name":"Payment.Query","ts":1,"terminal":"K1",'
+        '"idem":"K1-20260301-000001","body":{}}',
     }
 
     read = protocol.decode_envelope(samples[version])
