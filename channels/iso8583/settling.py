@@ -71,6 +71,8 @@ class Settling:
     def resume(self, terminal: LogicalTerminal) -> None:
         """See BatchBank."""
         if self._terminals[terminal].settling:
+            # Whoever closed its batch, and whether we heard of it: the database knows the number.
+            self._terminals[terminal].stans.forget()
             self._terminals[terminal].settling = False
             self._bank.pool.serve()
 
@@ -113,11 +115,10 @@ class Settling:
         }
         return self._taken(await self._say("upload_end", batch, values))
 
-    async def begin(self, batch: Batch) -> None:
+    def begin(self, batch: Batch) -> None:
         """See BatchBank. A batch that the bank named meanwhile stays."""
         terminal = self._terminals[batch.terminal]
-        if terminal.stans.batch == batch.number:
-            await terminal.stans.adopt(batch.next_number)
+        terminal.stans.forget()
         if self._bank.dialect.sign_on.batch is not None:
             terminal.want_sign_on("a new batch")
 

@@ -48,7 +48,8 @@ class Stans:
         self._batch = batch
 
     def forget(self) -> None:
-        """Another node had the terminal: its batch may be another one by now."""
+        """Another node had the terminal, or its batch was settled: the database says which batch it
+        is by now."""
         self._epoch += 1
         self._left.clear()
         self._batch = ""

@@ -9,6 +9,8 @@ Rules
   that: a reversal that had passed its gate before the commit stands in the journal by then.
 - After a definite answer the batch is closed and the terminal's next number is in force in one
   commit (K16). Without one the same totals are sent again, for ever: the bank may have closed it.
+- That they may have gone out is committed before they do, and stays once an answer did not come:
+  no refusal of a later try says anything of the first (I9).
 - A definite failure is tried again a stated number of times; then the batch goes on, alarmed.
 - Totals that the message has no digits for are not sent: alarmed, and the batch goes on. It is
   settled before it comes to that (``fullness.py``).
@@ -70,7 +72,9 @@ class Settlement:
         self._events = events
         self._timeline = timeline
         self._fullness = Fullness(batches, timeline)
-        self._running: set[int] = set()
+        self._running: dict[int, LogicalTerminal] = {}
+        self._nobodys: set[int] = set()
+        """Orders for terminals that are not configured, alarmed."""
         self._ordered: dict[LogicalTerminal, str] = {}
         """The day of the timetable that was seen to."""
         self._unanswered: Counter[int] = Counter()
@@ -93,24 +97,33 @@ class Settlement:
     async def _look(self) -> None:
         try:
             for name, bank in self._banks.items():
-                await self._order_due(bank)
-                full = await self._fullness.look(name, bank)
-                batches = await self._batches.open(name)
-                for batch in batches:
-                    self._begin(bank, batch)
-                for terminal in full:
-                    bank.pause(terminal)
-                # Whichever node settled the others: they may go on here.
-                for terminal in {*bank.terminals} - {one.terminal for one in batches} - full:
-                    bank.resume(terminal)
-        except JournalDown as error:
-            _log.warning("settlement_waits", why=str(error))
+                await self._look_at(name, bank)
         finally:
             if not self._stopped:
                 self._timer = self._timeline.call_at(
                     Millis(self._timeline.now_ms() + LOOK_MS),
                     lambda: Deferred.fromCoroutine(self._look()).addErrback(_defect),
                 )
+
+    async def _look_at(self, name: str, bank: BatchBank) -> None:
+        try:
+            await self._order_due(bank)
+            full = await self._fullness.look(name, bank)
+            batches = await self._batches.open(name)
+            for batch in batches:
+                self._begin(bank, batch)
+            for terminal in full:
+                bank.pause(terminal)
+            # Whichever node settled the others: they may go on here. What runs here lets its
+            # terminal go itself: its batch may be closed, and the next number not in use.
+            busy = {one.terminal for one in batches} | {*self._running.values()}
+            for terminal in {*bank.terminals} - busy - full:
+                bank.resume(terminal)
+        except JournalDown as error:
+            _log.warning("settlement_waits", bank=name, why=str(error))
+        except Exception:
+            # A defect at one bank keeps no other from settling, and no switch from starting.
+            _log.exception("settlement_defect", invariant="I15", bank=name)
 
     async def _order_due(self, bank: BatchBank) -> None:
         """By the timetable, once a day for each terminal over all nodes (a database constraint)."""
@@ -125,11 +138,16 @@ class Settlement:
     def _begin(self, bank: BatchBank, batch: Batch) -> None:
         if batch.id in self._running:
             return
+        if batch.terminal not in bank.terminals:
+            if batch.id not in self._nobodys:
+                self._nobodys.add(batch.id)
+                _alarm(batch, "a settlement is ordered of a terminal that is not configured")
+            return
         bank.pause(batch.terminal)
-        self._running.add(batch.id)
+        self._running[batch.id] = batch.terminal
 
         def ended(result: object) -> None:
-            self._running.discard(batch.id)
+            del self._running[batch.id]
             if isinstance(result, Failure):
                 _defect(result)
 
@@ -156,7 +174,7 @@ class Settlement:
                     return
             if batch.state is BatchState.CLOSED:
                 crash_point("K16 batch closed, next number not in use")
-                await bank.begin(batch)
+                bank.begin(batch)
         except JournalDown as error:
             _log.warning("settlement_waits", why=str(error), **_names(batch))
             return
@@ -168,6 +186,8 @@ class Settlement:
         told: set[str] = set()
         while not bank.quiet(batch.terminal):
             await self._pause(LOOK_MS)
+            if self._stopped or not bank.mine(batch.terminal):
+                return batch
         while True:
             found = members(batch, await self._batches.payments(batch))
             late = self._timeline.now_ms() >= deadline
@@ -175,7 +195,7 @@ class Settlement:
                 break
             await self._hurry(found, told, late=late)
             await self._pause(LOOK_MS)
-            if self._stopped:
+            if self._stopped or not bank.mine(batch.terminal):
                 return batch
         standing = counted(bank.terms, found)
         if not standing:
@@ -210,8 +230,11 @@ class Settlement:
             await self._events.batch_event(one.payment.key, one.index, kind)
 
     async def _send(self, bank: BatchBank, batch: Batch) -> Batch:
-        """0500 with the committed totals."""
+        """0500 with the committed totals. Until its answer is there, and for good when there is
+        none, it counts as gone out: a process that dies here leaves that behind."""
         crash_point("K16 totals committed, not sent")
+        before = batch.unknown_seen
+        batch = await self._move(batch, unknown_seen=True)
         answer = await bank.settle(batch)
         _log.info("batch_settled", result=answer.result, code=answer.code, **_names(batch))
         if answer.result is BatchResult.BALANCED:
@@ -223,31 +246,42 @@ class Settlement:
             return await self._move(
                 batch, state=BatchState.UPLOADING, code=answer.code, text=answer.text, tries=0
             )
+        if answer.result is not BatchResult.UNKNOWN:
+            batch = await self._move(batch, unknown_seen=before)
         return await self._not_yet(bank, batch, answer)
 
     async def _upload(self, bank: BatchBank, batch: Batch) -> Batch:
         """The next transaction that the bank has not acknowledged, or the end of them."""
         found = counted(bank.terms, members(batch, await self._batches.payments(batch)))
-        if batch.uploaded >= len(found):
+        left = [one for one in found if one.place > batch.uploaded_last]
+        if not left:
             answer = await bank.upload_end(batch)
-            if answer.result is BatchResult.BALANCED:
-                return await self._close(batch, answer, BatchResult.UNBALANCED)
-            return await self._not_yet(bank, batch, answer)
-        answer = await bank.upload(batch, found[batch.uploaded].leg)
+            if answer.result is BatchResult.FAILED and batch.tries + 1 >= bank.terms.tries:
+                # The bank has compared the totals already: its batch is at its end.
+                _alarm(batch, "the bank does not take the end of an upload", answer)
+            elif answer.result is not BatchResult.BALANCED:
+                return await self._not_yet(bank, batch, answer)
+            return await self._close(batch, answer, BatchResult.UNBALANCED)
+        answer = await bank.upload(batch, left[0].leg)
         if answer.result is BatchResult.FAILED and batch.tries + 1 >= bank.terms.tries:
             _alarm(batch, "the bank does not take a transaction of a batch", answer)
         elif answer.result is not BatchResult.BALANCED:
             return await self._not_yet(bank, batch, answer)
-        return await self._move(batch, uploaded=batch.uploaded + 1, tries=0)
+        return await self._move(
+            batch, uploaded=batch.uploaded + 1, uploaded_last=left[0].place, tries=0
+        )
 
     async def _not_yet(self, bank: BatchBank, batch: Batch, answer: BatchAnswer) -> Batch:
         """Count a definite failure, give up after enough of them, wait before the next try."""
         if answer.result is BatchResult.FAILED:
-            _alarm(batch, "the bank does not settle a batch", answer)
+            doubt = batch.state is BatchState.SETTLING and batch.unknown_seen
+            text = "refuses a batch that it may have closed" if doubt else "does not settle a batch"
+            _alarm(batch, f"the bank {text}", answer)
             batch = await self._move(
                 batch, tries=batch.tries + 1, code=answer.code, text=answer.text
             )
-            if batch.tries >= bank.terms.tries and batch.state is BatchState.SETTLING:
+            last = batch.tries >= bank.terms.tries and not doubt
+            if last and batch.state is BatchState.SETTLING:
                 return await self._move(batch, state=BatchState.FAILED)
         else:
             self._unanswered[batch.id] += 1
@@ -312,15 +346,11 @@ def _names(batch: Batch) -> dict[str, str]:
     return {"bank": terminal.bank, "terminal": terminal.terminal, "batch": batch.number}
 
 
-def _alarm(batch: Batch, text: str, answer: BatchAnswer) -> None:
-    _log.error(
-        "alarm",
-        text=text,
-        result=answer.result,
-        code=answer.code,
-        said=answer.text,
-        **_names(batch),
-    )
+def _alarm(batch: Batch, text: str, answer: BatchAnswer | None = None) -> None:
+    said = {}
+    if answer is not None:
+        said = {"result": answer.result, "code": answer.code, "said": answer.text}
+    _log.error("alarm", text=text, **said, **_names(batch))
 
 
 def _defect(failure: Failure) -> None:

@@ -87,7 +87,11 @@ class Batch(Struct, frozen=True, kw_only=True):
     tries: int = 0
     """Definite failures."""
     uploaded: int = 0
-    """Transactions that the bank has acknowledged one by one."""
+    """Transactions that the bank has acknowledged one by one …"""
+    uploaded_last: str = ""
+    """… and the last of them, by its place in the batch (``switch.payment.batch.Member.place``)."""
+    unknown_seen: bool = False
+    """The totals were sent, or may have been, and no answer came: the bank may have closed it."""
     next_number: str = ""
     """The terminal's batch from the commit on that closed this one."""
     closed_at: int = 0
@@ -203,7 +207,9 @@ class BatchBank(Protocol):
         """No new payment on it, until :meth:`resume`."""
         ...
 
-    def resume(self, terminal: LogicalTerminal) -> None: ...
+    def resume(self, terminal: LogicalTerminal) -> None:
+        """Payments again, with numbers read anew: its batch may be another one by now."""
+        ...
 
     def quiet(self, terminal: LogicalTerminal) -> bool:
         """No payment has it: every number it gave out stands in the journal."""
@@ -221,7 +227,7 @@ class BatchBank(Protocol):
         """All of them were sent; BALANCED: taken."""
         ...
 
-    async def begin(self, batch: Batch) -> None:
-        """It is closed: numbers of ``batch.next_number`` from now on, and a fresh sign-on where the
-        bank names batches. Raises JournalDown."""
+    def begin(self, batch: Batch) -> None:
+        """It is closed: the terminal's numbers are read anew from now on (those of
+        ``batch.next_number``), and a fresh sign-on where the bank names batches."""
         ...

@@ -28,6 +28,11 @@ class Member(Struct, frozen=True, kw_only=True):
         return self.payment.legs[self.index]
 
     @property
+    def place(self) -> str:
+        """Where it stands in the order of its batch; nothing that comes in later moves it."""
+        return f"{self.leg.facts['F11']} {self.payment.key}"
+
+    @property
     def open(self) -> bool:
         """Unknown, going back, or on its way: the batch must not settle (rule 19)."""
         return self.unsettled or self.turning
@@ -68,7 +73,7 @@ def members(batch: Batch, payments: Iterable[Payment]) -> list[Member]:
         for index, leg in enumerate(payment.legs)
         if _in(batch, leg)
     ]
-    return sorted(found, key=lambda one: (one.leg.facts["F11"], one.payment.key))
+    return sorted(found, key=lambda one: one.place)
 
 
 def totals(terms: BatchTerms, standing: Sequence[Member]) -> Totals:

@@ -21,6 +21,20 @@ _LOOK_S = 0.5
 _UNDER_WAY = 3
 """Exit code: not at its end yet."""
 
+_WANTED = """
+WITH held AS (
+    SELECT h.merchant, h.terminal FROM terminal_holder h
+    JOIN node n ON (n.name, n.epoch) = (h.owner, h.fence) AND n.lease_until > clock_timestamp()
+    WHERE h.bank = %(bank)s AND h.terminal <> '')
+SELECT t.merchant, t.terminal FROM logical_terminal t
+WHERE t.bank = %(bank)s AND t.terminal <> '' AND CASE %(terminal)s
+    WHEN '' THEN (t.merchant, t.terminal) IN (SELECT * FROM held) OR NOT EXISTS (SELECT FROM held)
+    ELSE t.terminal = %(terminal)s END
+ORDER BY 1, 2
+"""
+"""What was named; else what nodes hold, which leaves out what is no longer configured. No node at
+all: every terminal, for when there is one."""
+
 _TEXT = {
     "zh": {
         "settle": "令某银行的终端批结算，等待结果",
@@ -97,11 +111,7 @@ def _settle(args: argparse.Namespace) -> int:
 def _order(conn: connection, bank: str, terminal: str) -> list[int]:
     """The settlements under way once each terminal's is ordered, which some may have been."""
     with conn.cursor() as cursor:
-        cursor.execute(
-            "SELECT merchant, terminal FROM logical_terminal"
-            " WHERE bank = %s AND (%s = '' OR terminal = %s) ORDER BY 1, 2",
-            (bank, terminal, terminal),
-        )
+        cursor.execute(_WANTED, {"bank": bank, "terminal": terminal})
         names = cursor.fetchall()
     ids = []
     for merchant, name in names:

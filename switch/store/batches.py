@@ -15,7 +15,7 @@ from switch.store.rows import decode_payment
 COLUMNS = (
     "id, bank, merchant, terminal, batch, state, version, due, ordered_at, since, debit_count,"
     " debit_fen, credit_count, credit_fen, result, code, text, tries, uploaded, next_batch,"
-    " closed_at"
+    " closed_at, uploaded_last, unknown_seen"
 )
 IS_OPEN = "state IN ('ordered', 'settling', 'uploading')"
 _OF = "(bank, merchant, terminal) = (%s, %s, %s)"
@@ -23,7 +23,8 @@ _OF = "(bank, merchant, terminal) = (%s, %s, %s)"
 _MOVE = """
 UPDATE settlement SET state = %s, version = %s, debit_count = %s, debit_fen = %s,
     credit_count = %s, credit_fen = %s, result = %s, code = %s, text = %s, tries = %s,
-    uploaded = %s, next_batch = %s, closed_at = %s, moved_at = clock_timestamp()
+    uploaded = %s, next_batch = %s, closed_at = %s, uploaded_last = %s, unknown_seen = %s,
+    moved_at = clock_timestamp()
 WHERE id = %s AND version = %s
 """
 _PAYMENTS = """
@@ -141,7 +142,7 @@ def batch_of(row: Sequence[Any]) -> Batch:
     """A row in the order of :data:`COLUMNS`."""
     number, bank, merchant, terminal, batch, state, version, due, ordered_at, since = row[:10]
     debit_count, debit_fen, credit_count, credit_fen, result, code, text, tries = row[10:18]
-    uploaded, next_batch, closed_at = row[18:]
+    uploaded, next_batch, closed_at, uploaded_last, unknown_seen = row[18:]
     return Batch(
         id=number,
         terminal=LogicalTerminal(bank=bank, merchant=merchant, terminal=terminal),
@@ -162,6 +163,8 @@ def batch_of(row: Sequence[Any]) -> Batch:
         text=text,
         tries=tries,
         uploaded=uploaded,
+        uploaded_last=uploaded_last,
+        unknown_seen=unknown_seen,
         next_number=next_batch,
         closed_at=closed_at,
     )
@@ -183,6 +186,8 @@ def _movable(batch: Batch) -> tuple[object, ...]:
         batch.uploaded,
         batch.next_number,
         batch.closed_at,
+        batch.uploaded_last,
+        batch.unknown_seen,
     )
 
 

@@ -122,7 +122,7 @@ class MemoryDatabase:
             claims = claims and row.claims_bill
         if not self._fits(write.reserve):
             return _lost("reserve", row)
-        if any(one in self.identities or self.batches.frozen(one) for one in wanted):
+        if any(one in self.identities or self.batches.shut(one, self.counters) for one in wanted):
             return _lost("identity", row)
         for change, sign in ((write.reserve, 1), (write.release, -1)):
             if change is not None:

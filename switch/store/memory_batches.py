@@ -27,11 +27,16 @@ class BatchRows:
         """All settlements of a batch."""
         return [one for one in self.rows if (one.terminal, one.number) == (terminal, number)]
 
-    def frozen(self, identity: tuple[str, ...]) -> bool:
-        """Whether a message of this identity comes too late for its batch."""
+    def shut(self, identity: tuple[str, ...], counters: Counters) -> bool:
+        """Whether a message of this identity comes too late for its batch: its totals are
+        committed, or it is closed and not in use again."""
         bank, merchant, terminal, number = identity[:4]
         of = LogicalTerminal(bank=bank, merchant=merchant, terminal=terminal)
-        return any(one.state in FROZEN for one in self.of(of, number))
+        present = counters.batches.get(of, number) == number
+        return any(
+            one.state in FROZEN or (one.state is BatchState.CLOSED and not present)
+            for one in self.of(of, number)
+        )
 
 
 class Row(Protocol):

@@ -100,3 +100,17 @@ def test_batches_lists_the_newest_first(journal, capsys) -> None:
     states = [(row["state"], row["code"]) for row in json.loads(out)]
     assert (code, states) == (0, [("ordered", ""), ("failed", "96")])
     assert run(capsys, "bank", "batches", "other")[1] == "no settlements\n"
+
+
+def test_an_order_for_a_bank_leaves_out_what_no_node_holds(journal, capsys) -> None:
+    """A terminal that was taken out of the configuration has a row for ever: without its name
+    nothing is ordered of it, by its name it is."""
+    node = journal.journals[0]
+    removed = replace(worlds.TERMINAL, terminal="removed")
+    journal.run(node.numbers.reserve(removed, 1))
+    journal.run(node.terminals.hold((worlds.TERMINAL,), 0))
+    _, out, _ = run(capsys, "bank", "settle", "b", "--wait", "0", "--json")
+    assert [row["terminal"]["terminal"] for row in json.loads(out)] == ["t"]
+
+    _, out, _ = run(capsys, "bank", "settle", "b", "--terminal", "removed", "--wait", "0", "--json")
+    assert [row["terminal"]["terminal"] for row in json.loads(out)] == ["removed"]

@@ -159,3 +159,34 @@ def test_a_batch_says_how_many_messages_entered_it(world) -> None:
     world.run(one.numbers.adopt_batch(TERMINAL, "000001"))
     assert world.run(one.batches.sizes("b"))[0].since == 7_000
     assert world.run(one.batches.sizes("another")) == []
+
+
+def test_I8_no_message_enters_a_batch_that_is_closed(world) -> None:
+    """A process that did not hear of its end tries with a number of it; once the bank uses the
+    number again, it is in use."""
+    node = world.node("a")
+    world.run(node.numbers.reserve(TERMINAL, 1))
+    batch = ordered(world, node)
+    moved(world, node, batch, state=BatchState.CLOSED, next_number="000002", closed_at=7_000)
+
+    late = world.run(node.commit(write("k1", identities=(identity(1),))))
+    assert (late.committed, late.reason) == (False, "identity")
+    assert world.run(node.commit(write("k2", identities=(identity(2, batch="000002"),)))).committed
+    world.run(node.numbers.adopt_batch(TERMINAL, "000001"))
+    assert world.run(node.commit(write("k1", identities=(identity(1),)))).committed
+
+
+def test_I9_doubt_and_the_place_of_an_upload_are_stored(world) -> None:
+    """What the next process must know of a settlement that it goes on with."""
+    node = world.node("a")
+    world.run(node.numbers.reserve(TERMINAL, 1))
+    batch = moved(
+        world,
+        node,
+        ordered(world, node),
+        state=BatchState.UPLOADING,
+        unknown_seen=True,
+        uploaded=1,
+        uploaded_last="000001 k1",
+    )
+    assert world.run(node.batches.open("b")) == [batch]
