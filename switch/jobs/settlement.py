@@ -97,12 +97,13 @@ class Settlement:
     async def _look(self) -> None:
         try:
             for name, bank in self._banks.items():
-                await self._look_at(name, bank)
+                # A defect at one bank keeps no other from settling, and no switch from starting.
+                await Deferred.fromCoroutine(self._look_at(name, bank)).addErrback(_defect, name)
         finally:
             if not self._stopped:
                 self._timer = self._timeline.call_at(
                     Millis(self._timeline.now_ms() + LOOK_MS),
-                    lambda: Deferred.fromCoroutine(self._look()).addErrback(_defect),
+                    lambda: Deferred.fromCoroutine(self._look()).addErrback(_defect, ""),
                 )
 
     async def _look_at(self, name: str, bank: BatchBank) -> None:
@@ -121,9 +122,6 @@ class Settlement:
                 bank.resume(terminal)
         except JournalDown as error:
             _log.warning("settlement_waits", bank=name, why=str(error))
-        except Exception:
-            # A defect at one bank keeps no other from settling, and no switch from starting.
-            _log.exception("settlement_defect", invariant="I15", bank=name)
 
     async def _order_due(self, bank: BatchBank) -> None:
         """By the timetable, once a day for each terminal over all nodes (a database constraint)."""
@@ -149,7 +147,7 @@ class Settlement:
         def ended(result: object) -> None:
             del self._running[batch.id]
             if isinstance(result, Failure):
-                _defect(result)
+                _defect(result, batch.terminal.bank)
 
         Deferred.fromCoroutine(self._settle(bank, batch)).addBoth(ended)
 
@@ -353,5 +351,5 @@ def _alarm(batch: Batch, text: str, answer: BatchAnswer | None = None) -> None:
     _log.error("alarm", text=text, **said, **_names(batch))
 
 
-def _defect(failure: Failure) -> None:
-    _log.error("settlement_defect", invariant="I15", error=str(failure.value))
+def _defect(failure: Failure, bank: str) -> None:
+    _log.error("settlement_defect", invariant="I15", bank=bank, error=str(failure.value))
