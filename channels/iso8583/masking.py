@@ -27,6 +27,7 @@ SHOWN_TAGS = frozenset(
 
 _PAN_FIELD = "2"
 _TRACKS = frozenset(["35", "36"])
+_KEYS_COME = frozenset(["sign_on", "key_request", "key_reset"])
 _CARD_TAGS = frozenset(["5A", "57"])
 _SEPARATOR = re.compile("[D=]")
 _CARD_NUMBER = re.compile(r"\d{13,19}", re.ASCII)
@@ -68,8 +69,9 @@ class Masks:
             number
             for number, text in _texts(template)
             if (names_in(text) or fields.get(number) == text)
-            and not names_in(text) & (CARD_VALUES | {"key_block", "terminal_block"})
+            and not names_in(text) & (CARD_VALUES | {"key_block"})
             and not _journaled(text) & self.secret
+            and not (number in self.keys and kind in _KEYS_COME)
         }
 
     def may_hold_keys(self, number: str, value: str) -> bool:

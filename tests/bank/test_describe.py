@@ -116,6 +116,32 @@ def test_parts_and_meanings_are_shown(capsys):
         assert words in said.out
 
 
+@pytest.mark.parametrize(
+    ("name", "number", "value", "found"),
+    [
+        ("cup-pos", "62", "11" * 16 + "22" * 4 + "33" * 16 + "44" * 4, ["11" * 16, "22" * 4]),
+        ("gz-ascii", "59", "A4003123", ["123"]),
+        ("gz-ascii", "60", "22000007", ["22", "000007"]),
+        ("gz-ascii", "61", "0000070000410726", ["000007", "000041", "0726"]),
+        ("gz-ascii", "62", "AB12", ["AB", "12"]),
+        ("zj-bcd", "59", "A4003123", ["123"]),
+        ("zj-bcd", "60", "22000007", ["22", "000007"]),
+        ("zj-bcd", "61", "0000070000410726", ["000007", "000041", "0726"]),
+        ("zj-bcd", "62", "AB12", ["AB12"]),
+        ("cups-host", "59", "AB12", ["AB", "12"]),
+        ("cups-host", "62", "AB12", ["AB", "12"]),
+    ],
+)
+def test_private_fields_are_taken_apart(name, number, value, found):
+    """Each dialect says what is inside its own fields 59 to 62."""
+    message = Message(mti="0200", fields={number: value})
+
+    shown = described(CODECS[name].dialect, message, unmasked=True).fields[0]
+
+    assert [one.value for one in shown.pieces][: len(found)] == found
+    assert all(one.name for one in shown.pieces)
+
+
 def test_field_that_is_not_as_declared_is_shown_whole():
     """A broken TLV is a note, not an error."""
     dialect = CODECS["cup-pos"].dialect

@@ -2,6 +2,9 @@
 
 import pytest
 
+from channels.iso8583.codec import Codec
+from channels.iso8583.describe import described
+from channels.iso8583.load import load_dialect, read_source
 from tests.bank.rig import SETTINGS, Rig
 
 ONE = SETTINGS["terminals"][0]
@@ -9,7 +12,8 @@ ONE = SETTINGS["terminals"][0]
 
 def sign_on(**changes):
     """The bytes of the first sign-on of a terminal that is configured so, without length."""
-    rig = Rig(start=False, terminals=[{**ONE, **changes}])
+    dialect = changes.pop("dialect", "cup-pos")
+    rig = Rig(start=False, dialect=dialect, terminals=[{**ONE, **changes}])
     heard = []
     receive = rig.host.receive
     rig.host.receive = lambda frame: heard.append(frame) or receive(frame)
@@ -24,6 +28,31 @@ def test_a_serial_number_is_sent_as_the_dialect_writes_it():
     block = b"Sequence No" + b"10" + b"SN00012345"
     assert bytes.fromhex("0023") + block in frame
     assert len(block) == 23
+
+
+def test_a_bank_may_have_the_block_in_field_59(tmp_path):
+    """By data alone: as cup-pos.yaml says in its comment; and a record shows it, in its parts."""
+    block = '"010020402{serial:len3}{serial}"'
+    source = read_source("cup-pos")
+    assert f"#   terminal_block: {block}" in source
+    source = source.replace(
+        'terminal_block: "Sequence No{serial:len2}{serial}"', f"terminal_block: {block}"
+    )
+    source = source.replace(
+        '"62": "{terminal_block:hex}"', '"59": "A2{terminal_block:len3}{terminal_block}"'
+    )
+    path = tmp_path / "own.yaml"
+    path.write_text(source, encoding="utf-8")
+
+    frame = sign_on(serial="SN00012345", dialect=str(path))
+
+    sent = b"A2" + b"022" + b"0100204" + b"02010SN00012345"
+    assert bytes.fromhex("0027") + sent in frame
+    dialect = load_dialect(str(path))
+    shown = described(dialect, Codec(dialect).decode(frame))
+    field = next(one for one in shown.fields if one.number == "59")
+    assert field.value == sent.decode()
+    assert [(one.name, one.value) for one in field.pieces] == [("终端信息", sent[5:].decode())]
 
 
 def test_without_a_serial_number_the_field_is_left_out():
