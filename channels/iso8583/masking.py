@@ -34,6 +34,8 @@ _CARD_NUMBER = re.compile(r"\d{13,19}", re.ASCII)
 _SUSPECT = re.compile(r"[0-9A-Fa-f]{32,}|\d{13,}")
 """In a field that this kind of message is not known to have: a key, or a card's number."""
 _LIKE_A_CARD = re.compile(r"(?<!\d)[1-9]\d{12,18}(?!\d)")
+_ID = 15
+"""Characters of the longest identity (F42)."""
 _CHECKED_DIGITS_MAX = 15
 """Longer numbers are masked whether their check digit fits or not: some banks' cards have none."""
 _SIGNIFICANT_DIGITS_MIN = 8
@@ -47,8 +49,17 @@ class Masks:
         self.dialect = dialect
         self.secret = {number for number, field in dialect.fields.items() if field.secret}
         encodings = {n: dialect.encodings[field.like] for n, field in dialect.fields.items()}
-        self.varying = {number for number, one in encodings.items() if one.len_type}
-        self.private = {n for n in self.varying if encodings[n].content is Content.BINARY}
+        self.free = {
+            number
+            for number, one in encodings.items()
+            if one.len_type or (one.content is Content.TEXT and dialect.fields[number].max > _ID)
+        }
+        """Where a card's number has room; identities and amounts may look like one."""
+        self.private = {
+            number
+            for number, one in encodings.items()
+            if one.len_type and one.content is Content.BINARY
+        }
         """What is in them cannot be told, so it is not shown."""
         self.keys = {one.field for one in dialect.keys}
         self.templates = dict(kinds(dialect))
@@ -130,8 +141,8 @@ class Mask:
 
     def _without_numbers(self, number: str, value: str) -> str:
         value = self._without_own(value)
-        if number not in self._masks.varying:
-            return value  # numbers of other things, which may look like a card's
+        if number not in self._masks.free:
+            return value
         if number in self._expected:
             return _LIKE_A_CARD.sub(lambda found: _if_checked(found[0]), value)
         return _SUSPECT.sub(lambda found: _if_suspect(found[0]), value)

@@ -199,6 +199,9 @@ LEAKS = {
     ),
     "keys in a text": ("cups-host", "0810", {**ANSWER, "63": f"XX{KEYS}"}, KEYS),
     "a number without a check digit": ("cup-pos", "0210", {**ANSWER, "63": NOT_LUHN}, NOT_LUHN),
+    "a number in the merchant's name": (
+        *("cup-pos", "0210", {**ANSWER, "43": NOT_LUHN.ljust(40)}, NOT_LUHN),
+    ),
     "a number behind other digits": ("cup-pos", "0210", {**ANSWER, "63": f"001{PAN}"}, PAN),
     "a card's number in the parts of a text": ("cups-host", "0210", {**ANSWER, "60": PAN}, PAN),
     "a card's number in a sale's own F60": (
