@@ -8,6 +8,7 @@ from channels.iso8583.bank import Bank
 from channels.iso8583.dialect import Action
 from channels.iso8583.errors import Iso8583Error
 from channels.iso8583.own_values import own_values
+from channels.iso8583.rules import unproven
 from channels.iso8583.template import compiled, filled
 from channels.iso8583.terminal import Terminal
 from channels.iso8583.writes import write_plain
@@ -21,7 +22,9 @@ from switch.ports import Context, JournalDown, KeyServiceError
 _log = get_logger("iso8583")
 
 _TAGS = (SCRIPT_RESULTS, "95")
-_FINAL = frozenset({Action.DECLINE, Action.ALARM, Action.CAPTURE})
+_FINAL = frozenset({Action.DECLINE, Action.CAPTURE})
+"""The bank will not have it. What a person must put right (an unknown terminal) is none of these:
+the notice is told again until then."""
 
 
 class Notifying:
@@ -37,9 +40,14 @@ class Notifying:
         chip = _results(payment)
         name = (debit.facts.get("F42", ""), debit.facts.get("F41", ""))
         terminal = self._bank.terminals.get(name)
-        template = terminal.dialect.script_notice if terminal is not None else None
-        if template is None or terminal is None or not chip:
+        template = self._bank.dialect.script_notice
+        if template is None or not chip:
             return NoticeEnd.NOT_OWED, ""
+        if terminal is None:
+            text = "a notice is owed by a terminal that is not configured"
+            _log.error("alarm", text=text, key=payment.key, bank=self._bank.name, terminal=name[1])
+            return NoticeEnd.NOT_NOW, ""
+        template = terminal.dialect.script_notice or template
         if not terminal.fresh or terminal.settling:
             return NoticeEnd.NOT_NOW, ""
         try:
@@ -55,7 +63,8 @@ class Notifying:
         action = row.action if row is not None else Action.UNKNOWN
         if action is Action.APPROVE:
             return NoticeEnd.ACKNOWLEDGED, sent.answer.code
-        return NoticeEnd.REFUSED if action in _FINAL else NoticeEnd.AGAIN, sent.answer.code
+        final = action in _FINAL and not unproven(self._bank.dialect, sent.answer)
+        return NoticeEnd.REFUSED if final else NoticeEnd.AGAIN, sent.answer.code
 
     async def _values(self, terminal: Terminal, debit: Leg, chip: str) -> dict[str, str]:
         operation = self._bank.dialect.operations[debit.operation or Operation.SALE]

@@ -38,6 +38,8 @@ class Undoing:
             terminal.config.operator: compiled(terminal.dialect.reversal.template)
             for terminal in bank.terminals.values()
         }
+        self._unknown: set[tuple[str, str]] = set()
+        """Terminals that reversals wait for and that are not configured, alarmed once each."""
         self._lane: Lane[tuple[str, str]] = Lane(
             config.in_flight_limit, config.in_flight_limit, config.queue_wait_ms, context.timeline
         )
@@ -50,15 +52,31 @@ class Undoing:
         facts = order.leg.facts
         name = (facts.get("F42", ""), facts.get("F41", ""))
         terminal = self._bank.terminals.get(name)
-        if terminal is None or not await self._lane.enter(
-            name, terminal.config.in_flight, order.leg.sent_at
-        ):
+        if terminal is None:
+            return self._homeless(name, order)
+        if not await self._lane.enter(name, terminal.config.in_flight, order.leg.sent_at):
             _log.warning("reversal_waits", bank=self._bank.name, key=order.payment.key)
             return replies.not_sent("冲正待发:冲正通道已满")
         try:
             return await self._undo(terminal, order)
         finally:
             self._lane.leave(name)
+
+    def _homeless(self, name: tuple[str, str], order: Order) -> Reply:
+        """Its terminal was taken out of the configuration: only that brings it to its end (I3)."""
+        text = "a reversal waits for a terminal that is not configured"
+        if name not in self._unknown:
+            self._unknown.add(name)
+            _log.error(
+                "alarm",
+                invariant="I3",
+                text=text,
+                bank=self._bank.name,
+                terminal=name[1],
+                key=order.payment.key,
+            )
+        _log.warning("reversal_waits", bank=self._bank.name, key=order.payment.key, why=text)
+        return replies.not_sent("冲正待发:终端不在配置中")
 
     async def _undo(self, terminal: Terminal, order: Order) -> Reply:
         """MACed with the key of today (rule 16), whichever node holds the terminal."""

@@ -91,9 +91,13 @@ class NoticeJob:
         if not spoken:  # its card's word is not committed yet
             return NoticeEnd.NOT_NOW, ""
         debit = next((leg for leg in payment.legs if leg.kind is LegKind.DEBIT), None)
-        bank = self._banks.get(debit.counterparty) if debit is not None else None
-        if debit is None or bank is None:
+        if debit is None:
             return NoticeEnd.NOT_OWED, ""
+        bank = self._banks.get(debit.counterparty)
+        if bank is None:  # a matter of configuration, which comes back
+            text = "a notice is owed to a bank that is not configured"
+            _log.error("alarm", text=text, key=payment.key, bank=debit.counterparty)
+            return NoticeEnd.NOT_NOW, ""
         end, code = await bank.script_results(payment)
         metrics.SCRIPT_NOTICES.labels(debit.counterparty, str(end)).inc()
         return end, code

@@ -19,9 +19,9 @@ class NoticeEnd(StrEnum):
     NOT_OWED = "not_owed"
     """The bank's dialect has no such notice, or there is nothing to tell."""
     AGAIN = "again"
-    """No proven answer, or a passing refusal."""
+    """No proven answer, or a refusal that passes: by itself, or when a person has put it right."""
     NOT_NOW = "not_now"
-    """Nothing was sent: another node has the terminal, or it signs on."""
+    """Nothing was sent: another node has the terminal, it signs on, or it is not configured."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """脚本结果通知: what the card said of its issuer's scripts reaches the bank, whatever happens."""
 
+import pytest
 from msgspec.structs import replace
 
 from channels.bank_simulator.habits import Habit, Name, On
@@ -8,6 +9,7 @@ from switch.jobs.notices import LOOK_MS, WAITS_MS, NoticeJob
 from switch.model.chip import parse
 from switch.model.notice import NoticeEnd
 from switch.model.payment import LegState
+from switch.net.frames import framed
 from switch.store.notices import MemoryNotices, NoticeRows
 from tests.bank.cluster import now
 from tests.bank.test_chip_sale import Town
@@ -155,3 +157,66 @@ def test_I11_so_many_are_on_their_way_at_once():
     post.pass_ms(20_000)
     assert len(post.sent) == 8
     job.stop()
+
+
+@pytest.mark.parametrize("code", ["03", "58", "97", "A0"])
+def test_what_a_person_must_put_right_drops_no_notice(code, capsys):
+    """The bank does not know the terminal yet, or refuses without a MAC: told again, with an alarm
+    where a person is needed, until it is acknowledged."""
+    post = Post()
+    post.habit(Name.DECLINE, code=code)
+    post.owe()
+    post.job.start()
+    post.pass_ms(1_000)
+    assert (len(post.sent), post.rows.ended) == (1, {})
+    assert ("the bank refuses our set-up" in capsys.readouterr().out) is (code != "A0")
+    post.pass_ms(WAITS_MS[0] + 2 * LOOK_MS)
+
+    assert post.rows.ended == {post.payment.key: (NoticeEnd.ACKNOWLEDGED, "00")}
+
+
+def test_I10_a_refusal_without_a_mac_drops_no_notice():
+    """12 is final under a MAC; without one anybody may have said it."""
+    post = Post()
+    dialect = post.rig.channel._bank.dialect
+    unmaced = replace(dialect.mac, unmaced=dialect.mac.unmaced | {"12"})
+    trusting = replace(dialect, mac=unmaced)
+    post.rig.channel._bank.hub._dialect = post.rig.host._dialect = trusting
+    post.habit(Name.DECLINE, code="12")
+    receive = post.rig.host.receive
+    post.rig.host.receive = lambda frame: [(at, bare(post, data)) for at, data in receive(frame)]
+    post.owe()
+    post.job.start()
+    post.pass_ms(1_000)
+    assert (len(post.sent), post.rows.ended) == (1, {})
+
+
+def bare(post, data):
+    """A refusal of a notice without its MAC."""
+    codec = post.rig.host.codec
+    message = codec.decode(data[2:])
+    if message.mti != "0630" or message.code != "12":
+        return data
+    fields = {n: value for n, value in message.fields.items() if n != "64"}
+    return framed(codec.answer(post.sent[-1], "0630", fields), "binary_2")
+
+
+def test_a_bank_or_terminal_out_of_the_configuration_drops_no_notice(capsys):
+    """Nothing is sent, with an alarm at every try; once both are back, the bank is told."""
+    post = Post()
+    banks, terminals = post.job._banks, post.rig.channel._bank.terminals
+    kept, own = dict(banks), dict(terminals)
+    banks.clear()
+    post.owe()
+    post.job.start()
+    post.pass_ms(1_000)
+    assert "a notice is owed to a bank that is not configured" in capsys.readouterr().out
+    banks.update(kept)
+    terminals.clear()
+    post.pass_ms(WAITS_MS[0] + 2 * LOOK_MS)
+    assert "a notice is owed by a terminal that is not configured" in capsys.readouterr().out
+    assert (post.sent, post.rows.ended) == ([], {})
+    terminals.update(own)
+    post.pass_ms(WAITS_MS[1] + 2 * LOOK_MS)
+
+    assert post.rows.ended == {post.payment.key: (NoticeEnd.ACKNOWLEDGED, "00")}

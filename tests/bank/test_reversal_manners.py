@@ -110,3 +110,19 @@ def test_I3_64_sales_without_an_answer_hold_up_no_reversal():
 
 def _sample(name, **labels):
     return metrics.REGISTRY.get_sample_value(name, {"bank": "icbc", **labels}) or 0
+
+
+def test_I3_a_reversal_of_a_terminal_out_of_the_configuration_says_so(capsys):
+    """Its text is its own, one alarm for the terminal; once it is back the reversal goes out."""
+    rig = Rig(terminals=ONE)
+    paid = approved(rig, "p1")
+    kept = dict(rig.channel._bank.terminals)
+    rig.channel._bank.terminals.clear()
+
+    for undos in (1, 2):
+        reply = rig.run(rig.channel.exchange(to_undo(paid, undos=undos), None))
+        assert (reply.outcome, reply.text) == (Outcome.NOT_SENT, "冲正待发:终端不在配置中")
+    out = capsys.readouterr().out
+    assert out.count("text='a reversal waits for a terminal that is not configured'") == 1
+    rig.channel._bank.terminals.update(kept)
+    assert rig.run(rig.channel.exchange(to_undo(paid, undos=3), None)).outcome is Outcome.DONE
