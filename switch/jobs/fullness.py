@@ -15,6 +15,11 @@ from switch.ports import Timeline
 _log = get_logger("settlement")
 
 
+LOOK_MS = 10_000
+"""Between two looks at one bank. Between ordered and full, and between full and cut short, there is
+room for fifty transactions of one terminal each."""
+
+
 class Fullness:
     """Looks at the batches of terminals that this node has."""
 
@@ -23,10 +28,20 @@ class Fullness:
         self._timeline = timeline
         self._known: dict[LogicalTerminal, tuple[BatchSize, bool]] = {}
         """The size at which it was counted last, and whether it was full."""
+        self._found: dict[str, tuple[int, frozenset[LogicalTerminal]]] = {}
+        """By bank: until when what was found counts."""
+
+    def closed(self, terminal: LogicalTerminal) -> None:
+        """A settlement came to its end: what was found does not count any more."""
+        self._found.pop(terminal.bank, None)
 
     async def look(self, name: str, bank: BatchBank) -> frozenset[LogicalTerminal]:
         """Order what must be settled. Answers the terminals on which nothing may begin. Raises
         JournalDown."""
+        now = self._timeline.now_ms()
+        until, found = self._found.get(name, (now, frozenset()))
+        if now < until:
+            return found
         stopped = set()
         for size in await self._batches.sizes(name):
             if size.messages < bank.terms.nearly_full or size.terminal not in bank.terminals:
@@ -36,6 +51,7 @@ class Fullness:
                 stopped.add(size.terminal)
             if bank.mine(size.terminal):
                 await self._order(size, full=full)
+        self._found[name] = (now + LOOK_MS, frozenset(stopped))
         return frozenset(stopped)
 
     async def _order(self, size: BatchSize, *, full: bool) -> None:

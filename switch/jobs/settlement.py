@@ -176,6 +176,7 @@ class Settlement:
         except JournalDown as error:
             _log.warning("settlement_waits", why=str(error), **_names(batch))
             return
+        self._fullness.closed(batch.terminal)
         bank.resume(batch.terminal)
 
     async def _freeze(self, bank: BatchBank, batch: Batch) -> Batch:

@@ -112,7 +112,8 @@ class BatchSize(Struct, frozen=True, kw_only=True):
     terminal: LogicalTerminal
     number: str
     messages: int
-    """Messages that were ever sent under its number: no fewer than its transactions."""
+    """Messages that were sent under its number since it was closed last, or a little longer: no
+    fewer than its transactions."""
     since: int
     """As of :class:`Batch`."""
 
@@ -133,7 +134,8 @@ class Batches(Protocol):
         ...
 
     async def payments(self, batch: Batch) -> Sequence[Payment]:
-        """Every payment that has a message in this batch, by key."""
+        """Every payment that has a message in this batch, by key; of a number used before, a few
+        of the former batch may be among them."""
         ...
 
     async def move(self, batch: Batch) -> bool:

@@ -30,19 +30,25 @@ WHERE id = %s AND version = %s
 _PAYMENTS = """
 SELECT p.key, p.state::text, p.checksum FROM payment p
 WHERE p.key IN (SELECT x.payment_key FROM exchange_identity x
-    WHERE (x.bank, x.merchant, x.terminal, x.batch) = (%s, %s, %s, %s))
+    WHERE (x.bank, x.merchant, x.terminal, x.batch) = (%s, %s, %s, %s) AND x.taken_at >= %s)
 ORDER BY p.key
 """
 _SIZES = """
 SELECT t.merchant, t.terminal, t.batch,
     (SELECT count(*) FROM exchange_identity x
         WHERE (x.bank, x.merchant, x.terminal, x.batch)
-            = (t.bank, t.merchant, t.terminal, t.batch)),
-    (SELECT coalesce(max(s.closed_at), 0) FROM settlement s
+            = (t.bank, t.merchant, t.terminal, t.batch) AND x.taken_at >= former.closed_at - %s),
+    former.closed_at
+FROM logical_terminal t CROSS JOIN LATERAL (
+    SELECT coalesce(max(s.closed_at), 0) AS closed_at FROM settlement s
         WHERE (s.bank, s.merchant, s.terminal, s.batch)
-            = (t.bank, t.merchant, t.terminal, t.batch))
-FROM logical_terminal t WHERE t.bank = %s ORDER BY 1, 2
+            = (t.bank, t.merchant, t.terminal, t.batch)) former
+WHERE t.bank = %s ORDER BY 1, 2
 """
+SLACK_MS = 3_600_000
+"""Between the clock of the database, which says when a message got its number, and the house's time
+line. A batch is told from the former of its number by the latter alone; this only keeps years of
+messages from being read."""
 
 
 class PostgresBatches:
@@ -68,11 +74,11 @@ class PostgresBatches:
         return await self._reader.submit(work)
 
     async def sizes(self, bank: str) -> Sequence[BatchSize]:
-        """See ``Batches.sizes``. One scan of an index for each terminal."""
+        """See ``Batches.sizes``. One scan of an index for each terminal, of its present batch."""
 
         def work(conn: connection) -> Sequence[BatchSize]:
             with conn.cursor() as cursor:
-                cursor.execute(_SIZES, (bank,))
+                cursor.execute(_SIZES, (SLACK_MS, bank))
                 return [
                     BatchSize(
                         terminal=LogicalTerminal(bank=bank, merchant=merchant, terminal=terminal),
@@ -90,7 +96,8 @@ class PostgresBatches:
 
         def work(conn: connection) -> Sequence[Payment]:
             with conn.cursor() as cursor:
-                cursor.execute(_PAYMENTS, (*_triple(batch.terminal), batch.number))
+                since = batch.since - SLACK_MS
+                cursor.execute(_PAYMENTS, (*_triple(batch.terminal), batch.number, since))
                 return [decode_payment(key, state, crc) for key, state, crc in cursor]
 
         return await self._reader.submit(work)

@@ -101,8 +101,8 @@ class MemoryDatabase:
         found = [row.payment() for row in self.rows.values()]
         return sorted(found, key=lambda payment: (payment.born_at, payment.key))
 
-    def apply(self, write: Write, fence: int, node: str) -> CommitResult:
-        """One write on its own merits, as ``journal_apply`` does it in SQL."""
+    def apply(self, write: Write, fence: int, node: str, at: int) -> CommitResult:
+        """One write on its own merits, at this moment, as ``journal_apply`` does it in SQL."""
         payment = write.payment
         row = self.rows.get(payment.key)
         wanted = [identity_tuple(identity) for identity in write.identities]
@@ -129,7 +129,7 @@ class MemoryDatabase:
                 held = self.reserved.get(change.original, 0)
                 self.reserved[change.original] = held + sign * change.amount_fen
         self.identities.update(dict.fromkeys(wanted, payment.key))
-        self.batches.take(wanted)
+        self.batches.take(wanted, at)
         bill = (payment.hospital, payment.bill)
         if claims:
             self.bills[bill] = payment.key
@@ -221,7 +221,7 @@ class MemoryJournal:
                 else:
                     self._after(self._retry_ms, reach)
                 return
-            result = self._database.apply(write, self.epoch, self._name)
+            result = self._database.apply(write, self.epoch, self._name, self._timeline.now_ms())
             self._after(self._faults.tell_ms(), lambda: told.callback(result))
 
         self._after(self._faults.commit_ms(), reach)

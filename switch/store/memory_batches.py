@@ -1,6 +1,5 @@
 """Settlements of batches in memory: the table of :mod:`.batches` as a list."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
@@ -8,6 +7,7 @@ from switch.model.batch import FROZEN, OPEN, Batch, BatchSize, BatchState, Gate
 from switch.model.outcome import Millis
 from switch.model.payment import Payment
 from switch.ports import LogicalTerminal
+from switch.store.batches import SLACK_MS
 from switch.store.memory_numbers import Counters, Settle
 
 
@@ -16,12 +16,17 @@ class BatchRows:
 
     def __init__(self) -> None:
         self.rows: list[Batch] = []
-        self.messages: Counter[tuple[str, ...]] = Counter()
-        """By bank, merchant, terminal and batch."""
+        self.messages: dict[tuple[str, ...], dict[tuple[str, ...], int]] = {}
+        """By bank, merchant, terminal and batch: each identity, and when it was taken."""
 
-    def take(self, identities: Iterable[tuple[str, ...]]) -> None:
+    def take(self, identities: Iterable[tuple[str, ...]], at: int) -> None:
         """Messages enter their batches."""
-        self.messages.update(one[:4] for one in identities)
+        for one in identities:
+            self.messages.setdefault(one[:4], {})[one] = at
+
+    def since(self, of: tuple[str, ...], since: int) -> list[tuple[str, ...]]:
+        """Identities of a batch that are no older."""
+        return [one for one, at in self.messages.get(of, {}).items() if at >= since]
 
     def of(self, terminal: LogicalTerminal, number: str) -> list[Batch]:
         """All settlements of a batch."""
@@ -103,7 +108,7 @@ class MemoryBatches:
         def size(terminal: LogicalTerminal, number: str) -> BatchSize:
             of = (terminal.bank, terminal.merchant, terminal.terminal, number)
             since = max((one.closed_at for one in self._rows.of(terminal, number)), default=0)
-            messages = self._rows.messages[of]
+            messages = len(self._rows.since(of, since - SLACK_MS))
             return BatchSize(terminal=terminal, number=number, messages=messages, since=since)
 
         def work() -> list[BatchSize]:
@@ -119,8 +124,8 @@ class MemoryBatches:
         wanted = (terminal.bank, terminal.merchant, terminal.terminal, batch.number)
 
         def work() -> list[Payment]:
-            identities = self._tables.identities.items()
-            keys = {key for name, key in identities if name[:4] == wanted}
+            taken = self._rows.since(wanted, batch.since - SLACK_MS)
+            keys = {self._tables.identities[one] for one in taken}
             return [self._tables.rows[key].payment() for key in sorted(keys)]
 
         found: Sequence[Payment] = await self._settle(work)

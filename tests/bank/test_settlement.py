@@ -1,7 +1,5 @@
 """Batch settlement: the job, the channel and a bank that compares totals (rule 19, K16)."""
 
-from msgspec.structs import replace
-
 from channels.bank_simulator.habits import Habit, Name, On
 from channels.bank_simulator.habits import Order as HabitOrder
 from switch.model.batch import BatchState
@@ -9,9 +7,6 @@ from switch.model.payment import LegState, Rest
 from tests.bank.rig import card
 from tests.bank.settlement_rig import TERMINAL, House
 from tests.engine.rig import DONE, REFUSED, Scripted, request
-
-DUE = "20260704 000001"
-"""Why a batch of that day was settled: it filled up."""
 
 
 def habit(house: House, name: Name, on: On = On.SALE, **more: object) -> None:
@@ -311,78 +306,3 @@ def test_an_unknown_sale_of_another_node_is_told_by_the_log() -> None:
     house.settle(130)
 
     assert any(b"batch_deadline" in what for _, key, what in house.database.late if key == "k1")
-
-
-def small(house: House, count_max: int) -> None:
-    """Totals with room for so many transactions (method: 1,000 sales take their time)."""
-    assert house.channel.settling.terms.count_max == 999, "three digits"
-    house.channel.settling.terms = replace(house.channel.settling.terms, count_max=count_max)
-
-
-def test_rule19_a_batch_settles_before_its_totals_run_out_of_digits() -> None:
-    """Without a timetable: at nine tenths its settlement is ordered, and sales go on."""
-    house = House()
-    small(house, 20)
-    for number in range(17):
-        house.pay(f"k{number}", 100)
-    assert house.rows == []
-    house.pay("k17", 100)
-    house.settle(3)
-
-    assert [(row.state, row.due) for row in house.rows] == [(BatchState.CLOSED, DUE)]
-    assert house.host.settled[0]["48"][:15] == "000000001800018"
-    house.pay("k18", 100)
-    assert house.facts("k18")["batch"] == "000002"
-
-
-def test_rule19_nothing_begins_in_a_full_batch(capsys) -> None:
-    """The bank does not settle it: sales go on to the last but one that fits, it is ordered once
-    more, and then the terminal stands, with an alarm, until the bank settles."""
-    house = House()
-    small(house, 20)
-    house.host.says = ["3"] * 6
-    for number in range(18):
-        house.pay(f"k{number}", 100)
-    house.settle(200)
-    house.pay("k18", 100)
-    house.settle(200)
-    assert [(row.state, row.due) for row in house.rows] == [
-        (BatchState.FAILED, DUE),
-        (BatchState.FAILED, f"{DUE} full"),
-    ]
-    assert "a batch is full" in capsys.readouterr().out
-    assert house.pay("k19", 100, wait_s=10)[0].state == "declined"
-    assert house.order()
-    house.settle(3)
-
-    assert house.host.settled[-1]["48"][:15] == "000000001900019"
-    house.pay("k20", 100)
-    assert (house.facts("k20")["batch"], house.stored("k20").rest) == ("000002", Rest.DONE)
-
-
-def test_rule19_what_was_refused_or_reversed_fills_no_batch() -> None:
-    """20 sales, none of which stands: the terminal goes on, and the batch is found empty."""
-    house = House()
-    small(house, 20)
-    house.his.script.extend([DONE, REFUSED] * 20)
-    for number in range(20):
-        house.pay(f"k{number}", 100)
-        assert house.stored(f"k{number}").rest is Rest.UNDONE
-    house.settle(3)
-    assert [row.state for row in house.rows] == [BatchState.EMPTY]
-    house.pay("k20", 100)
-
-    assert house.stored("k20").rest is Rest.DONE
-
-
-def test_rule19_totals_without_digits_are_not_sent(capsys) -> None:
-    """More transactions than the message can say: alarmed before anything is sent, never cut."""
-    house = House()
-    for number in range(3):
-        house.pay(f"k{number}", 100)
-    small(house, 2)
-    house.settle(3)
-
-    assert (house.host.settled, house.rows[0].state) == ([], BatchState.FAILED)
-    assert house.rows[0].totals.debit_count == 3
-    assert "a batch has more than its totals can say" in capsys.readouterr().out

@@ -358,8 +358,8 @@ class _Watched(MemoryDatabase):
         self.owners: dict[Identity, str] = {}
         """Numbers at the bank → the payment they were committed for."""
 
-    def apply(self, write: Any, fence: int, node: str) -> Any:
-        result = super().apply(write, fence, node)
+    def apply(self, write: Any, fence: int, node: str, at: int) -> Any:
+        result = super().apply(write, fence, node, at)
         world, payment = self._world, write.payment
         if result.committed:
             world.committed[payment.key, payment.version] = world.clock.rightNow

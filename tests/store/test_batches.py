@@ -190,3 +190,20 @@ def test_I9_doubt_and_the_place_of_an_upload_are_stored(world) -> None:
         uploaded_last="000001 k1",
     )
     assert world.run(node.batches.open("b")) == [batch]
+
+
+def test_a_number_used_for_ever_is_counted_from_its_last_closing(world) -> None:
+    """A bank that never changes it: what came before is neither counted nor read."""
+    node = world.node("a")
+    world.run(node.numbers.reserve(TERMINAL, 3))
+    for number in (1, 2):
+        taken = write(f"k{number}", identities=(identity(number),))
+        assert world.run(node.commit(taken)).committed
+    batch = ordered(world, node)
+    assert len(world.run(node.batches.payments(batch))) == 2
+    moved(world, node, batch, state=BatchState.CLOSED, next_number="000002", closed_at=10**15)
+    world.run(node.numbers.adopt_batch(TERMINAL, "000001"))
+
+    (size,) = world.run(node.batches.sizes("b"))
+    assert (size.messages, size.since) == (0, 10**15)
+    assert world.run(node.batches.payments(ordered(world, node))) == []
