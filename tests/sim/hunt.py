@@ -19,7 +19,11 @@ _CHUNK = 25
 def _chunk(first: int) -> tuple[list[str], Counter[str]]:
     """Play a few worlds: reports of the bad ones, and what the worlds held."""
     reports, counts = [], Counter[str]()
+    gc.collect()
+    gc.freeze()
     for seed in range(first, first + _CHUNK):
+        with listening():
+            gc.collect()  # what dead processes of the world before left dies here, not in this one
         with listening() as heard:
             try:
                 result = play(seed)
