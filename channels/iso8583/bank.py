@@ -15,7 +15,7 @@ from channels.iso8583.config import ClientLink, Config, TerminalConfig
 from channels.iso8583.dial import Dialer, Listener
 from channels.iso8583.dialect import Dialect
 from channels.iso8583.dialogue import Template
-from channels.iso8583.errors import Iso8583Error, LocalError
+from channels.iso8583.errors import LocalError, NoLinkError, NotOursError
 from channels.iso8583.exchange import Exchange, Origin
 from channels.iso8583.holdings import Holdings
 from channels.iso8583.hub import Hub
@@ -41,20 +41,6 @@ _log = get_logger("iso8583")
 _NO_BATCH = "000000"
 
 
-class NoLinkError(Iso8583Error):
-    """No link to the bank is up; nothing was sent."""
-
-    def __init__(self) -> None:
-        super().__init__("link", "no link to the bank is up")
-
-
-class NotOursError(Iso8583Error):
-    """The payment or its logical terminal is another node's; nothing was sent (I13)."""
-
-    def __init__(self) -> None:
-        super().__init__("lease", "the payment or its terminal is another node's")
-
-
 class Sent(Struct, frozen=True):
     """One exchange that went out, ended: its proven answer, or why there is none."""
 
@@ -62,6 +48,8 @@ class Sent(Struct, frozen=True):
     suspect: bool
     unchecked: bool
     link: str
+    generation: int
+    """Of the keys that it went out under."""
 
 
 class Bank:
@@ -100,7 +88,12 @@ class Bank:
         )
         self.day = BankDay(name, config, context)
         self._requests = BankRequests(
-            hub=self.hub, dialect=dialect, config=config, day=self.day, session_of=self._session_of
+            hub=self.hub,
+            dialect=dialect,
+            config=config,
+            day=self.day,
+            timeline=self._timeline,
+            session_of=self._session_of,
         )
         self._doors = [self._door(number) for number in range(len(config.links))]
         self._echo_template = dialect.network["echo"]
@@ -168,7 +161,7 @@ class Bank:
         ``about``: the payment's key for the record, where there is no ``origin``."""
         terminal.begin()
         try:
-            mak = terminal.mak
+            mak, under = terminal.mak, terminal.keys
             if self.dialect.mtis[mti].maced:
                 fields[self.dialect.mac.field] = self.hub.macs.blank
                 encoded = await self.hub.with_mac(mti, fields, mak)
@@ -189,7 +182,8 @@ class Bank:
             answer = await self.hub.answer(exchange, link, self._config.response_timeout_ms)
         finally:
             terminal.end()
-        return Sent(answer, exchange.suspect, exchange.verifier_down, link.name)
+        generation = under.generation if under is not None else 0
+        return Sent(answer, exchange.suspect, exchange.verifier_down, link.name, generation)
 
     def remember(
         self, template: Template, facts: Mapping[str, str], terminal: Terminal, origin: Origin
@@ -203,10 +197,10 @@ class Bank:
         known = {number: value for number, value in sale.items() if value and number != "2"}
         self.hub.remember(template.mti, Exchange(known, terminal, terminal.mak, origin))
 
-    def follow_up(self, terminal: Terminal, message: Message) -> None:
-        """What a proven answer asks of us besides its outcome."""
+    def follow_up(self, terminal: Terminal, message: Message, generation: int) -> None:
+        """What a proven answer to a message under such keys asks of us besides its outcome."""
         if wants_sign_on(self.dialect, message):
-            terminal.want_sign_on(f"answered {message.code}")
+            terminal.session.refused(f"answered {message.code}", generation)
         if raises_alarm(self.dialect, message):
             _log.error(
                 "alarm", bank=self.name, code=message.code, text="the bank refuses our set-up"

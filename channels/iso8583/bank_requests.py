@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from twisted.internet.defer import Deferred, DeferredLock
 
 from channels.iso8583.bank_day import BankDay
+from channels.iso8583.clocks import sent_mark
 from channels.iso8583.config import Config
 from channels.iso8583.dialect import Dialect
 from channels.iso8583.dialogue import NetworkTemplate, Template
@@ -21,12 +22,12 @@ from channels.iso8583.link import Link
 from channels.iso8583.message import Message
 from channels.iso8583.new_keys import KeysRefusedError
 from channels.iso8583.recognise import Recogniser
-from channels.iso8583.rules import check_complete
+from channels.iso8583.rules import check_complete, said_time
 from channels.iso8583.sign_on import Session
 from channels.iso8583.template import compiled, filled
 from switch.observe import metrics
 from switch.observe.logs import get_logger
-from switch.ports import JournalDown, KeyServiceError
+from switch.ports import JournalDown, KeyServiceError, Timeline
 
 _log = get_logger("iso8583.requests")
 
@@ -44,12 +45,15 @@ class BankRequests:
         dialect: Dialect,
         config: Config,
         day: BankDay,
+        timeline: Timeline,
         session_of: Callable[[Message], Session | None],
     ) -> None:
         self._hub = hub
         self._dialect = dialect
         self._limit = config.in_flight_limit
         self._day = day
+        self._timeline = timeline
+        self._skew_ms = config.clock_skew_alarm_ms
         self._session_of = session_of
         self._recogniser = Recogniser(dialect)
         self._codes = dialect.answers
@@ -148,7 +152,9 @@ class BankRequests:
         if maced and not await self._hub.proves(message, proof):
             self._refused("key_reset", RemoteError(self._dialect.mac.field, "wrong MAC"))
             return self._codes.wrong_mac, ""
-        kinds = await session.new_keys.install_pushed(block, proven=maced)
+        ours, theirs = "".join(self._timeline.wall_clock()), said_time(self._dialect, message)
+        sent = sent_mark(ours, theirs, message.fields.get("11", ""), self._skew_ms)
+        kinds = await session.new_keys.install_pushed(block, proven=maced, sent=sent)
         _log.info("keys_reset", bank=self._hub.name, kinds=sorted(map(str, kinds)))
         session.keys_reset(kinds)
         return self._codes.accepted, proof

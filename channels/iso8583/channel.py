@@ -248,7 +248,7 @@ class BankChannel:
             return replies.not_sent("系统故障,交易未发出")
         if sent.answer is None:
             return self._unanswered(sent)
-        self._bank.follow_up(terminal, sent.answer)
+        self._bank.follow_up(terminal, sent.answer, sent.generation)
         reply = replies.reply_to_sale(self._dialect, sent.answer, sent.link)
         if card is not None and card.pin_for is not None:
             # Rule 17: under new keys the block is nobody's, and the pad cannot make it again.
@@ -284,7 +284,7 @@ class BankChannel:
         sent = await self._sender.send(what, balance, terminal, card, facts, write_plain, None)
         if sent.answer is None:
             return InquiryReply(ok=False, code=replies.NO_ANSWER, text="银行未应答")
-        self._bank.follow_up(terminal, sent.answer)
+        self._bank.follow_up(terminal, sent.answer, sent.generation)
         reply = replies.reply_to_sale(self._dialect, sent.answer)
         balance_fen = replies.balance_fen(sent.answer.fields.get(self._dialect.balance_field, ""))
         if reply.outcome is not Outcome.DONE or balance_fen is None:

@@ -37,15 +37,41 @@ def clock_skew_ms(ours: str, theirs: str) -> int:
     >>> clock_skew_ms("20261231235959", "0101000001")
     2000
     """
-    now = datetime.datetime.strptime(ours + "+0000", "%Y%m%d%H%M%S%z")
-    nearest: list[int] = []
+    now, then = _moment(ours), _nearest(ours, theirs)
+    return abs(int((then - now).total_seconds() * 1000)) if then is not None else 0
+
+
+def sent_mark(ours: str, theirs: str, stan: str, skew_ms: int) -> str:
+    """When a bank sent a message, for comparing: YYYYMMDDhhmmss and its number. A time further than
+    ``skew_ms`` ahead of ours is taken for that much: a clock put right must not be too old. Empty
+    when the message has no time. The forms are those of :func:`clock_skew_ms`.
+
+    >>> sent_mark("20261231235959", "0101000001", "000123", 60_000)
+    '20270101000001000123'
+    >>> sent_mark("20261231235959", "0102000001", "000124", 60_000)
+    '20270101000059000124'
+    """
+    then = _nearest(ours, theirs)
+    if then is None:
+        return ""
+    latest = _moment(ours) + datetime.timedelta(milliseconds=skew_ms)
+    return f"{min(then, latest):%Y%m%d%H%M%S}{stan}"
+
+
+def _moment(text: str) -> datetime.datetime:
+    return datetime.datetime.strptime(text + "+0000", "%Y%m%d%H%M%S%z")
+
+
+def _nearest(ours: str, theirs: str) -> datetime.datetime | None:
+    """None when theirs is absent or no time at all."""
+    now = _moment(ours)
+    found: list[datetime.datetime] = []
     for year in (now.year - 1, now.year, now.year + 1):
         try:
-            then = datetime.datetime.strptime(f"{year}{theirs}+0000", "%Y%m%d%H%M%S%z")
+            found.append(_moment(f"{year}{theirs}"))
         except ValueError:
             continue
-        nearest.append(abs(int((then - now).total_seconds() * 1000)))
-    return min(nearest, default=0)
+    return min(found, key=lambda then: abs(then - now), default=None)
 
 
 def compare_clocks(bank: str, ours: str, theirs: str, alarm_ms: int) -> None:

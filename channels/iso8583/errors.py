@@ -22,5 +22,19 @@ class RemoteError(Iso8583Error):
     """The peer sent something the dialect does not allow. It changes nothing (I9, I10)."""
 
 
+class NoLinkError(Iso8583Error):
+    """No link to the bank is up; nothing was sent."""
+
+    def __init__(self) -> None:
+        super().__init__("link", "no link to the bank is up")
+
+
+class NotOursError(Iso8583Error):
+    """The payment or its logical terminal is another node's; nothing was sent (I13)."""
+
+    def __init__(self) -> None:
+        super().__init__("lease", "the payment or its terminal is another node's")
+
+
 class DialectError(Exception):
     """A dialect file is not usable: file, path inside it and the reason."""

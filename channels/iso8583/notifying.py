@@ -58,7 +58,7 @@ class Notifying:
             return NoticeEnd.AGAIN, ""
         if sent.answer is None:
             return NoticeEnd.AGAIN, ""
-        self._bank.follow_up(terminal, sent.answer)
+        self._bank.follow_up(terminal, sent.answer, sent.generation)
         row = self._bank.dialect.codes.get(sent.answer.code)
         action = row.action if row is not None else Action.UNKNOWN
         if action is Action.APPROVE:

@@ -54,6 +54,12 @@ def check_echo(
             raise RemoteError(number, "is not what the request said")
 
 
+def said_time(dialect: Dialect, message: Message) -> str:
+    """The bank's clock as a sign-on's answer or a key reset says it: MMDDhhmmss; empty: not."""
+    clocks = dialect.sign_on
+    return "".join(message.fields.get(n, "") for n in (clocks.date_field, clocks.time_field))
+
+
 def named_batch(dialect: Dialect, message: Message) -> str:
     """The batch that a sign-on's answer names; empty when it names none."""
     part = dialect.sign_on.batch

@@ -8,8 +8,9 @@ Rules
 - The session ends with the last link: whoever comes back signs on first.
 - It ends as well when another node takes the terminal; the one that gets it goes on with the keys
   stored by the one before, and signs on only when there are none or they are old (rule 16).
-- A bank that sends keys of its own accord (a host) is asked for them when they are missing, old or
-  in doubt: AWAITING. Keys that it sends at any other time count from their storing on.
+- A bank that sends keys of its own accord (a host) is asked for them when they are missing or in
+  doubt: AWAITING. Keys that grow old are good until they are too old: it is asked for new ones and
+  payments go on. Keys that it sends at any other time count from their storing on.
 
 Every pair of state and event is in :data:`TABLE` or in :data:`IGNORED` with its reason; a test
 proves it.
@@ -47,7 +48,9 @@ class Event(StrEnum):
     LINK_DOWN = "link_down"
     """The last link of the bank is gone."""
     WANTED = "wanted"
-    """77, 99, A0, 处理要求 3, too many wrong MACs, or the keys grow old."""
+    """77, 99, A0, 处理要求 3, too many wrong MACs, or keys that a sign-on brings grow old."""
+    AGED = "aged"
+    """Keys that the bank sends itself grow old."""
     DRAINED = "drained"
     ANSWERED = "answered"
     """Signed on, and the answer brings keys."""
@@ -103,6 +106,7 @@ TABLE: dict[tuple[State, Event], Step] = {
     (State.WAITING, Event.LINK_DOWN): (State.OFF, (Command.CANCEL_RETRY,)),
     (State.WAITING, Event.LOST): (State.OFF, (Command.CANCEL_RETRY,)),
     (State.READY, Event.WANTED): (State.DRAINING, ()),
+    (State.READY, Event.AGED): (State.READY, (Command.ASK_KEYS,)),
     (State.READY, Event.KEYS_RESET): (State.READY, (Command.TELL_READY,)),
     (State.READY, Event.LINK_DOWN): (State.OFF, ()),
     (State.READY, Event.LOST): (State.OFF, ()),
@@ -122,6 +126,7 @@ IGNORED: dict[Event, tuple[frozenset[State], str]] = {
     Event.LOST: (frozenset({State.OFF}), "it had no session"),
     Event.LINK_DOWN: (frozenset({State.OFF}), "it was down"),
     Event.WANTED: (_EVERYWHERE - {State.READY}, "a sign-on is under way or comes with the link"),
+    Event.AGED: (_EVERYWHERE - {State.READY}, "new keys come, or are seen to with the sign-on"),
     Event.DRAINED: (_EVERYWHERE - {State.DRAINING}, "nothing waits for it"),
     Event.ANSWERED: (_NOT_SIGNING, "the link went down meanwhile"),
     Event.ACCEPTED: (_NOT_SIGNING, "the link went down meanwhile"),

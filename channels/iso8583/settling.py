@@ -163,7 +163,7 @@ class Settling:
             return BatchAnswer(result=BatchResult.NOT_SENT, text=str(error))
         if sent.answer is None:
             return BatchAnswer(result=BatchResult.UNKNOWN, code=replies.NO_ANSWER)
-        self._bank.follow_up(terminal, sent.answer)
+        self._bank.follow_up(terminal, sent.answer, sent.generation)
         return sent.answer
 
     def _compared(self, message: Message) -> BatchAnswer:

@@ -14,10 +14,11 @@ from channels.iso8583.clocks import compare_clocks
 from channels.iso8583.config import Config
 from channels.iso8583.dialect import Dialect, KeyName
 from channels.iso8583.errors import Iso8583Error, RemoteError
+from channels.iso8583.key_life import KeyLife
 from channels.iso8583.keyblock import KeyBlock, cut_keys
 from channels.iso8583.message import Message
 from channels.iso8583.new_keys import KeysRefusedError, NewKeys
-from channels.iso8583.rules import approves, named_batch
+from channels.iso8583.rules import approves, named_batch, said_time
 from channels.iso8583.session import Command, Event, State, step
 from channels.iso8583.stans import Stans
 from channels.iso8583.template import compiled, filled
@@ -33,8 +34,6 @@ from switch.ports import (
 )
 
 _log = get_logger("iso8583.sign_on")
-
-_BOTH = frozenset(KeyName)
 
 
 class SessionOwner(Protocol):
@@ -84,9 +83,11 @@ class Session:
         self._block: KeyBlock | None = None
         self._batch = ""
         """That the sign-on's answer named; the terminal's once the keys have proven themselves."""
-        self._doubted = False
-        """The bank has refused our keys, or they grow old: new ones are to come."""
-        self._due: set[KeyName] = set()
+        self._life = KeyLife(new_keys, channel.key_max_age_ms, context.timeline)
+        self._looking = False
+        """Whether another node has newer keys than those that the bank has refused."""
+        self._asked = False
+        """New keys were asked for, of age; none has come."""
         self._timer: Cancellable | None = None
         self._renewal: Cancellable | None = None
 
@@ -116,18 +117,14 @@ class Session:
     @property
     def usable(self) -> bool:
         """Signed on, by whichever node, with keys young enough for new debits."""
-        keys = self.keys
-        if keys is None or not (keys.pik and keys.mak):
-            return False
-        ours = self.state is State.READY and self.held
+        ours = self.state is State.READY and self.held and not self._looking
         theirs = self.elsewhere and not self.held and not self._dialect.sign_on.brings_keys
-        return (ours or theirs) and self._age_ms() < self._channel.key_max_age_ms
+        return (ours or theirs) and self._life.young()
 
     @property
     def changing_keys(self) -> bool:
         """The bank may be at the new keys already, we are not yet: nothing is sent."""
-        signing = self.state in {State.SIGNING, State.CHECKING, State.DRAINING}
-        return signing and self._dialect.sign_on.brings_keys
+        return not self.idle and self._dialect.sign_on.brings_keys
 
     def begin(self) -> None:
         """An exchange under these keys begins; a new sign-on waits for its end."""
@@ -177,15 +174,11 @@ class Session:
         """What the database says of it; ``generation`` is that of the newest stored keys. Raises
         JournalDown."""
         self.elsewhere = elsewhere
-        old = self.keys
-        if generation <= (old.generation if old else 0):
-            return
-        await self.load()
-        new = self.keys
-        if new is not None:
-            pik = frozenset({KeyName.PIK} if old is None or old.pik != new.pik else ())
-            mak = frozenset({KeyName.MAK} if old is None or old.mak != new.mak else ())
-            self.keys_reset(pik | mak)
+        newer = generation > self.new_keys.generation
+        if newer:
+            await self.load()
+        if newer or self.state is State.AWAITING:  # others than this may have loaded them
+            self.keys_reset(frozenset())
 
     # ---- what happens to it ----------------------------------------------------------------------
 
@@ -201,18 +194,40 @@ class Session:
             await self.load()
         except JournalDown as error:
             _log.warning("keys_not_loaded", why=str(error), **self._names())
-            self._doubted = True
-        if self._missing() or not (self.held and self._owner.linked):
+            self._life.refuse()
+        if self._life.to_come() or not (self.held and self._owner.linked):
             self.connect()
         else:
             self.feed(Event.RESUMED)
 
+    def refused(self, why: str, generation: int) -> None:
+        """77, 99, A0 and their like. A set newer than that generation, perhaps taken by another
+        node, ends it; else new keys are wanted."""
+        if self.state is not State.READY:
+            self.want_sign_on(why)
+        elif not self._looking:
+            self._looking = True
+            Deferred.fromCoroutine(self._look(why, generation)).addErrback(self._defect)
+
+    async def _look(self, why: str, generation: int) -> None:
+        try:
+            await self.load()
+        except JournalDown as error:
+            _log.warning("keys_not_loaded", why=str(error), **self._names())
+        finally:
+            self._looking = False
+        if self.new_keys.generation > generation:
+            _log.info("keys_newer", why=why, **self._names())
+            self.keys_reset(frozenset())
+            self._owner.terminal_ready()
+        else:
+            self.want_sign_on(why)
+
     def want_sign_on(self, why: str) -> None:
-        """77, 99, A0 and their like."""
+        """Whatever the keys are: new ones."""
         if self.state is State.READY:
             _log.info("sign_on_wanted", why=why, **self._names())
-            self._doubted = True
-            self._due = set(_BOTH)
+            self._life.refuse()
         elif self.elsewhere:
             # Its holder may have newer keys; if it has not, it hears the same from the bank.
             Deferred.fromCoroutine(self.load()).addErrback(self._defect)
@@ -220,12 +235,10 @@ class Session:
         self._maybe_drained()
 
     def keys_reset(self, kinds: frozenset[KeyName]) -> None:
-        """Keys that the bank sent itself are checked and stored."""
-        self._due -= kinds
-        if self._due:
-            return
-        self._doubted = False
-        self.feed(Event.KEYS_RESET)
+        """Keys that the bank sent itself are stored: these just now by us, others elsewhere."""
+        self._life.believe(kinds)
+        if not self._life.to_come():
+            self.feed(Event.KEYS_RESET)
 
     async def sign_off(self, timeout_ms: int) -> None:
         """Tell the bank that we leave. Raises nothing; waits ``timeout_ms`` at most."""
@@ -267,7 +280,8 @@ class Session:
         elif command is Command.ALARM:
             _log.error("alarm", invariant="I10", text="sign-on failed", **self._names())
         elif command in {Command.TELL_READY, Command.TELL_RESUMED}:
-            self._arm_renewal()
+            self._asked = False
+            self._arm_renewal(self._life.renew_at())
             _log.info(
                 "resumed" if command is Command.TELL_RESUMED else "signed_on", **self._names()
             )
@@ -293,19 +307,13 @@ class Session:
             _log.warning("sign_on_failed", why=str(error), **self._names())
             self._tell(turn, Event.FAILED)
             return
-        clocks = self._dialect.sign_on
-        theirs = (message.fields.get(n, "") for n in (clocks.date_field, clocks.time_field))
-        compare_clocks(
-            self.identity.bank,
-            "".join(self._context.timeline.wall_clock()),
-            "".join(theirs),
-            self._channel.clock_skew_alarm_ms,
-        )
+        ours = "".join(self._context.timeline.wall_clock())
+        theirs, most_ms = said_time(self._dialect, message), self._channel.clock_skew_alarm_ms
+        compare_clocks(self.identity.bank, ours, theirs, most_ms)
         if brings_keys:
             self._tell(turn, Event.ANSWERED)
             return
-        self._due = set(self._missing())
-        self._tell(turn, Event.KEYLESS if self._due else Event.ACCEPTED)
+        self._tell(turn, Event.KEYLESS if self._life.to_come() else Event.ACCEPTED)
 
     async def _ask(self, what: str) -> Message:
         """One management exchange by its name in the dialect. Raises Iso8583Error, JournalDown."""
@@ -342,9 +350,7 @@ class Session:
             _log.error("keys_refused", why=str(error), **self._names())
             self._tell(turn, Event.KEYS_BAD)
             return
-        if installed:
-            self._doubted = False
-        else:
+        if not installed:
             _log.warning("keys_installed_elsewhere", invariant="I13", **self._names())
         self._tell(turn, Event.KEYS_GOOD if installed else Event.KEYS_BAD)
 
@@ -354,28 +360,15 @@ class Session:
 
     # ---- small things ----------------------------------------------------------------------------
 
-    def _missing(self) -> frozenset[KeyName]:
-        """Which keys must be new before a debit may begin."""
-        keys = self.keys
-        if keys is None or self._doubted or self._age_ms() >= self._renew_age_ms:
-            return _BOTH
-        have = {KeyName.PIK: keys.pik, KeyName.MAK: keys.mak}
-        return frozenset(name for name in KeyName if not have[name])
-
     def _names(self) -> dict[str, str]:
         return {"bank": self.identity.bank, "terminal": self.identity.terminal}
 
-    def _age_ms(self) -> int:
-        assert self.keys is not None
-        return self._context.timeline.now_ms() - self.keys.installed_at
-
     def _after(self, wait_ms: int, event: Event) -> Cancellable:
-        at = Millis(self._context.timeline.now_ms() + wait_ms)
-        return self._context.timeline.call_at(at, lambda: self.feed(event))
+        timeline = self._context.timeline
+        return timeline.call_at(Millis(timeline.now_ms() + wait_ms), lambda: self.feed(event))
 
     def _is(self, turn: int, state: State) -> bool:
-        """Whether a result is still waited for: no later turn, and neither link nor terminal went
-        away meanwhile."""
+        """Whether a result is waited for: no later turn, neither link nor terminal went away."""
         return turn == self._turn and self.state is state
 
     def _tell(self, turn: int, event: Event) -> None:
@@ -386,14 +379,20 @@ class Session:
         if self.state is State.DRAINING and not self._busy:
             self.feed(Event.DRAINED)
 
-    @property
-    def _renew_age_ms(self) -> int:
-        """Renew at nine tenths of the age at which new debits would stop (rule 16)."""
-        return self._channel.key_max_age_ms * 9 // 10
-
-    def _arm_renewal(self) -> None:
-        assert self.keys is not None
+    def _arm_renewal(self, at: Millis) -> None:
         if self._renewal is not None:
             self._renewal.cancel()
-        at = Millis(self.keys.installed_at + self._renew_age_ms)
-        self._renewal = self._context.timeline.call_at(at, lambda: self.want_sign_on("key age"))
+        self._renewal = self._context.timeline.call_at(at, self._renew)
+
+    def _renew(self) -> None:
+        """A sign-on brings new keys; a host is asked for them, for ever, and payments go on under
+        the old ones until they are too old."""
+        if self._dialect.sign_on.brings_keys:
+            self.want_sign_on("key age")
+        elif self.state is State.READY:
+            if self._asked:
+                _log.error("alarm", invariant="I10", text="no new keys come", **self._names())
+            self._asked = True
+            self.feed(Event.AGED)
+            now_ms = self._context.timeline.now_ms()
+            self._arm_renewal(Millis(now_ms + self._channel.sign_on_retry_ms))

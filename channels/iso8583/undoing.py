@@ -107,7 +107,7 @@ class Undoing:
         if sent.answer is None:
             # The sale's own reason stays in the facts: a repeat is the identical message (I3).
             return replies.unacknowledged()
-        self._bank.follow_up(terminal, sent.answer)
+        self._bank.follow_up(terminal, sent.answer, sent.generation)
         reply = replies.reply_to_reversal(self._bank.dialect, sent.answer)
         metrics.REVERSALS_ENDED.labels(self._bank.name, _end(reply)).inc()
         return reply

@@ -31,11 +31,19 @@ class WorkingKeys(Struct, frozen=True, kw_only=True):
     pik_kcv: str
     mak_kcv: str
     installed_at: int
+    """Of the older of its keys, milliseconds: the age of the set."""
     pik_cryptogram: str = ""
     """The PIN key as the bank sent it, under its TMK, for the kiosk that this terminal is dedicated
     to; empty for every other terminal."""
     pik_type: str = "001"
     """Key type of ``pik``: a bank's PIN key (001), or one that we gave a terminal (002, 70D)."""
+    pik_at: int = 0
+    """When the PIN key was installed; 0: ``installed_at``."""
+    mak_at: int = 0
+    pik_reset: str = ""
+    """Moment (YYYYMMDDhhmmss) and number (F11) of the bank's newest reset of it that was taken; an
+    older one changes nothing. Empty: none."""
+    mak_reset: str = ""
 
     def __repr__(self) -> str:
         return f"<WorkingKeys {self.generation}>"

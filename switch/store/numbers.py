@@ -1,5 +1,6 @@
 """STANs, batches and working keys of logical terminals (rules 15 and 16), in the database."""
 
+from msgspec.structs import astuple
 from psycopg2.extensions import connection
 
 from switch.ports import LogicalTerminal, StanBlock, WorkingKeys
@@ -7,7 +8,8 @@ from switch.store.errors import WriteRejected
 from switch.store.reader import Reader
 
 STAN_MAX = 999_999
-_KEY_COLUMNS = "key_generation, pik, mak, pik_kcv, mak_kcv, installed_at, pik_cryptogram, pik_type"
+_KEY_FIELDS = WorkingKeys.__struct_fields__
+_KEY_COLUMNS = ", ".join(_KEY_FIELDS).replace("generation", "key_generation")
 _OF_TERMINAL = "WHERE (bank, merchant, terminal) = (%s, %s, %s)"
 
 
@@ -17,7 +19,8 @@ def stan_block(batch: str, first: int, last: int) -> StanBlock:
 
 
 _UPDATE_KEYS = (
-    f"UPDATE logical_terminal SET ({_KEY_COLUMNS}) = (%s, %s, %s, %s, %s, %s, %s, %s)"  # noqa: S608 - constants
+    f"UPDATE logical_terminal SET ({_KEY_COLUMNS})"  # noqa: S608 - constants
+    f" = ({', '.join(['%s'] * len(_KEY_FIELDS))})"
     f" {_OF_TERMINAL} AND key_generation = %s"
 )
 
@@ -94,18 +97,7 @@ class PostgresKeys:
                 )
                 cursor.execute(
                     _UPDATE_KEYS,
-                    (
-                        keys.generation,
-                        keys.pik,
-                        keys.mak,
-                        keys.pik_kcv,
-                        keys.mak_kcv,
-                        keys.installed_at,
-                        keys.pik_cryptogram,
-                        keys.pik_type,
-                        *_triple(terminal),
-                        keys.generation - 1,
-                    ),
+                    (*astuple(keys), *_triple(terminal), keys.generation - 1),
                 )
                 if cursor.rowcount == 1:
                     return True
@@ -122,19 +114,7 @@ def _load_keys(conn: connection, terminal: LogicalTerminal) -> WorkingKeys | Non
             _triple(terminal),
         )
         row = cursor.fetchone()
-    if row is None:
-        return None
-    generation, pik, mak, pik_kcv, mak_kcv, installed_at, pik_cryptogram, pik_type = row
-    return WorkingKeys(
-        generation=generation,
-        pik=pik,
-        mak=mak,
-        pik_kcv=pik_kcv,
-        mak_kcv=mak_kcv,
-        installed_at=installed_at,
-        pik_cryptogram=pik_cryptogram,
-        pik_type=pik_type,
-    )
+    return WorkingKeys(**dict(zip(_KEY_FIELDS, row, strict=True))) if row is not None else None
 
 
 def _triple(terminal: LogicalTerminal) -> tuple[str, str, str]:

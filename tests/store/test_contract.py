@@ -409,6 +409,10 @@ def _keys(generation: int, letter: str) -> WorkingKeys:
         installed_at=99,
         pik_cryptogram="X" + letter * 32,
         pik_type="001" if letter == "A" else "002",
+        pik_at=99,
+        mak_at=100,
+        pik_reset="20260704120000" + "000001",
+        mak_reset="20260704120001" + "000002",
     )
 
 
