@@ -165,5 +165,5 @@ class BankRequests:
         return self._codes.accepted, ""
 
     async def _day_cut_end(self, message: Message) -> tuple[str, str]:
-        await self._day.turned()
-        return self._codes.accepted, ""
+        turned = await self._day.turned()
+        return self._codes.accepted if turned else self._codes.format_error, ""

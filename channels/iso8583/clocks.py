@@ -2,6 +2,8 @@
 
 import datetime
 
+from msgspec import Struct
+
 from switch.model.clock_time import ClockTime
 from switch.observe import metrics
 from switch.observe.logs import get_logger
@@ -9,6 +11,7 @@ from switch.observe.logs import get_logger
 _log = get_logger("iso8583.clock")
 
 _NOON = ClockTime(12, 0)
+_DAY_MINUTES = 24 * 60
 
 
 def business_date(cutover: ClockTime, date: str, time: str) -> str:
@@ -27,6 +30,37 @@ def business_date(cutover: ClockTime, date: str, time: str) -> str:
         return date
     day = datetime.date(int(date[:4]), int(date[4:6]), int(date[6:8]))
     return (day + datetime.timedelta(days=1 if turned else -1)).strftime("%Y%m%d")
+
+
+class DayWindow(Struct, frozen=True):
+    """The time of day, over midnight perhaps, in which a bank may turn its day. In minutes."""
+
+    begins: int
+    minutes: int
+
+    @classmethod
+    def of(cls, cutover: str, earliest: str | None, latest: str | None) -> "DayWindow":
+        """Around the cutover, each ``HH:MM``. Raises ValueError for one of half a day or more: its
+        date could not be told."""
+        turns, begins, ends = (
+            clock.hour * 60 + clock.minute
+            for clock in (ClockTime.parse(one or cutover) for one in (cutover, earliest, latest))
+        )
+        minutes = (turns - begins) % _DAY_MINUTES + (ends - turns) % _DAY_MINUTES
+        if minutes >= _DAY_MINUTES // 2:
+            raise ValueError(
+                "cutover_earliest, cutover, cutover_latest: in this order, in 12 hours"
+            )
+        return cls(begins, minutes)
+
+    def holds(self, time: str) -> bool:
+        """Whether local ``time`` (hhmmss) is in it.
+
+        >>> DayWindow.of("23:00", "22:30", "00:30").holds("001500")
+        True
+        """
+        now = int(time[:2]) * 60 + int(time[2:4])
+        return (now - self.begins) % _DAY_MINUTES <= self.minutes
 
 
 def clock_skew_ms(ours: str, theirs: str) -> int:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from channels.iso8583.clocks import DayWindow
 from channels.iso8583.errors import DialectError
 from channels.iso8583.load import load_dialect
 from switch.net.allowed import AllowList
@@ -148,6 +149,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pin_required: bool
     cutover: TimeOfDay
     """``HH:MM`` local time at which the bank's business day turns (日切)."""
+    cutover_earliest: TimeOfDay | None = None
+    """A bank that announces its day itself (日切) is believed from then on; earlier, it is refused
+    and alarmed. None: not before ``cutover``."""
     cutover_latest: TimeOfDay | None = None
     """A bank that announces its day itself (日切) is waited for until then; after it the calendar
     counts all the same. None: it is not waited for beyond ``cutover``."""
@@ -195,6 +199,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(str(error)) from None
         if self.settlement is not None and dialect.settlement is None:
             raise ValueError(f"settlement: dialect {dialect.name} has no settlement")
+        DayWindow.of(self.cutover, self.cutover_earliest, self.cutover_latest)
         names = [(one.merchant, one.terminal) for one in self.terminals]
         if len(set(names)) < len(names):
             raise ValueError("a logical terminal is named twice")

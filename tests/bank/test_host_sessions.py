@@ -37,7 +37,7 @@ _PUSHED = """
 
 def _host(**changes) -> Rig:
     """A switch and a bank that speak host to host."""
-    rig = Rig(dialect="cups-host", **changes)
+    rig = Rig(dialect="cups-host", **{"cutover_earliest": "22:30", **changes})
     rig.said = []
     rig.host.watch = rig.said.append
     return rig
@@ -50,7 +50,8 @@ def pushing(tmp_path) -> Rig:
     path = tmp_path / "pushing.yaml"
     text = text.replace("network:", "network:" + _PUSHED.rstrip(), 1)
     path.write_text(text, encoding="utf-8")
-    rig = Rig(dialect=str(path), terminals=SETTINGS["terminals"][:1])
+    one = SETTINGS["terminals"][:1]
+    rig = Rig(dialect=str(path), terminals=one, cutover_earliest="22:30")
     rig.said = []
     rig.host.watch = rig.said.append
     return rig
@@ -374,6 +375,38 @@ def test_I14_the_day_outlives_the_process_and_reaches_other_nodes():
 
     dates = [one.channel.business_date() for one in (rig, peer, again)]
     assert dates == ["20260705"] * 3
+
+
+@pytest.mark.parametrize("time", ["120100", "222900", "180000"])
+def test_I14_a_turn_at_a_wrong_hour_turns_nothing(capsys, time):
+    """It has no MAC, and a day never goes back: before cutover_earliest it is answered 30 and
+    alarmed, and the day turns when it should."""
+    rig = _host()
+    _at(rig, "20260704", time)
+
+    assert _push(rig, "day_cut_end") == ["30"]
+
+    assert rig.channel.business_date() == "20260704"
+    assert "turns its day at an hour" in capsys.readouterr().out
+    assert rig.database.days == {}
+    _at(rig, "20260704", "223000")
+    assert _push(rig, "day_cut_end") == ["00"]
+    assert rig.channel.business_date() == "20260705"
+
+
+def test_I14_a_turn_that_the_calendar_made_already_is_answered():
+    """The bank is late beyond cutover_latest: nothing changes, and it is told so."""
+    rig = _host()
+    _at(rig, "20260705", "040000")
+
+    assert _push(rig, "day_cut_end") == ["00"]
+    assert rig.channel.business_date() == "20260705"
+
+
+def test_a_window_of_half_a_day_is_refused():
+    """In it nobody could tell which day a turn begins."""
+    with pytest.raises(ValueError, match="in 12 hours"):
+        _host(start=False, cutover_earliest="23:01")
 
 
 def test_I14_a_turn_that_cannot_be_stored_has_not_happened(monkeypatch):
