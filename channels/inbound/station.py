@@ -19,6 +19,11 @@ _KCV_CHARS = 8
 _INSTALL_TRIES = 3
 
 
+BATCH_TRUST_MS = 1_000
+"""So long a node may take payments into a batch that another node has closed. A terminal that has
+just settled names the next batch itself; one that does not is found by comparing totals."""
+
+
 class NewKeys(Struct, frozen=True, kw_only=True):
     """A key block for a sign-on answer: the field, and its value in hex."""
 
@@ -51,6 +56,8 @@ class Station:
         self._context = context
         self._keys: WorkingKeys | None = None
         self._older: WorkingKeys | None = None
+        self._batch = ""
+        self._batch_until = 0
 
     # ---- keys ------------------------------------------------------------------------------------
 
@@ -98,14 +105,18 @@ class Station:
     async def batch(self) -> str:
         """The open batch, as the database has it. Raises JournalDown."""
         batch = await self._context.numbers.open_batch(self.identity)
-        if batch:
-            return batch
-        # Its STANs are the terminal's own; taking one of ours opens the first batch.
-        return (await self._context.numbers.reserve(self.identity, 1)).batch
+        if not batch:
+            # Its STANs are the terminal's own; taking one of ours opens the first batch.
+            batch = (await self._context.numbers.reserve(self.identity, 1)).batch
+        self._batch = batch
+        self._batch_until = self._context.timeline.now_ms() + BATCH_TRUST_MS
+        return batch
 
     async def in_batch(self, batch: str) -> bool:
-        """Whether this is the open batch. No copy of ours says so: another node may have settled
-        it a moment ago. Raises JournalDown."""
+        """Whether this is the open batch. Another node may have settled it a moment ago: a copy
+        of ours says so for BATCH_TRUST_MS only, and never that it is not. Raises JournalDown."""
+        if batch and batch == self._batch and self._context.timeline.now_ms() < self._batch_until:
+            return True
         return bool(batch) and batch == await self.batch()
 
     async def close_batch(self, batch: str) -> None:
@@ -113,6 +124,7 @@ class Station:
         if await self.in_batch(batch):
             following = f"{int(batch) % 999_999 + 1:06d}"
             await self._context.numbers.adopt_batch(self.identity, following)
+            self._batch = ""
 
 
 def _key_block(dialect: Dialect, pik: IssuedKey, mak: IssuedKey) -> NewKeys:

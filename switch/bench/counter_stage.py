@@ -113,6 +113,7 @@ def _settings(
     metrics = setting.ports.metrics if node == "node-1" else free_port()
     settings["node"] |= {"name": node, "data_dir": str(_folder(setting, node))}
     settings["metrics"]["port"] = metrics
+    settings["channels"][0]["settings"].pop("settlement")  # no batch ends while it is measured
     settings["routes"] = [
         {
             "hospital": stage.HOSPITAL,

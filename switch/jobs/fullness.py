@@ -16,8 +16,9 @@ _log = get_logger("settlement")
 
 
 LOOK_MS = 10_000
-"""Between two looks at one bank. Between ordered and full, and between full and cut short, there is
-room for fifty transactions of one terminal each."""
+"""Between two looks at one bank whose batches are not half full."""
+LOOK_CLOSELY_MS = 1_000
+"""Between two looks at others: a busy terminal makes dozens of transactions a second."""
 
 
 class Fullness:
@@ -43,7 +44,10 @@ class Fullness:
         if now < until:
             return found
         stopped = set()
+        wait_ms = LOOK_MS
         for size in await self._batches.sizes(name):
+            if 2 * size.messages > bank.terms.nearly_full:
+                wait_ms = LOOK_CLOSELY_MS
             if size.messages < bank.terms.nearly_full or size.terminal not in bank.terminals:
                 continue
             full = await self._full(bank, size)
@@ -51,7 +55,7 @@ class Fullness:
                 stopped.add(size.terminal)
             if bank.mine(size.terminal):
                 await self._order(size, full=full)
-        self._found[name] = (now + LOOK_MS, frozenset(stopped))
+        self._found[name] = (now + wait_ms, frozenset(stopped))
         return frozenset(stopped)
 
     async def _order(self, size: BatchSize, *, full: bool) -> None:

@@ -172,12 +172,12 @@ class BatchTerms(Struct, frozen=True, kw_only=True):
     @property
     def nearly_full(self) -> int:
         """So many transactions: settle it now, without haste."""
-        return self.count_max * 90 // 100
+        return self.count_max * 75 // 100
 
     @property
     def full(self) -> int:
         """So many: nothing more may begin in it; what is on its way still fits."""
-        return self.count_max * 95 // 100
+        return self.count_max * 90 // 100
 
     def fits(self, totals: Totals) -> bool:
         """Whether a message can say them."""

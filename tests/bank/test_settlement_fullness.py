@@ -18,44 +18,45 @@ def small(house: House, count_max: int) -> None:
 
 
 def test_rule19_a_batch_settles_before_its_totals_run_out_of_digits() -> None:
-    """Without a timetable: at nine tenths its settlement is ordered, and sales go on."""
+    """Without a timetable: at three quarters its settlement is ordered, and sales go on."""
     house = House()
     small(house, 20)
-    for number in range(17):
+    for number in range(14):
         house.pay(f"k{number}", 100)
     assert house.rows == []
-    house.pay("k17", 100)
+    house.pay("k14", 100)
     house.settle(12)
 
     assert [(row.state, row.due) for row in house.rows] == [(BatchState.CLOSED, DUE)]
-    assert house.host.settled[0]["48"][:15] == "000000001800018"
-    house.pay("k18", 100)
-    assert house.facts("k18")["batch"] == "000002"
+    assert house.host.settled[0]["48"][:15] == "000000001500015"
+    house.pay("k15", 100)
+    assert house.facts("k15")["batch"] == "000002"
 
 
 def test_rule19_nothing_begins_in_a_full_batch(capsys) -> None:
-    """The bank does not settle it: sales go on to the last but one that fits, it is ordered once
+    """The bank does not settle it: sales go on to nine tenths of what fits, it is ordered once
     more, and then the terminal stands, with an alarm, until the bank settles."""
     house = House()
     small(house, 20)
     house.host.says = ["3"] * 6
-    for number in range(18):
+    for number in range(15):
         house.pay(f"k{number}", 100)
     house.settle(200)
-    house.pay("k18", 100)
+    for number in range(15, 18):
+        house.pay(f"k{number}", 100)
     house.settle(200)
     assert [(row.state, row.due) for row in house.rows] == [
         (BatchState.FAILED, DUE),
         (BatchState.FAILED, f"{DUE} full"),
     ]
     assert "a batch is full" in capsys.readouterr().out
-    assert house.pay("k19", 100, wait_s=10)[0].state == "declined"
+    assert house.pay("k18", 100, wait_s=10)[0].state == "declined"
     assert house.order()
     house.settle(3)
 
-    assert house.host.settled[-1]["48"][:15] == "000000001900019"
-    house.pay("k20", 100)
-    assert (house.facts("k20")["batch"], house.stored("k20").rest) == ("000002", Rest.DONE)
+    assert house.host.settled[-1]["48"][:15] == "000000001800018"
+    house.pay("k19", 100)
+    assert (house.facts("k19")["batch"], house.stored("k19").rest) == ("000002", Rest.DONE)
 
 
 def test_rule19_what_was_refused_or_reversed_fills_no_batch() -> None:

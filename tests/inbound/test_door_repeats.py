@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from twisted.internet.defer import Deferred
 
+from channels.inbound.station import BATCH_TRUST_MS
 from switch.model.outcome import Outcome, Reply
 from tests.bank.rig import PAN, PIN
 from tests.inbound.rig import APPROVED, HANG, POS_DOOR, Town, origin_town
@@ -279,7 +280,7 @@ def test_I7_a_repeated_0400_is_answered_as_before_after_its_batch_was_settled():
 
 
 def test_I1_a_batch_that_another_node_closed_takes_no_payment():
-    """Settled at one node, while the other has served it since: 77 there too."""
+    """Settled at one node, while the other has served it since: 77 there too, a second later."""
     town = Town()
     pos = town.signed_on()
     twin_settings = {**POS_DOOR, "listen": {**POS_DOOR["listen"], "port": 7002}}
@@ -292,6 +293,7 @@ def test_I1_a_batch_that_another_node_closed_takes_no_payment():
     assert other.code == "00"
     pos.settle([100])
     town.settle()
+    town.pass_s(BATCH_TRUST_MS / 1_000 + 0.1)
 
     other.sale(other.card(PAN, PIN), 100, stan="000008")
     twin.settle()
