@@ -1,19 +1,28 @@
 """The bank's settlement of batches, and the auditor's look at it (rule 19)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 
 from channels.iso8583 import reading
 from channels.iso8583.dialect import Dialect
 from channels.iso8583.message import Message
-from switch.model.batch import OPEN, BatchState
+from switch.model.batch import OPEN, Batch, BatchState
+from switch.model.payment import LegState
 from switch.store.memory import MemoryDatabase
 from tests.sim.entry import Entry
 from tests.sim.reading import Identity
 from tests.sim.violation import Violation
 
 _SUMS = ("debit_count", "debit_amount", "credit_count", "credit_amount")
+_UNSETTLED = frozenset(
+    {
+        *(LegState.DOING, LegState.ASKING, LegState.UNDOING),
+        *(LegState.DO_WAIT, LegState.ASK_WAIT, LegState.UNDO_WAIT),
+    }
+)
+"""Something is out, or waits to be sent: nobody knows what it adds up to."""
 Owner = tuple[str, str, str]
 """F42, F41, batch."""
 
@@ -25,6 +34,31 @@ class Closing(Struct, frozen=True):
     """The switch's totals: debits, 分, credits, 分."""
     found: tuple[int, ...]
     """The bank's own."""
+
+
+class Rows(list[Batch]):
+    """The rows of the settlements. ``open_at``: of each, the payments that were open in the batch
+    at the commit of its totals."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        super().__init__()
+        self.open_at: dict[int, list[str]] = {}
+        self._database = database
+
+    def __setitem__(self, at: Any, batch: Any) -> None:
+        if batch.state is BatchState.SETTLING and self[at].state is BatchState.ORDERED:
+            self.open_at[batch.id] = [*self._open(batch)]
+        super().__setitem__(at, batch)
+
+    def _open(self, batch: Batch) -> Iterator[str]:
+        wanted = (batch.terminal.merchant, batch.terminal.terminal, batch.number)
+        for known, key in self._database.identities.items():
+            legs = self._database.rows[key].payment().legs if known[1:4] == wanted else ()
+            for leg in legs:
+                facts = leg.facts
+                owner = (facts.get("F42"), facts.get("F41"), facts.get("batch"))
+                if owner == wanted and leg.sent_at >= batch.since and leg.state in _UNSETTLED:
+                    yield key
 
 
 class BatchDesk:
@@ -67,9 +101,11 @@ class BatchDesk:
 
     # ---- the auditor -----------------------------------------------------------------------------
 
-    def findings(self, database: MemoryDatabase) -> Iterator[Violation]:
-        """Every batch comes to an end; what was settled is what stands, unless a person had some of
-        it, or it was unproven."""
+    def findings(
+        self, database: MemoryDatabase, open_at: Mapping[int, Sequence[str]]
+    ) -> Iterator[Violation]:
+        """Every batch comes to an end, with nothing open at the commit of its totals; what was
+        settled is what stands, unless a person had some of it, or it was unproven."""
         doubtful = _doubtful(database)
         for batch in database.batches.rows:
             owner = (batch.terminal.merchant, batch.terminal.terminal, batch.number)
@@ -77,6 +113,8 @@ class BatchDesk:
                 yield Violation("I3", f"{owner}: its settlement is {batch.state} for ever")
             if batch.state is not BatchState.CLOSED:
                 continue
+            for key in open_at.get(batch.id, ()):
+                yield Violation("I1", f"{owner}: settled while {key} was open (rule 19)")
             closing = self.closed.get(owner)
             if closing is None:
                 yield Violation("I7", f"{owner}: closed, and the bank was never asked")

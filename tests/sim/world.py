@@ -21,6 +21,7 @@ from switch.ports import JournalDown, LogicalTerminal
 from switch.store.memory import MemoryDatabase
 from tests.sim import mix as mixes
 from tests.sim.bank_host import BankHost
+from tests.sim.batch_desk import Rows
 from tests.sim.checker import Auditor
 from tests.sim.chips import Chips
 from tests.sim.clock import SimClock
@@ -222,7 +223,7 @@ class World:
             self.wire.moves,
             self.chips.ends(),
         )
-        batches = self.bank.desk.findings(self.database)
+        batches = self.bank.desk.findings(self.database, self.database.settled.open_at)
         return [*auditor.findings(reconciled), *batches]
 
     def _evidence(self, payment: Payment, i: int, kind: LegKind) -> None:
@@ -352,6 +353,7 @@ class _Watched(MemoryDatabase):
 
     def __init__(self, world: World) -> None:
         super().__init__()
+        self.batches.rows = self.settled = Rows(self)
         self._world = world
         self.referring: dict[str, list[str]] = {}
         """Original → what was committed for it."""
