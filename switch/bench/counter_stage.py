@@ -113,7 +113,9 @@ def _settings(
     metrics = setting.ports.metrics if node == "node-1" else free_port()
     settings["node"] |= {"name": node, "data_dir": str(_folder(setting, node))}
     settings["metrics"]["port"] = metrics
-    settings["channels"][0]["settings"].pop("settlement")  # no batch ends while it is measured
+    bank = settings["channels"][0]["settings"]
+    del bank["settlement"]  # no batch ends while it is measured
+    del bank["trace"]  # a record for a bank's tester: off where it is not asked for
     settings["routes"] = [
         {
             "hospital": stage.HOSPITAL,
