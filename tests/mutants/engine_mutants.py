@@ -136,11 +136,11 @@ def _no_fence() -> Any:
     """A commit overwrites whatever is there: no fence, no version compared."""
     apply = MemoryDatabase.apply
 
-    def blind(self: MemoryDatabase, write: Write, fence: int, node: str) -> CommitResult:
+    def blind(self: MemoryDatabase, write: Write, fence: int, node: str, at: int) -> CommitResult:
         row = self.rows.get(write.payment.key)
         if row is not None and write.payment.version > 1:
             row.fence, row.version = fence, write.payment.version - 1
-        return apply(self, write, fence, node)
+        return apply(self, write, fence, node, at)
 
     return _all(mock.patch.object(MemoryDatabase, "apply", blind), _no_lease())
 
@@ -335,7 +335,7 @@ def _stan_reused() -> Any:
         counted[terminal] = first + count - 1
         return StanBlock(batch="000001", first=first, last=first + count - 1)
 
-    def lenient(self: MemoryDatabase, write: Write, fence: int, node: str) -> CommitResult:
+    def lenient(self: MemoryDatabase, write: Write, fence: int, node: str, at: int) -> CommitResult:
         for identity in write.identities:
             self.identities.pop(
                 (
@@ -348,7 +348,7 @@ def _stan_reused() -> Any:
                 ),
                 None,
             )
-        return apply(self, write, fence, node)
+        return apply(self, write, fence, node, at)
 
     return _all(
         mock.patch.object(MemoryNumbers, "reserve", from_one),
