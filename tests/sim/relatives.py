@@ -110,7 +110,7 @@ class Relatives:
             if told.answer.state in _GIVEN and payment.rest is Rest.DONE:
                 yield Violation("I7", f"{key}: told {told.answer.state}, and it is done")
             stands = told.answer.state is AnswerState.APPROVED and told.how == "reverse_settled"
-            if stands and len(answers) == 1 and payment.rest is not Rest.DONE:
+            if stands and purchase.take_backs == 1 and payment.rest is not Rest.DONE:
                 yield Violation("I7", f"{key}: told that it stands, is {payment.rest}")
 
 
