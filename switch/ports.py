@@ -94,8 +94,9 @@ class Counterparty(Protocol):
         ...
 
     async def prepare(self, order: Order, secrets: CardSecrets | None) -> "Prepared | None":
-        """Before the commit that starts a ``do``: what to journal with it. None = cannot (no free
-        terminal in time, HSM away …): the leg ends NotSent. Raises nothing."""
+        """Before the commit that starts a ``do``, or an undo that is a message of its own (void,
+        refund): what to journal with it. None = cannot (no free terminal in time, HSM away …): it
+        ends NotSent. Raises nothing."""
         ...
 
     async def exchange(self, order: Order, secrets: CardSecrets | None) -> Reply:

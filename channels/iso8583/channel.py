@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from channels.iso8583 import account, pass_through, replies, sale
+from channels.iso8583 import account, pass_through, replies, rungs, sale
 from channels.iso8583.bank import Bank, Sent
 from channels.iso8583.card_sender import CardSender
 from channels.iso8583.config import Config
@@ -23,7 +23,8 @@ from channels.iso8583.writes import write_plain, write_sale
 from switch.model.chip import ChipError
 from switch.model.operation import Operation
 from switch.model.outcome import Outcome, Reply, Verb
-from switch.model.payment import Leg, LegKind, LegPolicy, OnUnknown, Rung, RungKind
+from switch.model.payment import Leg, LegKind, LegPolicy, OnUnknown
+from switch.model.undo import UNDOES
 from switch.observe.logs import get_logger
 from switch.ports import (
     BalanceQuery,
@@ -97,12 +98,18 @@ class BankChannel:
     def policy(self, kind: LegKind, clearing: str, operation: Operation | None = None) -> LegPolicy:
         """What the bank lets be reversed is undone by reversal, for ever until acknowledged (I3);
         what it does not, a refund, is sent once and then waits for evidence (rule 8)."""
-        template = self._dialect.operations.get(operation or Operation.SALE)
+        operation = operation or Operation.SALE
+        template = self._dialect.operations.get(operation)
         reversible = template is not None and template.reversible
+        undo = self._config.undo
+        ladder = rungs.rungs(self._dialect, operation, undo.ladder) if reversible else ()
+        kinds = [rung.kind for rung in ladder]
+        after = undo.after_approval
         return LegPolicy(
             timeout_ms=self._config.response_timeout_ms,
             on_unknown=OnUnknown.UNDO if reversible else OnUnknown.STOP,
-            ladder=(Rung(RungKind.REVERSAL),) if reversible else (),
+            ladder=ladder,
+            approved_rung=kinds.index(after) if after in kinds else 0,
             attempts=_ATTEMPTS if reversible else 1,
             resend_waits_ms=self._config.reversal_waits_ms,
             not_found_waits_ms=self._config.not_found_waits_ms,
@@ -119,6 +126,16 @@ class BankChannel:
     async def prepare(self, order: Order, secrets: CardSecrets | None) -> Prepared | None:
         """Lease a terminal, take a STAN, vault the PAN. None: it cannot be sent now."""
         key = (order.payment.key, order.leg_index)
+        if order.rung is None or order.rung not in UNDOES:
+            return await self._prepare(key, order, secrets)
+        made = await self._prepare(key, rungs.as_order(order), None)
+        if made is None:
+            return None
+        return rungs.prepared(made, order.rung, self._context.timeline.now_ms())
+
+    async def _prepare(
+        self, key: _LeaseKey, order: Order, secrets: CardSecrets | None
+    ) -> Prepared | None:
         template = self._dialect.operations.get(order.leg.operation or Operation.SALE)
         pin_required = self._config.pin_required
         if template is None or not account.usable(
@@ -145,7 +162,10 @@ class BankChannel:
         facts = order.leg.facts
         if "original_F41" in facts:
             terminal = self._bank.terminals.get((facts["original_F42"], facts["original_F41"]))
-            return await self._pool.lease_this(key, terminal) if terminal is not None else None
+            undoes = facts.get("original_batch", "") if order.rung is not None else ""
+            if terminal is None:
+                return None
+            return await self._pool.lease_this(key, terminal, undoes)
         return await self._lease_for(key, order.payment.clearing, card, order.payment.terminal)
 
     async def _lease_for(
@@ -170,11 +190,14 @@ class BankChannel:
             return None
 
     async def exchange(self, order: Order, secrets: CardSecrets | None) -> Reply:
-        """DO: the operation. UNDO: its reversal. Raises nothing."""
+        """DO: the operation. UNDO: its reversal, void or refund. Raises nothing."""
         key = (order.payment.key, order.leg_index)
         try:
             if order.verb is Verb.DO:
                 reply = await self._do(key, order, secrets)
+            elif order.rung is not None and order.rung in UNDOES and not order.unvoiding:
+                said = await self._do(key, rungs.as_order(order), None)
+                reply = rungs.undo_reply(self._dialect, said, order.rung)
             else:
                 self._pool.release(key)  # the reversal is stored: the terminal may go on
                 reply = await self._undoing.undo(order)
@@ -240,7 +263,7 @@ class BankChannel:
                 await account.secrets(self._context.key_service, order.leg.facts, card),
                 self._original_values(order.leg) | order.leg.facts,
                 write_sale,
-                origin_of(order),
+                origin_of(order) if order.verb is Verb.DO else None,
                 order.may_send,
             )
         except (KeyServiceError, Iso8583Error) as error:

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 from channels.iso8583.clocks import DayWindow
 from channels.iso8583.errors import DialectError
 from channels.iso8583.load import load_dialect
+from switch.model.payment import RungKind
 from switch.net.allowed import AllowList
 
 Milliseconds = Annotated[int, Meta(ge=1, le=7 * 86_400_000)]
@@ -15,6 +16,9 @@ Port = Annotated[int, Meta(ge=0, le=65_535)]
 TerminalId = Annotated[str, Meta(pattern="^[0-9A-Za-z]{8}$")]
 MerchantId = Annotated[str, Meta(pattern="^[0-9A-Za-z]{15}$")]
 TimeOfDay = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+
+
+_LADDER = (RungKind.REVERSAL, RungKind.VOID, RungKind.REFUND)
 
 
 class ClientTls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -115,6 +119,26 @@ class TerminalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """商户名称 as slips print it; empty: not printed."""
 
 
+class UndoConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the bank lets a debit be undone, in writing (rule 8)."""
+
+    ladder: Annotated[tuple[RungKind, ...], Meta(min_length=1)] = (RungKind.REVERSAL,)
+    """``reversal``, then ``void``, then ``refund``: the next one only when the bank has definitely
+    refused the one before. Those that the dialect has no message for are left out."""
+    after_approval: RungKind = RungKind.REVERSAL
+    """Where undoing begins once the approval has come: ``void`` at a bank that takes a reversal
+    after a time-out only."""
+
+    def __post_init__(self) -> None:
+        """A ladder goes down, and begins with what needs no answer to have come."""
+        if self.ladder[0] is not RungKind.REVERSAL:
+            raise ValueError("undo.ladder: begins with reversal")
+        if list(self.ladder) != [kind for kind in _LADDER if kind in self.ladder]:
+            raise ValueError("undo.ladder: of reversal, void, refund, in this order")
+        if self.after_approval not in self.ladder:
+            raise ValueError(f"undo.after_approval: {self.after_approval} is not in undo.ladder")
+
+
 class SettlementConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Batch settlement (批结算) of this bank's logical terminals."""
 
@@ -186,6 +210,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """After 25 (no original): the reversal is sent again at these waits."""
     reversal_waits_ms: Annotated[tuple[Milliseconds, ...], Meta(min_length=1)]
     """Waits between the tries of a reversal; the last one repeats for ever."""
+    undo: UndoConfig = UndoConfig()
     settlement: SettlementConfig | None = None
     """Absent: the bank closes batches by itself, or has none."""
     trace: TraceConfig | None = None

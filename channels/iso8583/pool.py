@@ -48,10 +48,11 @@ def pool_limits(config: Config) -> PoolLimits:
 
 
 class _Waiter:
-    __slots__ = ("deferred", "ring", "timer")
+    __slots__ = ("deferred", "ring", "timer", "undoes")
 
-    def __init__(self, ring: deque[Terminal]) -> None:
+    def __init__(self, ring: deque[Terminal], undoes: str) -> None:
         self.ring = ring
+        self.undoes = undoes
         self.deferred: Deferred[Terminal | None] = Deferred()
         self.timer: Cancellable | None = None
 
@@ -104,17 +105,23 @@ class Pool:
         ring = self._rings.get((clearing, kiosk)) or self._rings.get((clearing, ""))
         return None if ring is None else await self._lease(key, ring)
 
-    async def lease_this(self, key: LeaseKey, terminal: Terminal) -> Terminal | None:
-        """This terminal and no other: what refers to an original goes by the original's."""
-        return await self._lease(key, deque((terminal,)))
+    async def lease_this(
+        self, key: LeaseKey, terminal: Terminal, undoes: str = ""
+    ) -> Terminal | None:
+        """This terminal and no other: what refers to an original goes by the original's.
+        ``undoes``: the batch of what is undone; a settlement of that batch waits for it, so it is
+        let in where a new payment is not."""
+        return await self._lease(key, deque((terminal,)), undoes)
 
-    async def _lease(self, key: LeaseKey, ring: deque[Terminal]) -> Terminal | None:
+    async def _lease(
+        self, key: LeaseKey, ring: deque[Terminal], undoes: str = ""
+    ) -> Terminal | None:
         self.release(key)
-        terminal = self._free(ring)
+        terminal = self._free(ring, undoes)
         if terminal is None:
             if len(self._line) >= self._limits.queue_limit:
                 return None
-            terminal = await self._wait(ring)
+            terminal = await self._wait(ring, undoes)
             if terminal is None:
                 return None
         self._leases[key] = (terminal, self._timeline.now_ms())
@@ -134,27 +141,28 @@ class Pool:
         for waiter in tuple(self._line):
             if waiter not in self._line:  # served while we were: one that failed gave back at once
                 continue
-            terminal = self._free(waiter.ring)
+            terminal = self._free(waiter.ring, waiter.undoes)
             if terminal is not None:
                 self._leave(waiter, terminal)
 
-    def _free(self, ring: deque[Terminal]) -> Terminal | None:
+    def _free(self, ring: deque[Terminal], undoes: str) -> Terminal | None:
         """The next terminal in turn with room, its place counted already."""
         if len(self._leases) >= self._limits.in_flight_limit:
             return None
         for _ in range(len(ring)):
             terminal = ring[0]
             ring.rotate(-1)
-            barred = terminal.leaving or terminal.settling
+            settling = terminal.settling and not (undoes and undoes == terminal.stans.batch)
+            barred = terminal.leaving or settling
             room = terminal.leases < terminal.config.in_flight and not barred
             if room and terminal.fresh:
                 terminal.leases += 1
                 return terminal
         return None
 
-    async def _wait(self, ring: deque[Terminal]) -> Terminal | None:
+    async def _wait(self, ring: deque[Terminal], undoes: str) -> Terminal | None:
         self.reclaim()
-        waiter = _Waiter(ring)
+        waiter = _Waiter(ring, undoes)
         self._line.append(waiter)
         at = Millis(self._timeline.now_ms() + self._limits.queue_wait_ms)
         waiter.timer = self._timeline.call_at(at, lambda: self._leave(waiter, None))

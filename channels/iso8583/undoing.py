@@ -12,6 +12,7 @@ from channels.iso8583.errors import Iso8583Error
 from channels.iso8583.exchange import Origin
 from channels.iso8583.lane import Lane
 from channels.iso8583.reversal import reversal_mti, reversal_values
+from channels.iso8583.rungs import as_order
 from channels.iso8583.settling import Settling
 from channels.iso8583.template import compiled, filled
 from channels.iso8583.terminal import Terminal
@@ -45,7 +46,9 @@ class Undoing:
         )
 
     async def undo(self, order: Order) -> Reply:
-        """One reversal of a leg. Raises nothing but defects."""
+        """One reversal of a leg, or of the void that undoes it. Raises nothing but defects."""
+        if order.unvoiding:
+            order = as_order(order)
         barred = await self._settling.barred(order) if self._settling is not None else None
         if barred is not None:
             return barred
@@ -93,7 +96,8 @@ class Undoing:
             )
             return replies.not_sent("冲正待发:终端未签到")
         operation = terminal.dialect.operations[order.leg.operation or Operation.SALE]
-        self._bank.remember(operation, order.leg.facts, terminal, origin_of(order))
+        if not order.unvoiding:  # an approval of a void that comes late is answered by this
+            self._bank.remember(operation, order.leg.facts, terminal, origin_of(order))
         try:
             sent = await self._send(terminal, order)
         except (KeyServiceError, Iso8583Error) as error:

@@ -9,14 +9,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
-from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
 from switch import payment as machine
 from switch.engine.card_memory import CardMemory
 from switch.engine.events import die_before_commit, event_of
 from switch.engine.originals import released, reserve_to_reverse
-from switch.engine.unsent import OVERDUE, UNPREPARED, give_back, too_late
+from switch.engine.preparing import give_back, prepare, rung_of
+from switch.engine.unsent import OVERDUE, too_late
 from switch.model.outcome import Millis, Outcome, Reply, Verb
 from switch.model.payment import (
     Effect,
@@ -37,7 +37,6 @@ from switch.ports import (
     CardSecrets,
     CommitResult,
     Counterparty,
-    Identity,
     Journal,
     JournalDown,
     Order,
@@ -202,7 +201,9 @@ class Driver:
         """Prepare what is to be sent, commit it all, and only then act."""
         self._term = self._house.journal.lease_term()
         for _ in range(IDENTITY_TRIES_MAX):
-            prepared, acts, identities = await self._prepare(after, effects)
+            prepared, acts, identities = await prepare(
+                self._house, after, effects, self._card.secrets
+            )
             write = Write(
                 payment=prepared,
                 event=msgspec.json.encode({"event": event, "effects": acts}),
@@ -230,47 +231,6 @@ class Driver:
         self.moved = True
         self._act(acts)
         return result
-
-    async def _prepare(
-        self, after: Payment, effects: tuple[Effect, ...]
-    ) -> tuple[Payment, tuple[Effect, ...], tuple[Identity, ...]]:
-        """What is to be sent gets its facts and its identity; what cannot be prepared is decided
-        as NotSent here, so that the journal never says "out" of what has no identity to undo."""
-        identities: list[Identity] = []
-        for effect in effects:
-            if effect.kind is not EffectKind.SEND or effect.verb is not Verb.DO:
-                continue
-            leg = after.legs[effect.leg]
-            order = Order(payment=after, leg_index=effect.leg, verb=Verb.DO)
-            prepared = await self._house.counterparty(leg.counterparty).prepare(
-                order, self._card.secrets
-            )
-            if prepared is None:
-                after, more = self._unprepared(after, effect)
-                effects = (*(other for other in effects if other is not effect), *more)
-                continue
-            if prepared.identity is not None:
-                identities.append(prepared.identity)
-            legs = list(after.legs)
-            legs[effect.leg] = replace(
-                leg,
-                facts={**leg.facts, **prepared.facts},
-                sent_at=self._house.timeline.now_ms(),  # a terminal may have been waited for
-            )
-            after = replace(after, legs=tuple(legs))
-        return after, effects, tuple(identities)
-
-    def _unprepared(self, after: Payment, effect: Effect) -> tuple[Payment, tuple[Effect, ...]]:
-        unsent = event_of(
-            Verb.DO,
-            UNPREPARED,
-            effect.leg,
-            effect.attempt,
-            self._house.timeline.now_ms(),
-            fresh_attempt=False,
-        )
-        turned, effects = machine.decide(after, unsent)
-        return replace(turned, version=after.version), effects
 
     def _lost(self, result: CommitResult) -> None:
         if self.payment.version:
@@ -342,7 +302,7 @@ class Driver:
             payment=payment,
             leg_index=i,
             verb=effect.verb,
-            rung=leg.policy.ladder[leg.rung].kind if effect.verb is Verb.UNDO else None,
+            rung=rung_of(payment, effect),
             unvoiding=leg.unvoiding,
             may_send=may_send,
             issuer=self._card.issuer(leg.kind, effect.verb),

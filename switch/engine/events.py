@@ -15,7 +15,7 @@ _KINDS: dict[tuple[Verb, Outcome], EventKind] = {
     (Verb.ASK, Outcome.UNKNOWN): EventKind.ASK_UNKNOWN,
     (Verb.UNDO, Outcome.DONE): EventKind.UNDO_DONE,
     (Verb.UNDO, Outcome.REFUSED): EventKind.UNDO_REFUSED,
-    (Verb.UNDO, Outcome.NOT_SENT): EventKind.UNDO_UNKNOWN,
+    (Verb.UNDO, Outcome.NOT_SENT): EventKind.UNDO_NOT_SENT,
     (Verb.UNDO, Outcome.UNKNOWN): EventKind.UNDO_UNKNOWN,
 }
 _NOT_FOUND = {Verb.ASK: EventKind.ASK_NOT_FOUND, Verb.UNDO: EventKind.UNDO_NOT_FOUND}

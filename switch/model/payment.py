@@ -105,6 +105,9 @@ class LegPolicy(Struct, frozen=True, kw_only=True, omit_defaults=True):
     on_unknown: OnUnknown
     give_up: GiveUp = GiveUp.STOP
     ladder: tuple[Rung, ...] = ()
+    approved_rung: int = 0
+    """Where undoing begins once an approval has come: some banks take a reversal after a time-out
+    only (rule 8)."""
     lapses: bool = False
     """Needs no undo: it moves no money and runs out by itself (finish, a hold with an expiry)."""
     pivot: bool = False
@@ -150,6 +153,8 @@ class Leg(Struct, frozen=True, kw_only=True, omit_defaults=True):
     rung: int = 0
     unvoiding: bool = False
     """The void of this rung is Unknown and is itself being reversed."""
+    undo_unknown: bool = False
+    """Sticky: an undo without an answer may have worked, so no refund follows by machine."""
     undo_refused: bool = False
     """The last rung of its ladder was definitely refused."""
     took_effect: bool = False
@@ -242,6 +247,7 @@ class EventKind(StrEnum):
     UNDO_DONE = "undo_done"
     UNDO_REFUSED = "undo_refused"
     UNDO_NOT_FOUND = "undo_not_found"
+    UNDO_NOT_SENT = "undo_not_sent"
     UNDO_UNKNOWN = "undo_unknown"
     TIMER = "timer"
     STANDS = "stands"

@@ -6,7 +6,8 @@ from msgspec import Struct
 
 from switch.model.batch import Batch, BatchTerms, Totals
 from switch.model.operation import Operation
-from switch.model.payment import Leg, LegState, Payment
+from switch.model.payment import Leg, LegState, Payment, RungKind
+from switch.model.undo import as_leg, messages, undoing_message
 
 _UNSETTLED = frozenset(
     {
@@ -21,11 +22,14 @@ class Member(Struct, frozen=True, kw_only=True):
 
     payment: Payment
     index: int
+    undo: RungKind | None = None
+    """The message is the one that undoes the leg."""
 
     @property
     def leg(self) -> Leg:
-        """As last committed."""
-        return self.payment.legs[self.index]
+        """As last committed; an undo as a leg of its own."""
+        leg = self.payment.legs[self.index]
+        return leg if self.undo is None else as_leg(leg, self.undo)
 
     @property
     def place(self) -> str:
@@ -59,19 +63,27 @@ class Member(Struct, frozen=True, kw_only=True):
 
     @property
     def stands(self) -> bool:
-        """Money moved and was not given back, as far as the journal knows."""
-        leg = self.leg
-        return leg.state is LegState.DONE or (leg.state is LegState.STUCK and leg.took_effect)
+        """Money moved, and was not reversed, as far as the journal knows."""
+        leg = self.payment.legs[self.index]
+        undone_by = undoing_message(leg)
+        if self.undo is not None:
+            return undone_by is self.undo
+        stuck = leg.state is LegState.STUCK and leg.took_effect
+        return leg.state is LegState.DONE or stuck or undone_by is not None
 
 
 def members(batch: Batch, payments: Iterable[Payment]) -> list[Member]:
     """By the number they were sent with. A number used again: only what is newer than the former
     batch of that number."""
     found = [
-        Member(payment=payment, index=index)
+        member
         for payment in payments
         for index, leg in enumerate(payment.legs)
-        if _in(batch, leg)
+        for member in (
+            Member(payment=payment, index=index),
+            *(Member(payment=payment, index=index, undo=kind) for kind in messages(leg)),
+        )
+        if _in(batch, member.leg)
     ]
     return sorted(found, key=lambda one: one.place)
 

@@ -84,6 +84,8 @@ LEADS: tuple[Lead, ...] = (
     Lead(moves.undo_refused, "exception", "stuck", "exception"),
     Lead(moves.undo_not_found, "backward", "undo_wait undone unproven stuck",
          "backward declined undone exception"),
+    Lead(moves.undo_not_sent, "backward", "undo_wait", "backward"),
+    Lead(moves.undo_not_sent, "exception", "undo_wait", "exception"),
     Lead(moves.undo_unknown, "backward", "undo_wait stuck", "backward exception"),
     Lead(moves.undo_unknown, "exception", "undo_wait", "exception"),
     Lead(moves.closing, "backward", "undoing", "backward"),

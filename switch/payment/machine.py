@@ -48,6 +48,7 @@ _UNDO_ANSWERS = frozenset(
         EventKind.UNDO_DONE,
         EventKind.UNDO_REFUSED,
         EventKind.UNDO_NOT_FOUND,
+        EventKind.UNDO_NOT_SENT,
         EventKind.UNDO_UNKNOWN,
     }
 )

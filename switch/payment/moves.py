@@ -15,6 +15,7 @@ from switch.model.payment import (
     OnUnknown,
     Payment,
     Rest,
+    RungKind,
     Stage,
 )
 from switch.payment.steps import (
@@ -200,10 +201,14 @@ def undone(payment: Payment, i: int, event: Event) -> Step:
 
 
 def undo_refused(payment: Payment, i: int, event: Event) -> Step:
-    """Down the ladder, on a definite Refused only: never on Unknown, never on 25 (rule 8)."""
+    """Down the ladder, on a definite Refused only: never on Unknown, never on 25 (rule 8).
+
+    What was reversed without our hearing of it is refused later too; a bank refuses its void as
+    well, and may pay its refund (I1)."""
     payment = learn(payment, i, event)
     leg = payment.legs[i]
-    if leg.unvoiding or leg.rung + 1 >= len(leg.policy.ladder):
+    below = leg.policy.ladder[leg.rung + 1 :]
+    if leg.unvoiding or not below or (leg.undo_unknown and below[0].kind is RungKind.REFUND):
         return stick(set_leg(payment, i, undo_refused=True), i, "its undo was refused")
     payment = set_leg(payment, i, rung=leg.rung + 1, not_founds=0)
     return wait(payment, i, LegState.UNDO_WAIT, event.at)
@@ -216,7 +221,7 @@ def undo_not_found(payment: Payment, i: int, event: Event) -> Step:
     if _once_only(leg):
         return undo_unknown(payment, i, event)
     waits = leg.policy.not_found_waits_ms
-    payment = learn(payment, i, event, not_founds=leg.not_founds + 1)
+    payment = learn(payment, i, event, not_founds=leg.not_founds + 1, undo_unknown=True)
     if leg.not_founds < len(waits):
         return wait(payment, i, LegState.UNDO_WAIT, event.at + waits[leg.not_founds])
     if leg.kind not in MONEY_KINDS:  # a lock that is not found holds nothing
@@ -224,6 +229,14 @@ def undo_not_found(payment: Payment, i: int, event: Event) -> Step:
     if leg.took_effect or leg.unvoiding or leg.kind is LegKind.BOOK:
         return stick(payment, i, "its original is not found for undoing, and it may stand")
     return unwind(set_leg(payment, i, state=LegState.UNPROVEN, wake_at=0))
+
+
+def undo_not_sent(payment: Payment, i: int, event: Event) -> Step:
+    """No byte left, or it was refused for stale keys (``doubtful``: without proof): the same rung
+    again, whatever it is."""
+    leg = payment.legs[i]
+    payment = learn(payment, i, event, undo_unknown=leg.undo_unknown or event.doubtful)
+    return wait(payment, i, LegState.UNDO_WAIT, event.at + backoff(leg, leg.undos))
 
 
 def undo_unknown(payment: Payment, i: int, event: Event) -> Step:
@@ -235,6 +248,7 @@ def undo_unknown(payment: Payment, i: int, event: Event) -> Step:
     if _once_only(leg):
         return stick(payment, i, f"its {rung.kind} may be sent once only and is unknown")
     if rung.repeats or leg.unvoiding:
+        payment = set_leg(payment, i, undo_unknown=leg.undo_unknown or rung.repeats)
         return wait(payment, i, LegState.UNDO_WAIT, event.at + backoff(leg, leg.undos))
     payment = set_leg(payment, i, unvoiding=True)
     return wait(payment, i, LegState.UNDO_WAIT, event.at + leg.policy.timeout_ms)
@@ -288,7 +302,9 @@ def stuck_stands(payment: Payment, i: int, event: Event) -> Step:
     if not leg.policy.ladder or event.kind is not EventKind.STANDS or promised:
         # The origin was told that it cannot be taken back (rule 11): it is not tried once more.
         return record_late(payment, i, event)
-    payment = learn(payment, i, event, took_effect=True, not_founds=0, unvoiding=False)
+    payment = learn(
+        payment, i, event, took_effect=True, not_founds=0, unvoiding=False, undo_unknown=False
+    )
     return wait(_out_of_exception(payment, but=i), i, LegState.UNDO_WAIT, event.at)
 
 

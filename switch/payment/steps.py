@@ -129,7 +129,8 @@ def unwind(payment: Payment, *, ledger_ok: bool = True) -> Step:
         if not leg.policy.ladder:
             payment, effects = stick(payment, i, "it stands and cannot be undone by machine")
         else:
-            payment, effects = send_undo(payment, i)
+            rung = max(leg.rung, leg.policy.approved_rung)
+            payment, effects = send_undo(set_leg(payment, i, rung=rung), i)
         return payment, (*posted, *effects)
     return replace(payment, rest=_rest_of(payment)), posted
 

@@ -44,7 +44,7 @@ OPEN = "doing do_wait asking ask_wait"
 UNDO = "undoing undo_wait"
 DO_NO = "do_refused do_doubted do_again do_not_sent do_unknown"
 ASKS = "ask_found ask_absent ask_not_found ask_unknown"
-UNDOS = "undo_done undo_refused undo_not_found undo_unknown"
+UNDOS = "undo_done undo_refused undo_not_found undo_not_sent undo_unknown"
 CLOCKS = "timer deadline batch_closing batch_deadline"
 
 _stale = "an answer, timer or notice of something already settled"
@@ -97,6 +97,7 @@ TABLE: tuple[Row, ...] = (
     Row("backward exception", UNDO, "undo_done", moves.undone, "acknowledged: the leg before it"),
     Row("backward exception", "undoing", "undo_refused", moves.undo_refused, "rule 8: next rung"),
     Row("backward exception", "undoing", "undo_not_found", moves.undo_not_found, "rule 9: 25"),
+    Row("backward exception", "undoing", "undo_not_sent", moves.undo_not_sent, "I3: again"),
     Row("backward exception", "undoing", "undo_unknown", moves.undo_unknown, "I3: again"),
     Row("backward exception", "undo_wait", "timer", moves.wake, "I3: again"),
     Row("backward exception", "undo_wait", "batch_closing", moves.closing, "rule 9: after a 25"),
@@ -114,11 +115,11 @@ TABLE: tuple[Row, ...] = (
     Row("backward exception", UNDO, f"{DO_NO} ask_absent ask_not_found ask_unknown", None,
         "Unknown is sticky: once it is being undone only the undo or evidence settles it"),
     Row("backward exception", "undoing", "timer", None, _stale),
-    Row("backward exception", "undo_wait", "undo_refused undo_not_found undo_unknown", None,
-        _stale),
+    Row("backward exception", "undo_wait",
+        "undo_refused undo_not_found undo_not_sent undo_unknown", None, _stale),
     Row("backward", "doing", "batch_deadline", None, "its answer or time-out decides"),
     Row("backward undone exception", "unproven", f"{DO_NO} timer ask_absent ask_not_found "
-        "ask_unknown undo_refused undo_not_found undo_unknown batch_deadline", None,
+        "ask_unknown undo_refused undo_not_found undo_not_sent undo_unknown batch_deadline", None,
         "nothing is out; evidence, the settlement file or a late approval moves it"),
     Row("backward", "do_wait stuck", "*", None, _barred),
     Row("backward", "doing asking ask_wait undoing undo_wait unproven", "deadline", None,
@@ -133,8 +134,8 @@ TABLE: tuple[Row, ...] = (
     Row("exception", "stuck", "ask_absent absent", moves.stuck_absent, "evidence: it does not"),
     Row("exception", "stuck", "undo_done", moves.proven_absent, "the acknowledgement came late"),
     Row("exception", "stuck",
-        f"{DO_NO} ask_not_found ask_unknown undo_refused undo_not_found undo_unknown {CLOCKS}",
-        None, "I15: only evidence or two people settle it"),
+        f"{DO_NO} ask_not_found ask_unknown undo_refused undo_not_found undo_not_sent undo_unknown "
+        f"{CLOCKS}", None, "I15: only evidence or two people settle it"),
     Row("exception", "stuck", "origin_reverses", moves.origin_reverses_stuck,
         "a person has it; it does not go forward any more"),
     Row("exception", "undoing undo_wait unproven", "origin_reverses", None, "already going back"),

@@ -40,6 +40,8 @@ class Host:
         self.settled: list[dict[str, str]] = []
         self.uploaded: list[dict[str, str]] = []
         self.reversals: list[str] = []
+        self.sent: list[dict[str, str]] = []
+        """Operations and reversals, with their message type as ``mti``."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._host, name)
@@ -48,6 +50,8 @@ class Host:
         if not frame:
             return self._host.receive(frame)
         message = self._codec.decode(frame)
+        if message.mti in ("0200", "0220", "0400"):
+            self.sent.append({"mti": message.mti, **message.fields})
         if message.mti == "0400":
             self.reversals.append(message.fields["11"])
         kept = {"0500": self.settled, "0320": self.uploaded}.get(message.mti)
@@ -74,7 +78,7 @@ class Host:
 class House:
     """One node; :meth:`restart` puts another process in its place on the same database."""
 
-    def __init__(self, **settlement: Any) -> None:
+    def __init__(self, undo: dict[str, Any] | None = None, **settlement: Any) -> None:
         self.clock = Clock()
         self.clock.advance(NOON)
         self.timeline = Timeline(self.clock)
@@ -95,6 +99,7 @@ class House:
         terminals = SETTINGS["terminals"][:1]
         terms = {**TERMS, **settlement}
         self.settings = {**SETTINGS, "terminals": terminals, "settlement": terms}
+        self.settings |= {"undo": undo} if undo is not None else {}
         self.his = Scripted("his", self.timeline, HIS)
         self.restart()
 

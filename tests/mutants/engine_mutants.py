@@ -17,6 +17,7 @@ from channels.kiosk import finisher
 from his_bridge import hospital
 from switch import payment as machine
 from switch.engine import engine as engine_module
+from switch.engine import preparing
 from switch.engine.driver import Driver
 from switch.engine.engine import Engine
 from switch.engine.late import LateAnswers
@@ -70,7 +71,9 @@ def _act_before_commit() -> Any:
         self: Driver, event: Any, after: Payment, effects: tuple[Effect, ...], reserve: Any
     ) -> CommitResult:
         self._term = self._house.journal.lease_term()
-        prepared, acts, identities = await self._prepare(after, effects)
+        prepared, acts, identities = await preparing.prepare(
+            self._house, after, effects, self._card.secrets
+        )
         before, self.payment = self.payment, prepared
         self._act(acts)
         entry = msgspec.json.encode({"event": event, "effects": acts})
@@ -167,10 +170,10 @@ def _renewed_is_held() -> Any:
 def _out_without_identity() -> Any:
     """What could not be prepared is journaled as out all the same."""
 
-    def out(self: Driver, after: Payment, effect: Effect) -> Any:
+    def out(after: Payment, effect: Effect, now: Millis) -> Any:
         return after, (effect,)
 
-    return mock.patch.object(Driver, "_unprepared", out)
+    return mock.patch.object(preparing, "_unprepared", out)
 
 
 def _reclaim_once() -> Any:

@@ -133,6 +133,17 @@ def refund_repeated(patch: pytest.MonkeyPatch) -> None:
     _row(patch, "backward", "undoing", E.UNDO_UNKNOWN, again)
 
 
+@mutant("refund after an unknown reversal", "walk", "I1", "ladder debit+book L3")
+def refund_after_unknown(patch: pytest.MonkeyPatch) -> None:
+    """A reversal without an answer is forgotten once a repeat of it is refused."""
+
+    def forget(payment: Payment, i: int, event: moves.Event) -> Step:
+        return refused(steps.set_leg(payment, i, undo_unknown=False), i, event)
+
+    refused = moves.undo_refused
+    _row(patch, "backward", "undoing", E.UNDO_REFUSED, forget)
+
+
 @mutant("undo order reversed", "walk", "I6", "debit+book L3")
 def undo_order_reversed(patch: pytest.MonkeyPatch) -> None:
     """Money goes back before the HIS has un-booked."""

@@ -1,5 +1,7 @@
 """The configurations the walk visits, with policies as channels and profiles state them."""
 
+import msgspec
+
 from switch.model.payment import (
     GiveUp,
     Leg,
@@ -38,6 +40,8 @@ BANK_LADDER = LegPolicy(
     ),
     not_found_waits_ms=(60_000,),
 )
+BANK_LADDER_VOIDS = msgspec.structs.replace(BANK_LADDER, approved_rung=1)
+"""A bank that takes a reversal after a time-out only."""
 WALLET = LegPolicy(
     timeout_ms=10_000,
     on_unknown=OnUnknown.ASK,
@@ -166,6 +170,8 @@ CASES = (
     case("debit+book L2", (K.DEBIT, BANK, THE_BANK), (K.BOOK, BOOK_L2, HIS_TWICE)),
     case("debit+book L1", (K.DEBIT, BANK, THE_BANK), (K.BOOK, BOOK_L1, HIS_TWICE)),
     case("ladder debit+book L3", (K.DEBIT, BANK_LADDER, LADDER_BANK), (K.BOOK, BOOK_L3, HIS)),
+    case("ladder from the void on+book L3", (K.DEBIT, BANK_LADDER_VOIDS, LADDER_BANK),
+         (K.BOOK, BOOK_L3, HIS)),
     case("wallet debit+book L3", (K.DEBIT, WALLET, THE_WALLET), (K.BOOK, BOOK_L3, HIS)),
     case("tender: insurance+debit+book", (K.DEBIT, INSURANCE, THE_WALLET),
          (K.DEBIT, BANK, THE_BANK), (K.BOOK, BOOK_L3, HIS)),

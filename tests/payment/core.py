@@ -151,6 +151,7 @@ class Core:
             absents=0 if past_asking else min(leg.absents, policy.absent_times),
             undos=min(leg.undos, self._undo_cap),
             not_founds=0 if settled else min(leg.not_founds, len(policy.not_found_waits_ms) + 1),
+            undo_unknown=leg.undo_unknown and len(policy.ladder) > 1 and not settled,
             took_effect=leg.took_effect and not settled,
             sent_at=0,
             wake_at=0,
@@ -165,7 +166,7 @@ def _key(payment: Payment) -> tuple[object, ...]:
     legs = tuple(
         (
             x.state, x.attempt, x.unknown_seen, x.asks, x.absents, x.undos, x.not_founds, x.rung,
-            x.unvoiding, x.undo_refused, x.took_effect, x.code, bool(x.facts),
+            x.unvoiding, x.undo_unknown, x.undo_refused, x.took_effect, x.code, bool(x.facts),
         )
         for x in payment.legs
     )  # fmt: skip

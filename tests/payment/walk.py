@@ -166,6 +166,14 @@ class Walk:
             if unsent is not None:
                 there = (number, _with(cells, i, unsent))
                 yield from self._events(there, i, E.DO_NOT_SENT, world.CURRENT)
+        if at is LegState.UNDOING:
+            leg = self.core.payments[number].legs[i]
+            # The same may be on its way already; of one rung alone that is not kept apart.
+            earlier = leg.unvoiding or leg.undo_unknown or len(leg.policy.ladder) == 1
+            unsent = cell if earlier else world.undo_unsent(cell)
+            if unsent is not None:
+                there = (number, _with(cells, i, unsent))
+                yield from self._events(there, i, E.UNDO_NOT_SENT, world.CURRENT)
         if at in WAITS:
             there = state
             leg = self.core.payments[number].legs[i]

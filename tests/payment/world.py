@@ -73,7 +73,7 @@ class Counterparty:
 
 Steps = tuple[tuple[str, Cell], ...]
 _ASKS = frozenset({E.ASK_FOUND, E.ASK_ABSENT, E.ASK_NOT_FOUND, E.ASK_UNKNOWN})
-_UNDOS = frozenset({E.UNDO_DONE, E.UNDO_REFUSED, E.UNDO_NOT_FOUND, E.UNDO_UNKNOWN})
+_UNDOS = frozenset({E.UNDO_DONE, E.UNDO_REFUSED, E.UNDO_NOT_FOUND, E.UNDO_NOT_SENT, E.UNDO_UNKNOWN})
 
 
 def _class(reply: Reply) -> str:
@@ -119,6 +119,13 @@ def unsent(cell: Cell) -> Cell | None:
     if request not in cell.requests:
         return None
     return cell._replace(requests=cell.requests - {request})
+
+
+@cache
+def undo_unsent(cell: Cell) -> Cell | None:
+    """The current undo never left; None when it is no longer waiting to be delivered."""
+    mine = {r for r in cell.requests if _verb_class(r) == "undo" and r.age == CURRENT}
+    return cell._replace(requests=cell.requests - mine) if mine else None
 
 
 def dead_line(cell: Cell) -> Cell:
@@ -205,7 +212,8 @@ def _undo(party: Counterparty, cell: Cell, request: Request) -> Handled:
     if truth == GONE and request.verb == RungKind.REFUND:
         return [(OVER, E.UNDO_DONE, closed, False)]
     if truth == GONE and request.verb != RungKind.VOID:
-        return [(GONE, E.UNDO_DONE, closed, False)]
+        shut = [(GONE, E.UNDO_REFUSED, rung + 1, False)] if party.closes else []
+        return [(GONE, E.UNDO_DONE, closed, False), *shut]
     return [(truth, E.UNDO_REFUSED, closed, False)]
 
 

@@ -1,0 +1,58 @@
+"""The ladder below reversal at a bank: void and refund as messages of their own (rule 8).
+
+See ``switch.model.undo`` for how they stand in the journal.
+"""
+
+from msgspec.structs import replace
+
+from channels.iso8583.dialect import Dialect
+from switch.model.operation import Operation
+from switch.model.outcome import Outcome, Reply
+from switch.model.payment import Rung, RungKind
+from switch.model.undo import UNDOES, as_leg, named, undone_by
+from switch.ports import Order, Prepared
+
+
+def rungs(dialect: Dialect, operation: Operation, kinds: tuple[RungKind, ...]) -> tuple[Rung, ...]:
+    """The ladder of an operation that can be reversed: of ``kinds`` what the dialect has for it."""
+    found = []
+    for kind in kinds:
+        if kind is RungKind.REVERSAL:
+            found.append(Rung(kind))
+            continue
+        template = dialect.operations.get(UNDOES[kind].get(operation, ""))
+        if template is not None:
+            found.append(Rung(kind, repeats=False, reversible=template.reversible))
+    return tuple(found)
+
+
+def as_order(order: Order) -> Order:
+    """The order to undo a leg, as one for the message that undoes it."""
+    assert order.rung is not None
+    leg = as_leg(order.leg, order.rung)
+    return replace(order, payment=replace(order.payment, legs=(leg,)), leg_index=0)
+
+
+def prepared(made: Prepared, kind: RungKind, now_ms: int) -> Prepared:
+    """What is journaled of it. What an earlier void was answered is not this one's."""
+    facts = dict.fromkeys(("F15", "F37", "F38", "F39", "reason", "link"), "") | made.facts
+    facts.pop("F2", None)
+    return replace(made, facts=named(facts | {"sent_at": str(now_ms)}, kind))
+
+
+def undo_reply(dialect: Dialect, heard: Reply, kind: RungKind) -> Reply:
+    """The end of the exchange, as the end of an undo. Only a proven refusal steps down the ladder:
+    what is refused for stale keys goes again under new numbers (rule 17), any other refusal without
+    proof is Unknown, and *no original* (25) proves nothing."""
+    reply = replace(heard, facts=named(heard.facts, kind), again=False, issuer=None)
+    if heard.outcome is Outcome.DONE:
+        return replace(reply, facts=reply.facts | undone_by(kind))
+    if heard.outcome is not Outcome.REFUSED:
+        return reply
+    if heard.again:
+        return replace(reply, outcome=Outcome.NOT_SENT)
+    if heard.doubtful:
+        return replace(reply, outcome=Outcome.UNKNOWN)
+    if heard.code in dialect.reversal.codes.not_found:
+        return replace(reply, outcome=Outcome.UNKNOWN, not_found=True)
+    return reply
