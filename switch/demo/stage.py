@@ -308,6 +308,7 @@ def _bank_settings(stage: Stage, terminals: Iterable[tuple[str, str]]) -> dict[s
         "key_max_age_ms": 86_400_000,
         "clock_skew_alarm_ms": 300_000,
         "not_found_waits_ms": list(stage.not_found_waits_ms),
+        "undo": {"ladder": ["reversal", "void"]},
         "reversal_waits_ms": [500, 1_000, 2_000, 5_000],
         "trace": {"directory": str(stage.folder / "trace"), "files": 4, "bytes": 1_000_000},
         "settlement": {"deadline_ms": 60_000, "waits_ms": [1_000, 5_000], "tries": 3},

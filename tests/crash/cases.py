@@ -25,6 +25,10 @@ class Case(Struct, frozen=True, kw_only=True):
     card: str = "canary"
     his: str = ""
     """The hospital's habit that leads there."""
+    bank: Mapping[str, str] = {}
+    """The bank's habit that leads there."""
+    entries: int = 0
+    """What the bank has of it, when that is more than its sales."""
     starts_with: tuple[str, ...] = ()
     """Points to die at before this one, each in a process of its own."""
     slip: str = ""
@@ -47,6 +51,16 @@ CASES: Mapping[str, Case] = {
     "K2 committed, not sent": _never_left,
     "K3 half a frame": _never_left,
     "K4 sent, no answer": _debited,
+    # The bank refuses the reversal, so a void goes out: the next process reverses it, voids anew.
+    "K4 sent, no answer#2": Case(
+        told=RETURNED,
+        last_words=UNDO_OUT,
+        sales=1,
+        reversals=_repeated,
+        his="refuse",
+        bank={"habit": "decline", "on": "reversal", "code": "12"},
+        entries=3,
+    ),
     "K5": _debited,
     "K6 booking committed, HIS not called": _booking,
     "K7 HIS called, no reply": _booking,
