@@ -1,5 +1,7 @@
 """All built-in dialects for tests: messages with every field, and values that fit each field."""
 
+from importlib.resources import files
+
 from hypothesis import strategies as st
 
 from channels.iso8583.codec import Codec
@@ -70,3 +72,23 @@ def sale(name):
     mac = dialect.fields[dialect.mac.field]
     binary = dialect.encodings[mac.like].content is Content.BINARY
     return SALE | {dialect.mac.field: "ABCDEF01" * (2 if binary else 1)}
+
+
+_RESETS = """
+  key_reset:
+    mti: "0800"
+    fields: {"11": "{stan}", "41": "{terminal}", "42": "{merchant}", "60": "00{batch}101"}
+    answer: {"62": "{F62}"}
+  day_cut_end:
+    mti: "0820"
+    fields: {"11": "{stan}", "41": "{terminal}", "42": "{merchant}", "60": "00{batch}402"}
+"""
+
+
+def with_key_resets(path):
+    """Writes cup-pos for a bank whose sign-on brings keys, and which also sends keys and the turn
+    of its day by itself; the path."""
+    text = (files("channels.iso8583") / "dialects" / "cup-pos.yaml").read_text(encoding="utf-8")
+    text = text.replace("network:", "network:" + _RESETS.rstrip(), 1)
+    path.write_text(text, encoding="utf-8")
+    return path

@@ -9,11 +9,16 @@ import pytest
 
 from channels.bank_simulator.habits import Name
 from switch.model.outcome import Outcome
+from switch.observe import metrics
 from tests.bank.cluster import Node
-from tests.bank.dialects import NAMES
-from tests.bank.rig import Peer, Rig, do, payment, sell, undo
+from tests.bank.dialects import CODECS, NAMES, with_key_resets
+from tests.bank.rig import MERCHANT, SETTINGS, Peer, Rig, do, payment, sell, undo
 
 BANK_TIMEOUT_S = 60
+HELD_S = 3
+"""How long a bank holds a sale while keys change."""
+PUSHING = [name for name in NAMES if "key_reset" in CODECS[name].dialect.network]
+"""Dialects in which the bank sends keys by itself."""
 STEP_S = 0.05
 AMOUNT_FEN = 12_345
 SUSPECT = "A0"
@@ -31,11 +36,15 @@ def _pass(rig, seconds):
     rig.settle(seconds, steps=max(10, int(seconds / STEP_S)))
 
 
+def _only(results):
+    assert len(results) == 1
+    return results[0]
+
+
 def _run(rig, coroutine, seconds=1):
     results = rig.begin(coroutine)
     _pass(rig, seconds)
-    (result,) = results
-    return result
+    return _only(results)
 
 
 def _net_fen(rig):
@@ -171,11 +180,137 @@ def test_rule_17_a_bank_that_lost_its_keys_gets_one_more_attempt(rig):
     assert (reply.outcome, _net_fen(rig)) == (Outcome.DONE, AMOUNT_FEN)
 
 
-def test_rule_16_a_key_reset_in_flight_loses_nothing(rig):
-    """The bank changes its keys while a sale is out: its answer is proven under the old keys or the
-    new, and the reversal goes under the new."""
-    paid, reply = _sold(rig, Name.RESET_KEYS, seconds=BANK_TIMEOUT_S + 1)
-    assert (reply.outcome, _net_fen(rig)) == (Outcome.DONE, AMOUNT_FEN)
+# ---- keys that change while a sale is in flight --------------------------------------------------
 
-    assert _reversed(rig, paid).outcome is Outcome.DONE
+
+def with_one_terminal(dialect):
+    """With one logical terminal, so that whatever is sold goes under the keys that change."""
+    return Rig(dialect=str(dialect), terminals=SETTINGS["terminals"][:1])
+
+
+@pytest.fixture(params=NAMES)
+def alone(request):
+    """One signed-on terminal and its bank, in one dialect."""
+    return with_one_terminal(request.param)
+
+
+def _held(rig, seconds=HELD_S):
+    """A sale is at the bank, which answers it after so long; the list gets its result."""
+    rig.habit(Name.LATE, delay_ms=seconds * 1_000)
+    selling = rig.begin(sell(rig, payment(rig, amount_fen=AMOUNT_FEN)))
+    rig.settle()
+    assert (selling, _net_fen(rig)) == ([], AMOUNT_FEN)
+    return selling
+
+
+def _generation(rig):
+    """Of the keys in use, and they are the stored ones."""
+    terminal = rig.terminals[0]
+    assert terminal.keys == rig.key_rows[terminal.session.identity]
+    return terminal.keys.generation
+
+
+def _mac_failures():
+    return metrics.MAC_FAILURES.labels("icbc")._value.get()
+
+
+def _sells_and_reverses_under_new_keys(rig, paid):
+    """The next sale is of the new generation, and the bank takes it and both reversals."""
+    old = paid.legs[0].facts["key_generation"]
+    rig.channel.release(do(paid))
+    _pass(rig, 1)
+    another, reply = _run(rig, sell(rig, payment(rig, "another", AMOUNT_FEN)))
+    assert (reply.outcome, _net_fen(rig)) == (Outcome.DONE, 2 * AMOUNT_FEN)
+    assert another.legs[0].facts["key_generation"] == str(_generation(rig)) != old
+
+    for one in (paid, another):
+        assert _reversed(rig, one).outcome is Outcome.DONE
     assert _net_fen(rig) == 0
+
+
+def test_rule_16_a_new_sign_on_waits_for_the_sale_in_flight(alone):
+    """Asked for while the bank holds a sale: the keys change when the sale is answered and not
+    before, its answer is proven, and what comes next goes under the new ones, both ways."""
+    rig = alone
+    before, failures = _generation(rig), _mac_failures()
+    selling = _held(rig)
+    rig.terminals[0].want_sign_on("test")
+    _pass(rig, HELD_S - 0.5)
+    assert (selling, _generation(rig), rig.host.counts["sign_on"]) == ([], before, 1)
+
+    _pass(rig, 1)
+
+    paid, reply = _only(selling)
+    assert (reply.outcome, _net_fen(rig)) == (Outcome.DONE, AMOUNT_FEN)
+    assert _generation(rig) > before
+    assert rig.host.counts["sign_on"] == 2
+    _sells_and_reverses_under_new_keys(rig, paid)
+    assert _mac_failures() == failures
+
+
+def test_rule_16_an_approval_under_replaced_keys_finds_its_payment(alone):
+    """The bank's time is over, the terminal has signed on anew, and then the approval comes, with a
+    MAC of the keys that its sale went under: proven, late, and reversed under the new ones (I5)."""
+    rig = alone
+    before, failures = _generation(rig), _mac_failures()
+    selling = _held(rig, BANK_TIMEOUT_S + 20)
+    rig.terminals[0].want_sign_on("test")
+    _pass(rig, BANK_TIMEOUT_S + 10)
+    paid, reply = _only(selling)
+    assert (reply.outcome, rig.late_replies) == (Outcome.UNKNOWN, [])
+    assert _generation(rig) > before
+
+    _pass(rig, 15)
+
+    key, _leg, _attempt, late = _only(rig.late_replies)
+    assert (key, late.outcome) == (paid.key, Outcome.DONE)
+    _sells_and_reverses_under_new_keys(rig, paid)
+    assert _mac_failures() == failures
+
+
+# ---- banks that send keys by themselves ----------------------------------------------------------
+
+
+@pytest.fixture(params=[*PUSHING, "cup-pos that resets keys"])
+def pushing(request, tmp_path):
+    """A bank whose dialect has key resets: those built in, and a POS style one that has learned
+    to."""
+    built_in = request.param in PUSHING
+    return with_one_terminal(
+        request.param if built_in else with_key_resets(tmp_path / "resets.yaml")
+    )
+
+
+def test_rule_16_keys_reset_while_a_sale_is_held_lose_nothing(pushing):
+    """The bank holds a sale, changes its keys, is answered that they are taken, and then answers
+    the sale with a MAC of the old ones."""
+    rig = pushing
+    before, failures = _generation(rig), _mac_failures()
+    resets = rig.host.counts.get("key_reset_answer", 0)
+    selling = _held(rig)
+    for _, data in rig.host.push("key_reset", (MERCHANT, rig.terminals[0].config.terminal)):
+        rig.service.links[0].send(data)
+    _pass(rig, HELD_S - 0.5)
+    assert (selling, _generation(rig) > before) == ([], True)
+    assert rig.host.counts["key_reset_answer"] > resets
+
+    _pass(rig, 1)
+
+    paid, reply = _only(selling)
+    assert (reply.outcome, _net_fen(rig)) == (Outcome.DONE, AMOUNT_FEN)
+    _sells_and_reverses_under_new_keys(rig, paid)
+    assert _mac_failures() == failures
+
+
+def test_rule_16_a_key_reset_just_before_the_answer_loses_nothing(pushing):
+    """Both come in one breath, the keys first: the answer is proven under those of its sale."""
+    rig = pushing
+    before, failures = _generation(rig), _mac_failures()
+
+    paid, reply = _sold(rig, Name.RESET_KEYS, seconds=5)
+
+    assert (reply.outcome, _net_fen(rig)) == (Outcome.DONE, AMOUNT_FEN)
+    assert rig.host.counts["key_reset_sent"] > 0
+    assert _generation(rig) > before
+    _sells_and_reverses_under_new_keys(rig, paid)
+    assert _mac_failures() == failures

@@ -1,7 +1,5 @@
 """Sessions with a host: keys it sends itself, the turn of its day, what else it asks of us."""
 
-from importlib.resources import files
-
 import pytest
 from twisted.internet.defer import Deferred
 
@@ -9,6 +7,7 @@ from channels.iso8583.session import State
 from switch.model.outcome import Outcome
 from switch.ports import JournalDown, LogicalTerminal
 from tests.bank.cluster import LEASE_MS
+from tests.bank.dialects import with_key_resets
 from tests.bank.rig import (
     MERCHANT,
     SETTINGS,
@@ -24,15 +23,6 @@ from tests.bank.rig import (
 
 OWNER = (MERCHANT, "10000001")
 SHARED = LogicalTerminal(bank="icbc", merchant="", terminal="")
-_PUSHED = """
-  key_reset:
-    mti: "0800"
-    fields: {"11": "{stan}", "41": "{terminal}", "42": "{merchant}", "60": "00{batch}101"}
-    answer: {"62": "{F62}"}
-  day_cut_end:
-    mti: "0820"
-    fields: {"11": "{stan}", "41": "{terminal}", "42": "{merchant}", "60": "00{batch}402"}
-"""
 
 
 def _host(**changes) -> Rig:
@@ -46,10 +36,7 @@ def _host(**changes) -> Rig:
 @pytest.fixture
 def pushing(tmp_path) -> Rig:
     """A POS-style bank whose sign-on brings keys, and which also sends them by itself."""
-    text = (files("channels.iso8583") / "dialects" / "cup-pos.yaml").read_text(encoding="utf-8")
-    path = tmp_path / "pushing.yaml"
-    text = text.replace("network:", "network:" + _PUSHED.rstrip(), 1)
-    path.write_text(text, encoding="utf-8")
+    path = with_key_resets(tmp_path / "pushing.yaml")
     one = SETTINGS["terminals"][:1]
     rig = Rig(dialect=str(path), terminals=one, cutover_earliest="22:30")
     rig.said = []

@@ -1,13 +1,22 @@
-"""Mutants of a bank's channel (layer ``bank``), each to be caught by the test of
-``tests/bank/test_sales_at_once.py`` that its scene names."""
+"""Mutants of a bank's channel (layer ``bank``), each to be caught by the test that its scene names,
+of ``tests/bank/test_sales_at_once.py`` or of ``tests/bank/test_conformance.py``."""
 
 from collections import deque
 
 import pytest
 
+from channels.iso8583.dialect import KeyName
+from channels.iso8583.exchange import Exchange
+from channels.iso8583.hub import Hub
+from channels.iso8583.message import Message
+from channels.iso8583.new_keys import NewKeys
 from channels.iso8583.pool import Pool, _Waiter
+from channels.iso8583.session import Event
+from channels.iso8583.sign_on import Session
 from channels.iso8583.terminal import Terminal
 from tests.mutants.registry import mutant
+
+# ---- sales at once -------------------------------------------------------------------------------
 
 
 @mutant(
@@ -73,3 +82,61 @@ def free_place_is_kept(patch: pytest.MonkeyPatch) -> None:
         return None
 
     patch.setattr(Pool, "serve", asleep)
+
+
+# ---- keys in flight ------------------------------------------------------------------------------
+
+
+@mutant(
+    "a new sign-on does not wait for the sale in flight",
+    "bank",
+    "rule 16",
+    "test_rule_16_a_new_sign_on_waits_for_the_sale_in_flight",
+)
+def sign_on_overtakes(patch: pytest.MonkeyPatch) -> None:
+    """The bank changes its keys under a sale that it has not answered."""
+
+    def at_once(self: Session) -> None:
+        self.feed(Event.DRAINED)
+
+    patch.setattr(Session, "_maybe_drained", at_once)
+
+
+_NEWEST_ONLY = (
+    "test_rule_16_an_approval_under_replaced_keys_finds_its_payment",
+    "test_rule_16_keys_reset_while_a_sale_is_held_lose_nothing",
+    "test_rule_16_a_key_reset_just_before_the_answer_loses_nothing",
+)
+
+
+def newest_only(patch: pytest.MonkeyPatch) -> None:
+    """An exchange forgets the generation that it went under: a true answer is taken for a forged
+    one, and an approved sale goes back."""
+    real = Hub._authentic
+
+    async def forgetful(self: Hub, exchange: Exchange, message: Message) -> bool:
+        exchange.mak = await exchange.owner.newest_mak()
+        return await real(self, exchange, message)
+
+    patch.setattr(Hub, "_authentic", forgetful)
+
+
+for number, scene in enumerate(_NEWEST_ONLY, start=1):
+    mutant(f"an answer counts under the newest keys only, {number}", "bank", "rule 16", scene)(
+        newest_only
+    )
+
+
+@mutant(
+    "keys that the bank sends are left lying",
+    "bank",
+    "rule 16",
+    "test_rule_16_keys_reset_while_a_sale_is_held_lose_nothing",
+)
+def reset_is_ignored(patch: pytest.MonkeyPatch) -> None:
+    """They are answered 00 and not used."""
+
+    async def ignored(self: NewKeys, *_what: object, **_more: object) -> frozenset[KeyName]:
+        return frozenset()
+
+    patch.setattr(NewKeys, "install_pushed", ignored)
