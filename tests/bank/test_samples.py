@@ -4,191 +4,116 @@ The pieces are the wire; nothing of ours made them. They decode to what they say
 the same bytes.
 """
 
-from typing import NamedTuple
+import json
 
 import pytest
 
 from channels.iso8583.framing import likely
+from channels.iso8583.keyblock import cut_keys
+from channels.iso8583.message import Message
 from channels.iso8583.recognise import Recogniser
-from switch.net.frames import FrameReader
-from tests.bank.dialects import CODECS
+from hsm import primitives
+from switch import cli
+from switch.net.frames import FrameReader, framed
+from tests.bank.dialects import CODECS, NAMES
+from tests.bank.samples import cup_pos, cups_host, gz_ascii, zj_bcd
+
+SAMPLES = [*cup_pos.SAMPLES, *gz_ascii.SAMPLES, *zj_bcd.SAMPLES, *cups_host.SAMPLES]
+WITH_KEYS = [one.SIGN_ON_ANSWER for one in (cup_pos, gz_ascii, zj_bcd)]
+TMK = bytes.fromhex("CA5D92598DCA48CE8A4C76361A9269E9")
+PIK = "807A23AD32B36D457AE91FDF927570EA"
+MAK = "5BB5C72CD00B7338"
 
 
-class Sample(NamedTuple):
-    """Pieces in order: text stands for its ASCII characters, ``x:`` begins hexadecimal."""
-
-    dialect: str
-    kind: str
-    pieces: tuple[str, ...]
-    fields: dict[str, str]
-
-    @property
-    def frame(self):
-        """The bytes, length prefix and all."""
-        return b"".join(
-            bytes.fromhex(piece[2:]) if piece.startswith("x:") else piece.encode("ascii")
-            for piece in self.pieces
-        )
+def _id(sample):
+    return f"{sample.dialect}, {sample.name}"
 
 
-POS_SALE = Sample(
-    "cup-pos",
-    "sale",
-    (
-        "x:0083",
-        "x:60 0003 0000",
-        "x:60 31 00 310000",
-        "x:0200",
-        "x:70 24 06 C0 20 C0 98 11",
-        "x:19 62 25 88 12 34 56 78 90 12 30",  # 19 digits, padded right
-        "x:000000",
-        "x:000000012345",
-        "x:000042",
-        "x:4912",
-        "x:0210",  # 021, padded right
-        "x:0001",  # 001, padded left
-        "x:00",
-        "x:12",
-        "x:37 6225881234567890123D491210100000123000",
-        "10000001",
-        "103290083980001",
-        "156",
-        "x:0123456789ABCDEF",
-        "x:2600000000000000",
-        "x:0013 22000007000500",
-        "8A9E91B8",
-    ),
-    {
-        "2": "6225881234567890123",
-        "3": "000000",
-        "4": "000000012345",
-        "11": "000042",
-        "14": "4912",
-        "22": "021",
-        "23": "001",
-        "25": "00",
-        "26": "12",
-        "35": "6225881234567890123D49121010000012300",
-        "41": "10000001",
-        "42": "103290083980001",
-        "49": "156",
-        "52": "0123456789ABCDEF",
-        "53": "2600000000000000",
-        "60": "2200000700050",
-        "64": "8A9E91B8",
-    },
-)
-GZ_REVERSAL = Sample(
-    "gz-ascii",
-    "reversal",
-    (
-        "0153",
-        "0420",
-        "x:F2 20 04 80 00 C0 80 00 00 00 00 40 00 00 00 01",
-        "166225881234567890",
-        "430350",
-        "000000012345",
-        "0726101500",
-        "000042",
-        "021",
-        "00",
-        "10000001",
-        "103290083980001",
-        "156",
-        "020000004207261015000000000000000000000000",
-        "x:0123456789ABCDEF",
-    ),
-    {
-        "2": "6225881234567890",
-        "3": "430350",
-        "4": "000000012345",
-        "7": "0726101500",
-        "11": "000042",
-        "22": "021",
-        "25": "00",
-        "41": "10000001",
-        "42": "103290083980001",
-        "49": "156",
-        "90": "020000004207261015000000000000000000000000",
-        "128": "0123456789ABCDEF",
-    },
-)
-ZJ_SIGN_ON = Sample(
-    "zj-bcd",
-    "sign_on",
-    (
-        "0053",
-        "x:60 0001 0000",
-        "x:0800",
-        "x:20 20 00 80 00 C0 00 10",
-        "x:940000",
-        "x:000001",
-        "x:14",
-        "10000001",
-        "103290083980001",
-        "x:0006",
-        "A00100",
-    ),
-    {
-        "3": "940000",
-        "11": "000001",
-        "25": "14",
-        "41": "10000001",
-        "42": "103290083980001",
-        "60": "A00100",
-    },
-)
-CUPS_KEY_RESET = Sample(
-    "cups-host",
-    "key_reset",
-    (
-        "0159",
-        "x:2E 02",
-        "0159",
-        "00010000   ",
-        "00000000   ",
-        "x:000000 00",
-        "00000000",
-        "x:00",
-        "00000",
-        "0800",
-        "x:82 20 00 00 80 01 08 00 04 00 00 00 00 00 00 01",
-        "0726101500",
-        "000077",
-        "1100000000000",
-        "034NK00112233445566778899AABBCCDDEEFF",
-        "1600000000000000",
-        "101",
-        "8A9E91B8",
-    ),
-    {
-        "7": "0726101500",
-        "11": "000077",
-        "33": "00000000000",
-        "48": "NK00112233445566778899AABBCCDDEEFF",
-        "53": "1600000000000000",
-        "70": "101",
-        "128": "8A9E91B8",
-    },
-)
-SAMPLES = [POS_SALE, GZ_REVERSAL, ZJ_SIGN_ON, CUPS_KEY_RESET]
+every_sample = pytest.mark.parametrize("sample", SAMPLES, ids=_id)
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.dialect)
+def _decoded(sample):
+    codec = CODECS[sample.dialect]
+    (frame,) = FrameReader(codec.dialect.length_prefix, 4_096).receive(sample.frame)
+    return codec, codec.decode(frame)
+
+
+def _encoded(codec, message):
+    """As we send it; what a bank sends, as a host that answers it turns its headers round."""
+    if message.lead == codec.decode(codec.encode(message.mti, message.fields)).lead:
+        return codec.encode(message.mti, message.fields)
+    theirs = message.lead.answering
+    to = Message(mti=message.mti, fields={}, tpdu=theirs.tpdu, header=theirs.header)
+    return codec.answer(to, message.mti, message.fields)
+
+
+def test_every_dialect_has_samples_of_both_ways():
+    """Questions and answers of each; no frame is there twice."""
+    asks = {(one.dialect, _decoded(one)[1].mti[2] in "02") for one in SAMPLES}
+
+    assert asks == {(name, way) for name in NAMES for way in (True, False)}
+    assert len({one.frame for one in SAMPLES}) == len(SAMPLES)
+
+
+@every_sample
 def test_a_sample_decodes_to_what_it_says_and_back_to_its_bytes(sample):
     """encode(decode(bytes)) = bytes, length prefix and headers included."""
-    codec = CODECS[sample.dialect]
-    reader = FrameReader(codec.dialect.length_prefix, 4_096)
-
-    (frame,) = reader.receive(sample.frame)
-    message = codec.decode(frame)
+    codec, message = _decoded(sample)
 
     assert message.fields == sample.fields
-    assert codec.encode(message.mti, message.fields) == frame
+    assert framed(_encoded(codec, message), codec.dialect.length_prefix) == sample.frame
     assert Recogniser(codec.dialect).kind(message) == sample.kind
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.dialect)
+@every_sample
 def test_a_sample_is_known_by_its_looks(sample):
     """Without a name the likeliest dialect is its own."""
     assert likely(list(CODECS.values()), sample.frame)[0].codec.dialect.name == sample.dialect
+
+
+@every_sample
+def test_I12_a_sample_is_described_whole_and_masked(sample, capsys, monkeypatch):
+    """``yyt describe`` without a hint: dialect and kind, nothing is missing, no secret is shown."""
+    monkeypatch.setenv("YYT_LANG", "zh")
+
+    code = cli.main(["describe", "--json", sample.frame.hex()])
+
+    said = capsys.readouterr().out
+    shown = json.loads(said)
+    assert (code, shown["dialect"], shown["kind"]) == (0, sample.dialect, sample.kind)
+    assert (shown["problem"], set(shown["fields"])) == ("", set(sample.fields))
+    fields = CODECS[sample.dialect].dialect.fields
+    secrets = [value for n, value in sample.fields.items() if fields[n].secret]
+    assert not any(secret in said for secret in secrets)
+
+
+@pytest.mark.parametrize("sample", WITH_KEYS, ids=_id)
+def test_the_keys_of_a_sample_are_the_published_ones(sample, capsys):
+    """Cut by the dialect's layout and decrypted under the published TMK: a PIK of double length, a
+    MAK of single length, both with their check values; and no description shows them."""
+    codec, message = _decoded(sample)
+
+    block = cut_keys(codec.dialect, message.fields)
+
+    assert _clear(block.pik) == PIK
+    assert _clear(block.mak) == MAK
+    assert (block.pik_kcv, block.mak_kcv) == ("8D0A74B8", "AB7153CA")
+    cli.main(["describe", "--json", sample.frame.hex()])
+    said = capsys.readouterr().out
+    assert not any(key.removeprefix("X") in said for key in (block.pik, block.mak))
+
+
+def test_I10_the_headers_of_a_host_say_who_speaks():
+    """All ten fields of the 46 bytes are read as they stand; the centre names us as its aim."""
+    _, message = _decoded(cups_host.REVERSAL_ANSWER)
+
+    header = message.header
+
+    assert (header.version, header.destination, header.source) == ("02", "00000000", "00010000")
+    assert (header.reserved, header.batch, header.trade) == ("000000", "07", "00000000")
+    assert (header.user, header.reject_code) == ("00", "00000")
+
+
+def _clear(cryptogram):
+    key = bytes.fromhex(cryptogram.removeprefix("X"))
+    return primitives.ecb_decrypt(TMK, key).hex().upper()
