@@ -4,9 +4,15 @@ A request is answered when what it asks for is done and stored: a key reset afte
 and its check value are right and the set is committed (rule 16 of docs/payment-law.md); a turn of
 the day after its date is committed (I14). One that proves nothing changes nothing (I10): the old
 keys stay, the bank is told by code, and an alarm says so. What we do not know is not answered.
+
+Behaviour at the limit (I11): ``in_flight_limit`` requests are in work; one more is not begun, and
+the bank is told at once that it was not done. That is safe to say because nothing here moves money
+and everything may be asked again. A copy of a request that is in work gets no word of its own: the
+answer that is to come would contradict it.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
 
@@ -34,6 +40,11 @@ _log = get_logger("iso8583.requests")
 Handler = Callable[[Message], Awaitable[tuple[str, str]]]
 """What came → (code of field 39, MAC key of the answer; empty: none)."""
 
+_OVER_LIMIT = "over_limit"
+"""The kind under which requests above the limit are counted."""
+_UNKNOWN = "unknown"
+_IDENTITY = ("7", "11", "41", "42")
+
 
 class BankRequests:
     """See the module. ``session_of`` finds the session that a message is for, None: nobody's."""
@@ -57,7 +68,8 @@ class BankRequests:
         self._session_of = session_of
         self._recogniser = Recogniser(dialect)
         self._codes = dialect.answers
-        self._going = 0
+        self._going: list[tuple[str, ...]] = []
+        """Requests in work, each by its type and its numbers."""
         self._one_reset = DeferredLock()
         self._handlers: dict[str, Handler] = {
             "key_reset": self._key_reset,
@@ -69,23 +81,30 @@ class BankRequests:
         }
 
     def take(self, link: Link, message: Message) -> None:
-        """One request from a link. Above ``in_flight_limit`` of them it is dropped (I11)."""
+        """One request from a link."""
         kind = self._recogniser.kind(message)
         handler = self._handlers.get(kind)
-        if handler is None or self._going >= self._limit:
-            why = "nothing that this bank may ask" if handler is None else "too many at once"
-            _log.warning(
-                "request_not_taken", bank=self._hub.name, mti=message.mti, kind=kind, why=why
-            )
-            metrics.BANK_REQUESTS.labels(self._hub.name, "unknown").inc()
+        identity = (message.mti, *(message.fields.get(number, "") for number in _IDENTITY))
+        if handler is None:
+            self._not_taken(message, kind, _UNKNOWN, "nothing that this bank may ask")
+            return
+        if len(self._going) >= self._limit:
+            self._not_taken(message, kind, _OVER_LIMIT, "too many at once")
+            if identity not in self._going:
+                self._run(self._tell(link, kind, message, self._codes.failed))
             return
         metrics.BANK_REQUESTS.labels(self._hub.name, kind).inc()
-        self._going += 1
-        done = Deferred.fromCoroutine(self._serve(link, kind, handler, message))
-        done.addErrback(self._defect).addBoth(self._gone)
+        self._going.append(identity)
+        self._run(self._serve(link, kind, handler, message)).addBoth(
+            lambda _: self._going.remove(identity)
+        )
 
-    def _gone(self, _: object) -> None:
-        self._going -= 1
+    def _not_taken(self, message: Message, kind: str, counted: str, why: str) -> None:
+        _log.warning("request_not_taken", bank=self._hub.name, mti=message.mti, kind=kind, why=why)
+        metrics.BANK_REQUESTS.labels(self._hub.name, counted).inc()
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> Deferred[None]:
+        return Deferred.fromCoroutine(work).addErrback(self._defect)
 
     def _defect(self, failure: object) -> None:
         _log.error("request_defect", bank=self._hub.name, invariant="I10", error=str(failure))
@@ -101,6 +120,11 @@ class BankRequests:
         except (JournalDown, KeyServiceError) as error:
             code = self._codes.failed
             self._refused(kind, error)
+        await self._tell(link, kind, message, code, mak)
+
+    async def _tell(
+        self, link: Link, kind: str, message: Message, code: str, mak: str = ""
+    ) -> None:
         if not link.usable:
             _log.warning("request_not_answered", bank=self._hub.name, kind=kind, code=code)
             return

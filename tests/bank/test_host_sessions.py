@@ -5,6 +5,8 @@ from twisted.internet.defer import Deferred
 
 from channels.iso8583.session import State
 from switch.model.outcome import Outcome
+from switch.net.frames import framed
+from switch.observe import metrics
 from switch.ports import JournalDown, LogicalTerminal
 from tests.bank.cluster import LEASE_MS
 from tests.bank.dialects import with_key_resets
@@ -55,6 +57,12 @@ def _push(rig, kind, link=0, spoil=None, **more) -> list[str]:
         rig.service.links[link].send(spoil(data) if spoil else data)
     rig.settle()
     return [one.code for one in rig.said[before:] if one.answer and one.kind == kind]
+
+
+def _push_a_sale(rig):
+    body = rig.bank.hub.codec.encode("0200", {"3": "000000", "11": "000001"})
+    rig.service.links[0].send(framed(body, rig.dialect.length_prefix))
+    rig.settle()
 
 
 def _session(rig):
@@ -444,37 +452,110 @@ def test_an_echo_of_the_bank_is_answered():
 def test_what_the_bank_may_not_ask_is_counted_and_not_answered():
     """A sale of the bank's on our link: silence, and everything goes on."""
     rig = _host()
-    body = rig.bank.hub.codec.encode("0200", {"3": "000000", "11": "000001"})
     sent = len(rig.net.ends[0][0].written)
 
-    rig.service.links[0].send(b"%04d" % len(body) + body)
-    rig.settle()
+    _push_a_sale(rig)
 
     assert len(rig.net.ends[0][0].written) == sent
     assert _sold(rig) is Outcome.DONE
 
 
-def test_I11_requests_at_once_are_bounded(monkeypatch):
-    """While the HSM is slow, resets above in_flight_limit are dropped; later ones are taken."""
+@pytest.fixture
+def slow_hsm(monkeypatch):
+    """See below."""
+    return at_its_limit(monkeypatch)
+
+
+def at_its_limit(monkeypatch):
+    """A host whose switch is at its limit of two: a key reset waits for the HSM, and a copy of it.
+    ``repeat()`` sends another copy, ``go()`` ends the waiting."""
     rig = _host(in_flight_limit=2)
-    slow = []
+    waiting = []
     real = rig.key_service.import_key
 
     async def waits(*what):
-        slow.append(Deferred())
-        await slow[-1]
+        waiting.append(Deferred())
+        await waiting[-1]
         return await real(*what)
 
-    monkeypatch.setattr(rig.key_service, "import_key", waits)
-    for _ in range(3):
-        assert _push(rig, "key_reset") == []
-    assert rig.bank._requests._going == 2
-    monkeypatch.setattr(rig.key_service, "import_key", real)
-    slow[0].callback(None)
-    rig.settle()
+    def go():
+        monkeypatch.setattr(rig.key_service, "import_key", real)
+        waiting[0].callback(None)
+        rig.settle()
 
-    assert rig.bank._requests._going == 0
-    assert _push(rig, "echo") == ["00"]
+    rig.go = go
+    monkeypatch.setattr(rig.key_service, "import_key", waits)
+    resets = []
+    assert _push(rig, "key_reset", spoil=lambda data: resets.append(data) or data) == []
+
+    def repeat():
+        rig.service.links[0].send(resets[0])
+        rig.settle()
+
+    rig.repeat = repeat
+    repeat()
+    assert len(rig.bank._requests._going) == 2
+    return rig
+
+
+def _counted(kind):
+    return metrics.BANK_REQUESTS.labels("icbc", kind)._value.get()
+
+
+@pytest.mark.parametrize("kind", ["key_reset", "day_cut_start", "day_cut_end", "echo"])
+def test_I11_a_request_above_the_limit_is_told_so_and_changes_nothing(slow_hsm, kind):
+    """Answered 96 at once and counted as what it is; asked again later, it is done."""
+    rig = slow_hsm
+    _at(rig, "20260704", "225000")
+    keys, over, unknown = rig.key_rows[SHARED], _counted("over_limit"), _counted("unknown")
+
+    assert _push(rig, kind) == ["96"]
+
+    assert (_counted("over_limit"), _counted("unknown")) == (over + 1, unknown)
+    assert (rig.key_rows[SHARED], rig.channel.business_date()) == (keys, "20260704")
+    rig.go()
+    assert set(_push(rig, kind)) == {"00"}
+    assert _sold(rig) is Outcome.DONE
+
+
+def test_I11_a_copy_of_what_is_in_work_gets_no_word_of_its_own(slow_hsm):
+    """The bank repeats a key reset that waits for the HSM: 96 now and 00 later would leave it
+    with other keys than ours. One answer comes, when it is done."""
+    rig = slow_hsm
+    answered = rig.host.counts["key_reset_answer"]
+    over = _counted("over_limit")
+
+    rig.repeat()
+    assert (rig.host.counts["key_reset_answer"], _counted("over_limit")) == (answered, over + 1)
+    rig.go()
+
+    assert {one.code for one in rig.said if one.answer} == {"00"}
+    assert rig.host.counts["key_reset_answer"] == answered + 3, "the MAC key twice, the PIN key"
+    assert _sold(rig) is Outcome.DONE
+
+
+def test_I11_what_moves_money_is_met_with_silence_at_the_limit_too(slow_hsm):
+    """A sale of the bank's on our link: whatever was said of it could be believed (I7)."""
+    rig = slow_hsm
+    unknown = _counted("unknown")
+    sent = len(rig.net.ends[0][0].written)
+
+    _push_a_sale(rig)
+
+    assert len(rig.net.ends[0][0].written) == sent
+    assert _counted("unknown") == unknown + 1
+
+
+def test_I11_requests_in_work_are_counted_down(slow_hsm):
+    """What has ended makes room, and whoever is told that there is none takes none."""
+    rig = slow_hsm
+    for _ in range(3):
+        assert _push(rig, "echo") == ["96"]
+
+    rig.go()
+
+    assert rig.bank._requests._going == []
+    assert [_push(rig, "echo") for _ in range(3)] == [["00"]] * 3
 
 
 def test_an_idle_link_is_kept_by_empty_frames_and_then_asked():

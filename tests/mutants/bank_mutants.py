@@ -1,13 +1,16 @@
-"""Mutants of a bank's channel (layer ``bank``), each to be caught by the test that its scene names,
-of ``tests/bank/test_sales_at_once.py`` or of ``tests/bank/test_conformance.py``."""
+"""Mutants of a bank's channel (layer ``bank``), each to be caught by the test that it names: one
+of ``test_sales_at_once.py``, ``test_conformance.py`` or ``test_host_sessions.py``."""
 
 from collections import deque
+from typing import Any
 
 import pytest
 
+from channels.iso8583.bank_requests import BankRequests
 from channels.iso8583.dialect import KeyName
 from channels.iso8583.exchange import Exchange
 from channels.iso8583.hub import Hub
+from channels.iso8583.link import Link
 from channels.iso8583.message import Message
 from channels.iso8583.new_keys import NewKeys
 from channels.iso8583.pool import Pool, _Waiter
@@ -140,3 +143,47 @@ def reset_is_ignored(patch: pytest.MonkeyPatch) -> None:
         return frozenset()
 
     patch.setattr(NewKeys, "install_pushed", ignored)
+
+
+# ---- what a bank asks of us ----------------------------------------------------------------------
+
+
+@mutant(
+    "at the limit a bank hears nothing",
+    "bank",
+    "I11",
+    "test_I11_requests_in_work_are_counted_down",
+)
+def silent_at_the_limit(patch: pytest.MonkeyPatch) -> None:
+    """A request above the limit is dropped: the bank waits for its time-out, and takes us for
+    gone."""
+    real = BankRequests._tell
+
+    async def silent(
+        self: BankRequests, link: Link, kind: str, message: Message, code: str, mak: str = ""
+    ) -> None:
+        if code != self._codes.failed:
+            await real(self, link, kind, message, code, mak)
+
+    patch.setattr(BankRequests, "_tell", silent)
+
+
+@mutant(
+    "a copy of what is in work is refused",
+    "bank",
+    "I11",
+    "test_I11_a_copy_of_what_is_in_work_gets_no_word_of_its_own",
+)
+def copy_is_refused(patch: pytest.MonkeyPatch) -> None:
+    """The bank believes the refusal and keeps its old keys; we take the new ones."""
+
+    class Anonymous(list[tuple[str, ...]]):
+        def __contains__(self, _identity: object) -> bool:
+            return False
+
+    def made(self: BankRequests, **what: Any) -> None:
+        real(self, **what)
+        self._going = Anonymous()
+
+    real = BankRequests.__init__
+    patch.setattr(BankRequests, "__init__", made)

@@ -7,6 +7,7 @@ import pytest
 
 import tests.mutants.bank_mutants  # noqa: F401 - enters its mutants
 from tests.bank import test_conformance as conformance
+from tests.bank import test_host_sessions as sessions
 from tests.bank import test_sales_at_once as sales
 from tests.bank.dialects import with_key_resets
 from tests.mutants.registry import Mutant, of_layer
@@ -16,6 +17,10 @@ def _played(scene: str, folder: Path) -> None:
     """The test of that name, on a bank of its own."""
     if hasattr(sales, scene):
         getattr(sales, scene)(sales.Roomy())
+        return
+    if hasattr(sessions, scene):
+        with pytest.MonkeyPatch.context() as slow:
+            getattr(sessions, scene)(sessions.at_its_limit(slow))
         return
     dialect = with_key_resets(folder / "resets.yaml")
     getattr(conformance, scene)(conformance.with_one_terminal(dialect))
