@@ -40,6 +40,7 @@ _log = get_logger("iso8583.requests")
 Handler = Callable[[Message], Awaitable[tuple[str, str]]]
 """What came → (code of field 39, MAC key of the answer; empty: none)."""
 
+_KEY_RESET = "key_reset"
 _OVER_LIMIT = "over_limit"
 """The kind under which requests above the limit are counted."""
 _UNKNOWN = "unknown"
@@ -72,7 +73,7 @@ class BankRequests:
         """Requests in work, each by its type and its numbers."""
         self._one_reset = DeferredLock()
         self._handlers: dict[str, Handler] = {
-            "key_reset": self._key_reset,
+            _KEY_RESET: self._key_reset,
             "day_cut_start": self._day_cut_start,
             "day_cut_end": self._day_cut_end,
             "echo": self._only_answer,
@@ -95,7 +96,8 @@ class BankRequests:
             return
         metrics.BANK_REQUESTS.labels(self._hub.name, kind).inc()
         self._going.append(identity)
-        self._run(self._serve(link, kind, handler, message)).addBoth(
+        serve = self._serve_in_turn if kind == _KEY_RESET else self._serve
+        self._run(serve(link, kind, handler, message)).addBoth(
             lambda _: self._going.remove(identity)
         )
 
@@ -108,6 +110,17 @@ class BankRequests:
 
     def _defect(self, failure: object) -> None:
         _log.error("request_defect", bank=self._hub.name, invariant="I10", error=str(failure))
+
+    async def _serve_in_turn(
+        self, link: Link, kind: str, handler: Handler, message: Message
+    ) -> None:
+        """One at a time: each is a whole generation, and is answered before the next is begun. A
+        bank takes the keys that were answered last for the newest."""
+        await self._one_reset.acquire()
+        try:
+            await self._serve(link, kind, handler, message)
+        finally:
+            self._one_reset.release()
 
     async def _serve(self, link: Link, kind: str, handler: Handler, message: Message) -> None:
         mak = ""
@@ -134,7 +147,7 @@ class BankRequests:
             _log.error("request_not_answered", bank=self._hub.name, kind=kind, why=str(error))
 
     def _refused(self, kind: str, error: Exception) -> None:
-        if kind == "key_reset":
+        if kind == _KEY_RESET:
             text = "a key reset of the bank was refused: the old keys stay"
             _log.error("alarm", bank=self._hub.name, invariant="I10", text=text, why=str(error))
         else:
@@ -159,14 +172,6 @@ class BankRequests:
         return self._codes.accepted, ""
 
     async def _key_reset(self, message: Message) -> tuple[str, str]:
-        """One at a time: each is a whole generation."""
-        await self._one_reset.acquire()
-        try:
-            return await self._new_keys(message)
-        finally:
-            self._one_reset.release()
-
-    async def _new_keys(self, message: Message) -> tuple[str, str]:
         session = self._session_of(message)
         if session is None:
             raise RemoteError("41", "a key reset for a terminal that is not ours")
@@ -174,7 +179,7 @@ class BankRequests:
         proof = await session.new_keys.proof(block)
         maced = self._dialect.mtis[message.mti].maced
         if maced and not await self._hub.proves(message, proof):
-            self._refused("key_reset", RemoteError(self._dialect.mac.field, "wrong MAC"))
+            self._refused(_KEY_RESET, RemoteError(self._dialect.mac.field, "wrong MAC"))
             return self._codes.wrong_mac, ""
         ours, theirs = "".join(self._timeline.wall_clock()), said_time(self._dialect, message)
         sent = sent_mark(ours, theirs, message.fields.get("11", ""), self._skew_ms)

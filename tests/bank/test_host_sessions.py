@@ -5,7 +5,7 @@ from twisted.internet.defer import Deferred
 
 from channels.iso8583.session import State
 from switch.model.outcome import Outcome
-from switch.net.frames import framed
+from switch.net.frames import FrameReader, framed
 from switch.observe import metrics
 from switch.ports import JournalDown, LogicalTerminal
 from tests.bank.cluster import LEASE_MS
@@ -65,6 +65,25 @@ def _push_a_sale(rig):
     rig.settle()
 
 
+def _slow_hsm(rig, monkeypatch):
+    """No key is imported until the function that this returns is called."""
+    waiting = []
+    real = rig.key_service.import_key
+
+    async def waits(*what):
+        waiting.append(Deferred())
+        await waiting[-1]
+        return await real(*what)
+
+    def go():
+        monkeypatch.setattr(rig.key_service, "import_key", real)
+        waiting[0].callback(None)
+        rig.settle()
+
+    monkeypatch.setattr(rig.key_service, "import_key", waits)
+    return go
+
+
 def _session(rig):
     return rig.bank.sessions[0]
 
@@ -109,6 +128,24 @@ def test_keys_reset_while_a_sale_is_in_flight_its_answer_is_proven_under_the_old
     assert _sold(rig) is Outcome.DONE
     assert rig.key_rows[SHARED].generation == 4
     assert _sold(rig, "p2") is Outcome.DONE
+
+
+def test_rule_16_key_resets_at_once_are_answered_in_their_order(monkeypatch):
+    """Two wait for a slow HSM. The bank takes for the newest what is answered last, so it must be
+    what we installed last: the next sale is under the same keys at both ends."""
+    rig = _host()
+    go = _slow_hsm(rig, monkeypatch)
+    before = len(rig.net.ends[0][0].written)
+    assert [_push(rig, "key_reset") for _ in range(2)] == [[], []]
+
+    go()
+
+    frames = FrameReader(rig.dialect.length_prefix, 4_096).receive(
+        rig.net.ends[0][0].written[before:]
+    )
+    numbers = [rig.host.codec.decode(frame).fields["11"] for frame in frames]
+    assert (len(numbers), numbers) == (4, sorted(numbers))
+    assert _sold(rig) is Outcome.DONE
 
 
 def test_I10_a_key_reset_that_does_not_prove_itself_changes_nothing(capsys):
@@ -470,21 +507,7 @@ def at_its_limit(monkeypatch):
     """A host whose switch is at its limit of two: a key reset waits for the HSM, and a copy of it.
     ``repeat()`` sends another copy, ``go()`` ends the waiting."""
     rig = _host(in_flight_limit=2)
-    waiting = []
-    real = rig.key_service.import_key
-
-    async def waits(*what):
-        waiting.append(Deferred())
-        await waiting[-1]
-        return await real(*what)
-
-    def go():
-        monkeypatch.setattr(rig.key_service, "import_key", real)
-        waiting[0].callback(None)
-        rig.settle()
-
-    rig.go = go
-    monkeypatch.setattr(rig.key_service, "import_key", waits)
+    rig.go = _slow_hsm(rig, monkeypatch)
     resets = []
     assert _push(rig, "key_reset", spoil=lambda data: resets.append(data) or data) == []
 
