@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from channels.iso8583.config import Doorway, Limit, MerchantId, Milliseconds, TerminalId
 from channels.iso8583.dialect import Dialect
 from channels.iso8583.errors import DialectError
-from channels.iso8583.load import load_dialect
+from channels.iso8583.load import configured_dialect
 
 
 class StationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -27,7 +27,8 @@ class DoorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every door needs. Times in milliseconds."""
 
     dialect: str
-    """Name of a built-in dialect, or path of a dialect file; it must have a section ``inbound``."""
+    """Name of a built-in dialect, or whole path of a dialect file; it must have a section
+    ``inbound``."""
     listen: Doorway
     connect_timeout_ms: Milliseconds
     """Until TLS stands on a new connection."""
@@ -52,7 +53,7 @@ class DoorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def read_dialect(self) -> Dialect:
         """Raises ValueError for a file that is none, or that is for no door."""
         try:
-            dialect = load_dialect(self.dialect)
+            dialect = configured_dialect(self.dialect)
         except DialectError as error:
             raise ValueError(str(error)) from None
         if dialect.inbound is None:

@@ -6,7 +6,8 @@ from msgspec import Meta, Struct
 
 from channels.iso8583.clocks import DayWindow
 from channels.iso8583.errors import DialectError
-from channels.iso8583.load import load_dialect
+from channels.iso8583.load import configured_dialect, load_dialect, said_of_terminals
+from channels.iso8583.sentences import sentence
 from switch.model.payment import RungKind
 from switch.net.allowed import AllowList
 
@@ -111,10 +112,10 @@ class TerminalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     and the HSM translates."""
     serial: str = ""
     """Hardware serial number that the bank registered (终端序列号), for the dialect's
-    ``terminal_block``. Empty: the block is left out."""
+    ``terminal_block``; refused where no message has it. Empty: the block is left out."""
     operator: Annotated[str, Meta(pattern=r"^[0-9A-Za-z ]{0,10}\Z")] = ""
-    """Operator number (操作员号, 63.1), filled with spaces as the bank wants it. Empty: the
-    dialect's constant."""
+    """Operator number (操作员号, 63.1), filled with spaces as the bank wants it; refused where
+    no message of the dialect has it. Empty: the dialect's constant."""
     merchant_name: Annotated[str, Meta(max_length=40)] = ""
     """商户名称 as slips print it; empty: not printed."""
 
@@ -167,7 +168,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One bank. Times in milliseconds."""
 
     dialect: str
-    """Name of a built-in dialect, or path of a dialect file."""
+    """Name of a built-in dialect, or whole path of a dialect file."""
     links: Annotated[tuple[ClientLink | ServerLink, ...], Meta(min_length=1)]
     terminals: Annotated[tuple[TerminalConfig, ...], Meta(min_length=1)]
     pin_required: bool
@@ -219,7 +220,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         """Refuse what the schema cannot see: a dialect that is none, a terminal named twice."""
         try:
-            dialect = load_dialect(self.dialect)
+            dialect = configured_dialect(self.dialect)
         except DialectError as error:
             raise ValueError(str(error)) from None
         if self.settlement is not None and dialect.settlement is None:
@@ -230,6 +231,12 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError("a logical terminal is named twice")
         if not dialect.sign_on.brings_keys and len({one.tmk for one in self.terminals}) > 1:
             raise ValueError("this bank sends one key set for all terminals: one tmk for all")
+        said = said_of_terminals(self.dialect)
+        for number, one in enumerate(self.terminals):
+            for name, value in (("operator", one.operator), ("serial", one.serial)):
+                if value and name not in said:
+                    text = sentence("no_place", dialect.name)
+                    raise ValueError(f"terminals[{number}].{name}: {text}")
 
     def operations(self) -> frozenset[str]:
         """What this bank can be asked, by names of switch.model.operation."""

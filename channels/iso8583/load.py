@@ -16,6 +16,7 @@ import yaml
 from channels.iso8583.check import problems
 from channels.iso8583.dialect import Dialect
 from channels.iso8583.errors import DialectError
+from channels.iso8583.sentences import sentence
 
 
 class _Loader(yaml.BaseLoader):
@@ -45,14 +46,44 @@ def load_dialect(name: str, operator: str = "") -> Dialect:
     return parse_dialect(read_source(name), name, operator)
 
 
+def configured_dialect(name: str) -> Dialect:
+    """As :func:`load_dialect`, for a name in a configuration: a file has its whole path there.
+
+    A service is started in whatever folder its supervisor chose. Raises DialectError.
+    """
+    if _is_path(name) and not Path(name).is_absolute():
+        raise DialectError(sentence("relative", name, Path(name).name))
+    return load_dialect(name)
+
+
+def said_of_terminals(name: str) -> frozenset[str]:
+    """Which of a terminal's own ``operator`` and ``serial`` a dialect's messages have a place for.
+
+    Raises DialectError."""
+    raw = _raw(read_source(name))
+    written = str([raw.get(section) for section in _SECTIONS_WITH_TEMPLATES])
+    places = {"operator": "{operator}"}
+    if raw.get("terminal_block"):
+        places["serial"] = "{terminal_block"  # it may have a shape
+    return frozenset(value for value, place in places.items() if place in written)
+
+
 def read_source(name: str) -> str:
     """The text of a dialect file, see :func:`load_dialect`. Raises DialectError."""
+    path = files(__package__) / "dialects" / f"{name}.yaml"
     try:
-        if "/" in name or name.endswith(".yaml"):
-            return Path(name).read_text(encoding="utf-8")
-        return (files(__package__) / "dialects" / f"{name}.yaml").read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DialectError(f"dialect {name}: {type(error).__name__}") from error
+        return (Path(name) if _is_path(name) else path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        missing = "no_file" if _is_path(name) else "no_dialect"
+        raise DialectError(sentence(missing, name, ", ".join(BUILT_IN))) from None
+    except OSError as error:
+        raise DialectError(sentence("unreadable", name, str(error.strerror))) from None
+    except UnicodeDecodeError:
+        raise DialectError(sentence("unreadable", name, "UTF-8")) from None
+
+
+def _is_path(name: str) -> bool:
+    return "/" in name or name.endswith(".yaml")
 
 
 _SECTIONS_WITH_TEMPLATES = frozenset(
@@ -63,7 +94,7 @@ _SECTIONS_WITH_TEMPLATES = frozenset(
 def parse_dialect(text: str, origin: str, operator: str = "") -> Dialect:
     """A dialect from YAML text; ``origin`` names it in errors. Raises DialectError."""
     try:
-        raw = yaml.load(text, Loader=_Loader)  # noqa: S506 - BaseLoader makes strings only
+        raw = _raw(text)
         if operator:
             raw["constants"] = {**raw.get("constants", {}), "operator": operator}
         for section in _SECTIONS_WITH_TEMPLATES & raw.keys():
@@ -76,6 +107,14 @@ def parse_dialect(text: str, origin: str, operator: str = "") -> Dialect:
     for path, problem in problems(dialect):
         raise DialectError(f"{origin}: {path}: {problem}")
     return dialect
+
+
+def _raw(text: str) -> dict[str, Any]:
+    """The file as written, every scalar a text. Raises DialectError, yaml.YAMLError."""
+    raw = yaml.load(text, Loader=_Loader)  # noqa: S506 - BaseLoader makes strings only
+    if not isinstance(raw, dict):
+        raise DialectError("must be keys and values")
+    return raw
 
 
 def _with_constants(raw: Any, constants: Mapping[str, str]) -> Any:
