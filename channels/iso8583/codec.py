@@ -5,7 +5,7 @@ refuse what no bank means (a content that does not fit its field, a third bitmap
 ``+19``). Which fields must be there and what must be echoed is :mod:`channels.iso8583.rules`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from channels.iso8583.dialect import Dialect
@@ -18,6 +18,7 @@ _PLANS_MAX = 512
 """Sets of fields, and headers, that are remembered; a hostile peer fills no memory (I11)."""
 _BITMAP_BITS = 64
 _DOUBLE = 1 << 127
+_EXTRA = "extra data after the last field"
 
 
 class Codec:
@@ -74,22 +75,57 @@ class Codec:
 
     def decode_body(self, body: bytes, lead: Lead) -> Message:
         """As :meth:`decode`, of a frame that begins at its message type. Raises RemoteError."""
-        mti = self._mtis.get(body[: self._mti_size])
-        if mti is None:
-            raise RemoteError("mti", "message type is cut short or not in the dialect")
-        at = self._mti_size
-        bitmap, at = self._read_bitmap(body, at)
+        mti, bitmap, at = self._read_beginning(body)
         fields: dict[str, str] = {}
         number = "bitmap"
         for number, decode in self._decoding_plan(bitmap):
             fields[number], at = decode(body, at)
         if at != len(body):
-            raise RemoteError(number, "extra data after the last field")
+            raise RemoteError(number, _EXTRA)
         mab = body[: -self._mac_bytes] if self._mac_field in fields else b""
         return Message(mti=mti, fields=fields, tpdu=lead.tpdu, header=lead.header, mab=mab)
 
+    def as_far(self, frame: bytes) -> tuple[Message, list[RemoteError]]:
+        """What stands before the first mistake of a frame, and its mistakes, for people alone: a
+        message that is not whole proves nothing. Raises RemoteError: not even its beginning can be
+        read."""
+        start = self._lead_bytes
+        lead, errors = Lead(None, None), []
+        try:
+            lead = self._read_lead(frame)
+        except RemoteError as error:
+            errors.append(error)
+        try:
+            message, more = self.body_as_far(frame[start:], lead)
+        except RemoteError:
+            if errors:
+                raise errors[0] from None
+            raise
+        return message, [*errors, *more]
+
+    def body_as_far(self, body: bytes, lead: Lead) -> tuple[Message, list[RemoteError]]:
+        """As :meth:`as_far`, of a frame that begins at its message type. Raises RemoteError."""
+        mti, bitmap, at = self._read_beginning(body)
+        message = Message(mti=mti, fields={}, tpdu=lead.tpdu, header=lead.header)
+        number = "bitmap"
+        try:
+            for number, decode in self._steps(bitmap):
+                message.fields[number], at = decode(body, at)
+        except RemoteError as error:
+            return message, [error]
+        rest = [RemoteError(number, _EXTRA)] if at != len(body) else []
+        return message, rest
+
     def _read_lead(self, frame: bytes) -> Lead:
         return read_lead(frame, self._lead)[0]
+
+    def _read_beginning(self, body: bytes) -> tuple[str, int, int]:
+        """Message type, bitmap, and where the fields begin."""
+        mti = self._mtis.get(body[: self._mti_size])
+        if mti is None:
+            raise RemoteError("mti", "message type is cut short or not in the dialect")
+        bitmap, at = self._read_bitmap(body, self._mti_size)
+        return mti, bitmap, at
 
     # ---- bitmaps ---------------------------------------------------------------------------------
 
@@ -114,14 +150,15 @@ class Codec:
         return int(part, 16)
 
     def _plan_decoding(self, bitmap: int) -> tuple[tuple[str, Decode], ...]:
-        plan = []
+        return tuple(self._steps(bitmap))
+
+    def _steps(self, bitmap: int) -> Iterator[tuple[str, Decode]]:
         for number in range(2, 2 * _BITMAP_BITS + 1):
             if bitmap >> (2 * _BITMAP_BITS - number) & 1:
                 codec = self._codecs.get(number)
                 if codec is None:
                     raise RemoteError(str(number), "field is not in the dialect")
-                plan.append((str(number), codec.decode))
-        return tuple(plan)
+                yield str(number), codec.decode
 
     def _plan_encoding(
         self, numbers: tuple[str, ...]

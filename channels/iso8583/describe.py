@@ -1,9 +1,11 @@
 """One message explained field by field, masked: for people and as JSON. Pure."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct, to_builtins
 
+from channels.iso8583.credible import credible
 from channels.iso8583.dialect import Content, Dialect
 from channels.iso8583.errors import RemoteError
 from channels.iso8583.field_names import ENGLISH
@@ -11,6 +13,7 @@ from channels.iso8583.headers import CupsHeader, PosHeader
 from channels.iso8583.masking import Mask, Masks
 from channels.iso8583.message import Message
 from channels.iso8583.recognise import Recogniser
+from channels.iso8583.rule_texts import problem_text, rule_text
 from channels.iso8583.rules import check_complete
 from channels.iso8583.subfields import Parts, Piece, pieces
 from channels.iso8583.tlv import TlvError
@@ -37,7 +40,7 @@ class Description(Struct, frozen=True, kw_only=True):
     mti: str
     fields: tuple[Shown, ...]
     problem: str = ""
-    """What the message lacks by the dialect's rules."""
+    """What the message lacks by the dialect's rules, or why its fields end where they do."""
 
     def as_json(self) -> dict[str, Any]:
         """Built-ins: ``header``, ``mti``, ``fields`` (number → value), and what else is known."""
@@ -65,23 +68,35 @@ class Explainer:
         self._masks = Masks(dialect)
 
     def described(
-        self, message: Message, *, unmasked: bool = False, english: bool = False
+        self,
+        message: Message,
+        errors: Sequence[RemoteError] = (),
+        *,
+        unmasked: bool = False,
+        english: bool = False,
     ) -> Description:
         """Everything a person may know of a message; with ``unmasked`` (tests) all of it. Names of
-        fields are the dialect's, or ISO's in English."""
+        fields are the dialect's, or ISO's in English. ``errors``: why a broken one ends where it
+        does."""
         dialect = self._dialect
         kind = self._recogniser.kind(message)
-        mask = None if unmasked else Mask(self._masks, message, kind)
+        # What broke off may have been anything: it is masked as a message of no known kind.
+        mask = None if unmasked else Mask(self._masks, message, "" if errors else kind)
+        fields = []
+        misread = False
+        for number, value in message.fields.items():
+            if misread:
+                fields.append(_hidden(dialect, number, value, english=english))
+                continue
+            fields.append(_shown(dialect, number, value, mask, english=english))
+            misread = bool(errors) and mask is not None and not credible(number, value)
         return Description(
             dialect=dialect.name,
             kind=kind,
             header=header_facts(message),
             mti=message.mti,
-            fields=tuple(
-                _shown(dialect, number, value, mask, english=english)
-                for number, value in message.fields.items()
-            ),
-            problem=_problem(dialect, message),
+            fields=tuple(fields),
+            problem=problem_text(errors or _lacking(dialect, message), dialect, english=english),
         )
 
 
@@ -104,8 +119,6 @@ def header_facts(message: Message) -> dict[str, str]:
 
 
 def _shown(dialect: Dialect, number: str, value: str, mask: Mask | None, *, english: bool) -> Shown:
-    field = dialect.fields[number]
-    name = ENGLISH.get(number, field.name) if english else field.name
     found: list[Piece] = []
     note = ""
     shown = value if mask is None else mask.field(number, value)
@@ -113,11 +126,11 @@ def _shown(dialect: Dialect, number: str, value: str, mask: Mask | None, *, engl
     if isinstance(subfields, Parts):
         found = pieces(subfields, shown, binary=False)  # as masked as the whole
     elif subfields is not None:
-        binary = dialect.encodings[field.like].content is Content.BINARY
+        binary = dialect.encodings[dialect.fields[number].like].content is Content.BINARY
         try:
             found = pieces(subfields, value, binary=binary)
         except TlvError as error:
-            note = str(error)
+            note = rule_text(str(error), english=english)
         if mask is not None:
             found = [
                 Piece(one.label, one.name, mask.piece(number, value, one.label, one.value))
@@ -126,12 +139,22 @@ def _shown(dialect: Dialect, number: str, value: str, mask: Mask | None, *, engl
     if number == "39":
         row = dialect.codes.get(value)
         note = f"{row.text} · {row.action}" if row else "?"
-    return Shown(number, name, shown, tuple(found), note)
+    return Shown(number, _name(dialect, number, english=english), shown, tuple(found), note)
 
 
-def _problem(dialect: Dialect, message: Message) -> str:
+def _hidden(dialect: Dialect, number: str, value: str, *, english: bool) -> Shown:
+    """A field behind a card's that was misread: it may be the rest of it (I12)."""
+    return Shown(number, _name(dialect, number, english=english), "*" * len(value))
+
+
+def _name(dialect: Dialect, number: str, *, english: bool) -> str:
+    name = dialect.fields[number].name
+    return ENGLISH.get(number, name) if english else name
+
+
+def _lacking(dialect: Dialect, message: Message) -> list[RemoteError]:
     try:
         check_complete(dialect, message)
     except RemoteError as error:
-        return str(error)
-    return ""
+        return [error]
+    return []

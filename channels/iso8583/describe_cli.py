@@ -4,81 +4,26 @@ import argparse
 import json
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 from unicodedata import east_asian_width
 
+from channels.iso8583.describe_texts import EXAMPLES, TEXT
+
 if TYPE_CHECKING:
+    from channels.iso8583.codec import Codec
     from channels.iso8583.describe import Description
-    from channels.iso8583.errors import RemoteError
-    from channels.iso8583.framing import Look
+    from channels.iso8583.framing import Broken, Look, Read
 
-_EXAMPLES = """  yyt describe 003C6000030000603100310000080000200000008000120000013130303030303031…
-  yyt describe --dialect cups-host --json - < frame.hex
-  tail -1 trace.hex | yyt describe --body --dialect ./my-bank.yaml -"""
-
-_TEXT = {
-    "zh": {
-        "about": "逐域解释一条 8583 报文 (屏蔽卡号、磁道、PIN、密钥)。\n"
-        "命令行参数会被本机其他用户看到: 生产报文请用 - 从标准输入读。",
-        "hex": "十六进制报文, 含或不含长度前缀; - 表示标准输入",
-        "dialect": "报文规范名或文件; 不写则自动判断",
-        "body": "报文从消息类型开始 (无长度前缀, 无报文头)",
-        "unmasked": "不屏蔽 (仅用于测试数据)",
-        "json": "输出 JSON",
-        "examples": "示例:",
-        "exit": "返回码: 0 已解释; 1 报文有误 (指出域与规则); 2 用法有误",
-        "not_hex": "不是十六进制",
-        "empty": "没有报文",
-        "none": "没有一种内置规范能解开这条报文",
-        "looks": "看起来是 ",
-        "also": "也可能是",
-        "ascii_length": "4 位 ASCII 长度",
-        "binary_length": "2 字节二进制长度",
-        "cups_header": "46 字节 CUPS 报文头",
-        "tpdu": "TPDU",
-        "ascii_mti": "ASCII 消息类型",
-        "bcd_mti": "BCD 消息类型",
-        "nothing": "不像任何已知的报文开头",
-        "message": "报文",
-        "unknown": "规范中没有这种业务",
-        "header": "报文头",
-        "problem": "问题",
-    },
-    "en": {
-        "about": "explain any frame field by field (card, tracks, PIN and keys are masked).\n"
-        "Other users of this machine see arguments: pipe live frames in with -.",
-        "hex": "the frame in hex, with or without its length prefix; - is stdin",
-        "dialect": "name or file of a dialect; without it the likely one is found",
-        "body": "the frame begins at its message type (no prefix, no headers)",
-        "unmasked": "mask nothing (test data only)",
-        "json": "JSON",
-        "examples": "examples:",
-        "exit": "exit code: 0 explained; 1 bad frame (field and rule are named); 2 usage",
-        "not_hex": "not hexadecimal",
-        "empty": "no frame",
-        "none": "no built-in dialect can read this frame",
-        "looks": "looks like ",
-        "also": "could also be",
-        "ascii_length": "a 4-digit ASCII length",
-        "binary_length": "a 2-byte binary length",
-        "cups_header": "the 46-byte CUPS header",
-        "tpdu": "a TPDU",
-        "ascii_mti": "an ASCII message type",
-        "bcd_mti": "a BCD message type",
-        "nothing": "no known beginning of a frame",
-        "message": "message",
-        "unknown": "no business of this dialect",
-        "header": "header",
-        "problem": "problem",
-    },
-}
+_USAGE = 2
+"""Exit code: the user's own mistake."""
 
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
-    text = _TEXT["en" if os.environ.get("YYT_LANG") == "en" else "zh"]
+    text = TEXT["en" if os.environ.get("YYT_LANG") == "en" else "zh"]
     parser.description = text["about"]
-    parser.epilog = f"{text['examples']}\n{_EXAMPLES}\n\n{text['exit']}"
+    parser.epilog = f"{text['examples']}\n{EXAMPLES}\n\n{text['exit']}"
     parser.add_argument("frame", metavar="HEX|-", nargs="+", help=text["hex"])
     parser.add_argument("--dialect", metavar="NAME|FILE", help=text["dialect"])
     parser.add_argument("--body", action="store_true", help=text["body"])
@@ -89,96 +34,142 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace, text: dict[str, str]) -> int:
     from channels.iso8583.codec import Codec
-    from channels.iso8583.describe import described
-    from channels.iso8583.errors import DialectError, RemoteError
-    from channels.iso8583.framing import likely, looks, read, refusals
+    from channels.iso8583.errors import DialectError
+    from channels.iso8583.framing import likely
     from channels.iso8583.load import BUILT_IN, load_dialect
+    from channels.iso8583.several import frames_in
 
-    data = _bytes(" ".join(args.frame), text)
-    guess = _guess(looks(data, body=args.body), text)
+    given = " ".join(args.frame)
     try:
-        if args.dialect:
-            one = read(Codec(load_dialect(args.dialect)), data, body=args.body)
-            others: list[str] = []
-        else:
-            codecs = [Codec(load_dialect(name)) for name in BUILT_IN]
-            found = likely(codecs, data, body=args.body)
-            if not found:
-                return _nobodys(args, text, refusals(codecs, data, body=args.body), guess)
-            one = found[0]
-            others = [other.codec.dialect.name for other in found[1:]]
+        names = [args.dialect] if args.dialect else BUILT_IN
+        codecs = [Codec(load_dialect(name)) for name in names]
+        frames = frames_in(
+            sys.stdin.read() if given == "-" else given,
+            lambda data: bool(likely(codecs, data, body=args.body)),
+            body=args.body,
+        )
     except DialectError as error:
-        raise SystemExit(str(error)) from None
-    except RemoteError as error:
-        return _failed(args, error.path, error.rule, guess)
-    dialect = one.codec.dialect
-    english = text is _TEXT["en"]
-    shown = described(dialect, one.message, unmasked=args.unmasked, english=english)
+        return _mistake(args, "dialect", str(error))
+    except ValueError:
+        return _mistake(args, "frame", text["not_hex"])
+    if not frames:
+        return _mistake(args, "frame", text["empty"])
+    code = 0
+    for number, data in enumerate(frames, 1):
+        if len(frames) > 1 and not args.json:
+            _write(["" if number > 1 else None, text["nth"].format(number, len(frames))])
+        code = max(code, _frame(args, text, codecs, data))
+    return code
+
+
+def _frame(
+    args: argparse.Namespace, text: dict[str, str], codecs: "list[Codec]", data: bytes
+) -> int:
+    """One frame; 0, or 1 when none of the dialects reads it."""
+    from channels.iso8583.framing import as_far, likely, looks
+
+    guess = _guess(looks(data, body=args.body), text)
+    found = likely(codecs, data, body=args.body)
+    if found:
+        return _whole(args, text, found, guess)
+    broken = [as_far(codec, data, body=args.body) for codec in codecs]
+    # The dialect that came farthest first: the likeliest, and what most can be shown by.
+    return _broken(args, text, sorted(broken, key=_fields_read, reverse=True), guess)
+
+
+def _fields_read(one: "Broken") -> int:
+    return -1 if one.message is None else len(one.message.fields)
+
+
+def _whole(args: argparse.Namespace, text: dict[str, str], found: "list[Read]", guess: str) -> int:
+    from channels.iso8583.describe import described
+
+    dialect = found[0].codec.dialect
+    others = [other.codec.dialect.name for other in found[1:]]
+    shown = described(dialect, found[0].message, unmasked=args.unmasked, english=text is TEXT["en"])
     if args.json:
-        facts = shown.as_json() | {"looks_like": guess, "others": others}
-        sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
-        return 0
-    lines = [f"{dialect.name} · {dialect.title}", guess]
-    if others:
-        lines.append(f"{text['also']}: {', '.join(others)}")
-    sys.stdout.write("\n".join([*lines, *_lines(shown, text)]) + "\n")
+        return _json(shown.as_json() | {"looks_like": guess, "others": others}, 0)
+    also = f"{text['also']}: {', '.join(others)}" if others else None
+    _write([f"{dialect.name} · {dialect.title}", guess, also, *_lines(shown, text)])
+    if shown.problem:
+        _write([f"{text['problem']}: {shown.problem}"])
     return 0
+
+
+def _broken(
+    args: argparse.Namespace, text: dict[str, str], tried: "list[Broken]", guess: str
+) -> int:
+    """The fields before the mistake, then the mistake: of the dialect that came farthest."""
+    dialect = tried[0].codec.dialect
+    shown = _as_far(tried[0], args, text)
+    why = _why(tried, text)
+    error, problem = _error(tried[0], text), why[dialect.name]
+    if len(tried) > 1 and shown is None:
+        error, problem = {"field": "frame", "rule": text["none"]}, text["none"]
+    if args.json:
+        facts: dict[str, Any] = {} if shown is None else shown.as_json()
+        facts |= {"error": error, "problem": problem, "looks_like": guess}
+        if len(tried) > 1:
+            facts["tried"] = {one.codec.dialect.name: _error(one, text) for one in tried}
+        return _json(facts, 1)
+    if shown is not None:
+        _write([f"{dialect.name} · {dialect.title}", guess, *_lines(shown, text, whole=False)])
+    if len(tried) == 1:
+        _complain([f"{problem} ({guess})"])
+    else:
+        _complain([f"{text['none']} ({guess})", *(f"{name}: {said}" for name, said in why.items())])
+    return 1
+
+
+def _as_far(one: "Broken", args: argparse.Namespace, text: dict[str, str]) -> "Description | None":
+    from channels.iso8583.describe import Explainer
+
+    if one.message is None:
+        return None
+    return Explainer(one.codec.dialect).described(
+        one.message, one.errors, unmasked=args.unmasked, english=text is TEXT["en"]
+    )
+
+
+def _why(tried: "list[Broken]", text: dict[str, str]) -> dict[str, str]:
+    """Dialect → place and rule of each mistake."""
+    from channels.iso8583.rule_texts import problem_text
+
+    english = text is TEXT["en"]
+    return {
+        one.codec.dialect.name: problem_text(one.errors, one.codec.dialect, english=english)
+        for one in tried
+    }
+
+
+def _error(one: "Broken", text: dict[str, str]) -> dict[str, str]:
+    from channels.iso8583.rule_texts import rule_text
+
+    error = one.errors[0]
+    return {"field": error.path, "rule": rule_text(error.rule, english=text is TEXT["en"])}
+
+
+def _mistake(args: argparse.Namespace, what: str, sentence: str) -> int:
+    """What was given is no frame, or no dialect: one sentence."""
+    if args.json:
+        return _json({"error": {"field": what, "rule": sentence}, "problem": sentence}, _USAGE)
+    raise SystemExit(sentence)
 
 
 def _guess(found: "list[Look]", text: dict[str, str]) -> str:
     """What the frame begins with; banks' support desks know the English words."""
-    english = _TEXT["en"]
+    english = TEXT["en"]
     said = [
-        words["looks"] + (" + ".join(words[look] for look in found) or words["nothing"])
+        words["looks"] + " + ".join(words[look] for look in found) if found else words["nothing"]
         for words in ([text] if text is english else [text, english])
     ]
     return " · ".join(said)
 
 
-def _bytes(given: str, text: dict[str, str]) -> bytes:
-    """The frame; whitespace and colons between its digits are nothing."""
-    if given == "-":
-        given = sys.stdin.read()
-    try:
-        data = bytes.fromhex(given.replace(":", " "))
-    except ValueError:
-        raise SystemExit(text["not_hex"]) from None
-    if not data:
-        raise SystemExit(text["empty"])
-    return data
-
-
-def _failed(args: argparse.Namespace, path: str, rule: str, guess: str) -> int:
-    if args.json:
-        error = {"field": path, "rule": rule}
-        facts = {"error": error, "looks_like": guess}
-        sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
-    else:
-        sys.stderr.write(f"yyt describe: {path}: {rule} ({guess})\n")
-    return 1
-
-
-def _nobodys(
-    args: argparse.Namespace, text: dict[str, str], why: "dict[str, RemoteError]", guess: str
-) -> int:
-    """No dialect reads it: the error of the one that came as far as a field, and every other."""
-    tried = {name: {"field": error.path, "rule": error.rule} for name, error in why.items()}
-    name, error = next(iter(why.items()))
-    likely_one = error.path.isdigit()
-    if args.json:
-        first = tried[name] if likely_one else {"field": "frame", "rule": text["none"]}
-        facts = {"error": first, "looks_like": guess, "tried": tried}
-        sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
-        return 1
-    lines = [f"yyt describe: frame: {text['none']} ({guess})"]
-    lines += [f"  {name}: {error.path}: {error.rule}" for name, error in why.items()]
-    sys.stderr.write("\n".join(lines) + "\n")
-    return 1
-
-
-def _lines(shown: "Description", text: dict[str, str]) -> list[str]:
+def _lines(shown: "Description", text: dict[str, str], *, whole: bool = True) -> list[str]:
     """For people: one line for each field, its parts below it."""
-    lines = [f"{text['message']}: {shown.mti} {shown.kind or text['unknown']}"]
+    kind = shown.kind or (text["unknown"] if whole else "")
+    lines = [f"{text['message']}: {shown.mti} {kind}".rstrip()]
     if shown.header:
         lines.append(f"{text['header']}: " + " ".join(f"{k}={v}" for k, v in shown.header.items()))
     for one in shown.fields:
@@ -186,8 +177,6 @@ def _lines(shown: "Description", text: dict[str, str]) -> list[str]:
         lines.append(f"{one.number:>4} {_padded(one.name, 24)} {one.value}{note}")
         for piece in one.pieces:
             lines.append(f"{'':>6} {piece.label:<6} {_padded(piece.name, 28)} {piece.value}")
-    if shown.problem:
-        lines.append(f"{text['problem']}: {shown.problem}")
     return lines
 
 
@@ -195,3 +184,18 @@ def _padded(name: str, columns: int) -> str:
     """To a width in columns of the screen: a Chinese character takes two."""
     width = sum(2 if east_asian_width(char) in "WF" else 1 for char in name)
     return name + " " * (columns - width)
+
+
+def _write(lines: Sequence[str | None]) -> None:
+    sys.stdout.write("".join(f"{line}\n" for line in lines if line is not None))
+    sys.stdout.flush()  # what is complained of on stderr comes behind it
+
+
+def _complain(lines: Sequence[str]) -> None:
+    first, *more = lines
+    sys.stderr.write("".join([f"yyt describe: {first}\n", *(f"  {line}\n" for line in more)]))
+
+
+def _json(facts: dict[str, Any], code: int) -> int:
+    sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
+    return code

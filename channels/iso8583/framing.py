@@ -16,7 +16,8 @@ from channels.iso8583.recognise import Recogniser
 from channels.iso8583.rules import check_complete
 from switch.net.frames import LengthPrefix
 
-_PREFIX_BYTES = {LengthPrefix.BINARY_2: 2, LengthPrefix.ASCII_4: 4}
+_ASCII_BYTES = 4
+_PREFIX_BYTES = {LengthPrefix.BINARY_2: 2, LengthPrefix.ASCII_4: _ASCII_BYTES}
 _TPDU = 0x60
 _CUPS = 0x2E
 _BEGINNINGS = {bytes([_TPDU]), bytes([_CUPS])}
@@ -39,6 +40,16 @@ class Read(Struct, frozen=True):
     codec: Codec
     message: Message
     prefixed: bool
+
+
+class Broken(Struct, frozen=True):
+    """A frame that does not decode, as far as a codec came with it."""
+
+    codec: Codec
+    message: Message | None
+    """The fields before the first mistake; None: not even the beginning could be read."""
+    errors: tuple[RemoteError, ...]
+    """At least one: what its length prefix or header says wrong, and where its fields end."""
 
 
 def looks(data: bytes, *, body: bool = False) -> list[Look]:
@@ -82,14 +93,51 @@ def read(codec: Codec, data: bytes, *, body: bool = False) -> Read:
     except RemoteError as error:
         if not prefixed:
             if _claimed(data) is codec.dialect.length_prefix:
-                said = int(data[:4]) if width == 4 else int.from_bytes(data[:2], "big")
-                rule = f"says {said}, and {len(data) - width} bytes follow"
-                raise RemoteError("length", rule) from None
+                raise _other_length(data, width) from None
             raise
         try:
             return Read(codec, codec.decode(data), prefixed=False)
         except RemoteError:
             raise error from None
+
+
+def as_far(codec: Codec, data: bytes, *, body: bool = False) -> Broken:
+    """What can be read of a frame that :func:`read` refuses."""
+    errors: list[RemoteError] = []
+    width = _PREFIX_BYTES[codec.dialect.length_prefix]
+    try:
+        if body:
+            message, more = codec.body_as_far(data, Lead(None, None))
+            return Broken(codec, message, tuple(more))
+        if _prefix(data) is codec.dialect.length_prefix:
+            data = data[width:]
+        elif _claimed(data) is codec.dialect.length_prefix:
+            errors.append(_other_length(data, width))
+            data = data[width:]
+        message, more = codec.as_far(data)
+    except RemoteError as error:
+        return Broken(codec, None, (*errors, error))
+    return Broken(codec, message, (*errors, *more))
+
+
+def cut(data: bytes) -> list[bytes]:
+    """Frames one behind the other, told apart by their length prefixes; the last may be broken.
+
+    >>> [len(one) for one in cut(b"0020" + b"0800" + b"." * 16 + b"0020" + b"0800" + b"." * 16)]
+    [24, 24]
+    """
+    frames: list[bytes] = []
+    first = _claimed(data)
+    while data:
+        found = _claimed(data) if _prefix(data) is None else first
+        width = _PREFIX_BYTES[found] if found else 0
+        size = width + _said(data, width) if width else 0
+        if found is not first or not 0 < size < len(data):
+            return [*frames, data]
+        if size > width:  # an idle frame is none
+            frames.append(data[:size])
+        data = data[size:]
+    return frames
 
 
 def likely(codecs: list[Codec], data: bytes, *, body: bool = False) -> list[Read]:
@@ -103,17 +151,6 @@ def likely(codecs: list[Codec], data: bytes, *, body: bool = False) -> list[Read
     return sorted(found, key=_rank, reverse=True)
 
 
-def refusals(codecs: list[Codec], data: bytes, *, body: bool = False) -> dict[str, RemoteError]:
-    """Why each dialect cannot read a frame, by name; those first that came as far as a field."""
-    found: dict[str, RemoteError] = {}
-    for codec in codecs:
-        try:
-            read(codec, data, body=body)
-        except RemoteError as error:
-            found[codec.dialect.name] = error
-    return dict(sorted(found.items(), key=lambda item: not item[1].path.isdigit()))
-
-
 def _rank(one: Read) -> tuple[bool, bool, bool]:
     kind = Recogniser(one.codec.dialect).kind(one.message)
     try:
@@ -121,6 +158,16 @@ def _rank(one: Read) -> tuple[bool, bool, bool]:
     except RemoteError:
         return False, bool(kind), one.prefixed
     return True, bool(kind), one.prefixed
+
+
+def _said(data: bytes, width: int) -> int:
+    """What a length prefix of so many bytes says."""
+    return int(data[:4]) if width == _ASCII_BYTES else int.from_bytes(data[:2], "big")
+
+
+def _other_length(data: bytes, width: int) -> RemoteError:
+    rule = f"says {_said(data, width)}, and {len(data) - width} bytes follow"
+    return RemoteError("length", rule)
 
 
 def _claimed(data: bytes) -> LengthPrefix | None:

@@ -21,6 +21,8 @@ from channels.iso8583.config import TraceConfig
 from channels.iso8583.describe import Explainer
 from channels.iso8583.errors import RemoteError
 from channels.iso8583.message import Message
+from channels.iso8583.rule_texts import problem_text
+from channels.iso8583.sentences import english
 from switch.net.frames import LengthPrefix, framed
 from switch.observe.logs import get_logger
 from switch.ports import Timeline
@@ -74,9 +76,9 @@ class Trace:
         try:
             message = self._codec.decode(frame)
         except RemoteError as error:
-            facts = {"problem": str(error)}
+            facts = {"problem": problem_text([error], self._codec.dialect, english=english())}
         else:
-            facts = self._explainer.described(message).as_json()
+            facts = self._explainer.described(message, english=english()).as_json()
             terminal, stan = _names(message)
         self._write(
             Line(

@@ -13,7 +13,7 @@ from psycopg2.extensions import connection
 
 from switch.store import history, serve, tables
 from switch.store.embedded import embedded_dsn
-from switch.store.errors import StartRefused, StoreError
+from switch.store.errors import NoJournal, StartRefused, StoreError
 from switch.store.migrate import migrate, migrations, schema_version
 from switch.store.session import check_durable
 from switch.store.settings import host_count, masked_dsn, resolve_dsn
@@ -80,6 +80,8 @@ def _guarded(run: Callable[[argparse.Namespace], int], args: argparse.Namespace)
     """Errors that an operator can do something about become one sentence and exit code 1."""
     try:
         return run(args)
+    except NoJournal as error:
+        return _sorry(text("no_journal").format(error.data))
     except StoreError as error:
         return _sorry(str(error))
     except psycopg2.errors.UndefinedTable:

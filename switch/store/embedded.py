@@ -27,7 +27,7 @@ from pathlib import Path
 import psycopg2
 from psycopg2.extensions import make_dsn
 
-from switch.store.errors import EmbeddedError
+from switch.store.errors import EmbeddedError, NoJournal
 
 USER = "yyt"
 DATABASE = "postgres"
@@ -120,13 +120,12 @@ def namespace_prefix() -> list[str]:
 
 
 def embedded_dsn(data: Path) -> str:
-    """The DSN of the embedded server of ``data``; raises EmbeddedError when it was never made."""
+    """The DSN of the embedded server of ``data``; raises NoJournal when it was never made,
+    EmbeddedError when nobody can say where it is."""
     try:
         socket_dir = json.loads((data / "server.json").read_bytes())["socket_dir"]
     except FileNotFoundError:
-        raise EmbeddedError(
-            f"{data} holds no journal yet: start it with yyt journal serve --data {data}"
-        ) from None
+        raise NoJournal(data) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise EmbeddedError(f"{data / 'server.json'} cannot be read: {error}") from None
     return str(make_dsn(host=str(socket_dir), user=USER, dbname=DATABASE))

@@ -46,6 +46,11 @@ _TEXT = {
         "此数据库中还没有日志；先执行 yyt journal migrate",
         "this database holds no journal yet: run yyt journal migrate",
     ),
+    "no_journal": (
+        "{0} 中还没有日志；先用 yyt journal serve --data {0} 启动，或用 --dsn、--data 指出所在",
+        "{0} holds no journal yet: start it with yyt journal serve --data {0}, "
+        "or say with --dsn or --data where it is",
+    ),
     "away": ("数据库连接不上", "the database cannot be reached"),
     "bad_limit": ("--limit：至少为 1", "--limit: at least 1"),
     "bad_jump": ("--jump：1 至 999998", "--jump: 1 to 999998"),

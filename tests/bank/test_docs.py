@@ -1,5 +1,7 @@
 """docs/bank-link.md says what the code does."""
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from channels.bank_simulator.world import World
 from channels.iso8583.config import Config
 from channels.iso8583.dialect import Action, Dialect
 from channels.iso8583.session import TABLE
+from switch import cli
+from tests.bank.dialects import CODECS, sale
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "bank-link.md").read_text(encoding="utf-8")
@@ -28,6 +32,20 @@ def test_every_word_is_explained(name):
 def test_every_word_of_the_simulator_is_explained(name):
     """Habits, what they are for, and the sections of the keys file."""
     assert f"`{name}`" in SIMULATOR
+
+
+def test_every_key_of_a_described_frame_is_explained(capsys):
+    """``yyt describe --json``: of a whole frame, a broken one, and what is none."""
+    table = TEXT.split("| key | what | when |\n", 1)[1].split("\n\n", 1)[0]
+    named = set(re.findall(r"^\| `(\w+)`", table, re.MULTILINE))
+    frame = CODECS["cup-pos"].encode("0200", sale("cup-pos")).hex()
+
+    seen = set()
+    for given in (frame, frame[:-40], "zz"):
+        cli.main(["describe", "--json", given])
+        seen |= json.loads(capsys.readouterr().out).keys()
+
+    assert seen == named
 
 
 def test_every_section_of_a_dialect_is_named():

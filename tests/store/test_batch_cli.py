@@ -114,3 +114,22 @@ def test_an_order_for_a_bank_leaves_out_what_no_node_holds(journal, capsys) -> N
 
     _, out, _ = run(capsys, "bank", "settle", "b", "--terminal", "removed", "--wait", "0", "--json")
     assert [row["terminal"]["terminal"] for row in json.loads(out)] == ["removed"]
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("zh", "中还没有日志"), ("en", "holds no journal yet")]
+)
+@pytest.mark.parametrize("verb", ["settle", "batches"])
+def test_without_a_journal_it_is_said_in_the_operators_language(
+    tmp_path, monkeypatch, capsys, verb, language, words
+) -> None:
+    """Where it was looked for, and what to do; exit code 1."""
+    monkeypatch.delenv("YYT_DSN", raising=False)
+    monkeypatch.setenv("YYT_LANG", language)
+
+    code, out, err = run(capsys, "bank", verb, "b", "--var", str(tmp_path))
+
+    assert (code, out) == (1, "")
+    assert f"{tmp_path}/postgres" in err
+    assert words in err
+    assert "yyt journal serve --data" in err
