@@ -164,6 +164,9 @@ class TraceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """A file this long is full."""
 
 
+_WISH_LOOKS = 3
+
+
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One bank. Times in milliseconds."""
 
@@ -237,6 +240,11 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 if value and name not in said:
                     text = sentence("no_place", dialect.name)
                     raise ValueError(f"terminals[{number}].{name}: {text}")
+
+    @property
+    def wish_ms(self) -> int:
+        """A wish for what another node holds ends when it was not repeated for so long."""
+        return _WISH_LOOKS * self.terminal_share_ms
 
     def operations(self) -> frozenset[str]:
         """What this bank can be asked, by names of switch.model.operation."""

@@ -27,9 +27,6 @@ from switch.ports import Cancellable, Context, JournalDown, LogicalTerminal
 
 _log = get_logger("iso8583.terminals")
 
-_WISH_LOOKS = 3
-"""A wish that was not repeated for so many looks has ended."""
-
 _Group = tuple[str, str]
 
 
@@ -236,8 +233,7 @@ class Holdings:
                 counts[best.node, group] -= 1
                 wanted.append(best.terminal)
         if wanted:
-            for_ms = _WISH_LOOKS * self._config.terminal_share_ms
-            await self._context.terminals.want(wanted, for_ms)
+            await self._context.terminals.want(wanted, self._config.wish_ms)
 
     def _group(self, holding: Holding) -> _Group:
         return self._things[holding.terminal].group

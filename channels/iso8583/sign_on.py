@@ -136,8 +136,7 @@ class Session:
         self._maybe_drained()
 
     async def load(self) -> None:
-        """The newest stored keys: for reversals until the first sign-on of this process, and
-        whenever another node may have changed them since. Raises JournalDown."""
+        """The newest stored keys: another node may have changed them. Raises JournalDown."""
         await self.new_keys.load()
 
     # ---- whose it is -----------------------------------------------------------------------------
@@ -188,8 +187,7 @@ class Session:
             self.feed(Event.LINK_UP)
 
     async def resume(self) -> None:
-        """It came from another node while links are up: go on where that one stopped, with its
-        keys and with numbers of the newest batch; without good keys, sign on."""
+        """It came from another node while links are up: go on with its keys, or sign on."""
         try:
             await self.load()
         except JournalDown as error:
@@ -203,7 +201,7 @@ class Session:
     def refused(self, why: str, generation: int) -> None:
         """77, 99, A0 and their like. A set newer than that generation, perhaps taken by another
         node, ends it; else new keys are wanted."""
-        if self.state is not State.READY:
+        if self.state is not State.READY and not self.elsewhere:
             self.want_sign_on(why)
         elif not self._looking:
             self._looking = True
@@ -212,6 +210,11 @@ class Session:
     async def _look(self, why: str, generation: int) -> None:
         try:
             await self.load()
+            if self.elsewhere and self.new_keys.generation <= generation:
+                # Its holder may send nothing, and never hear it: the session is to come here.
+                _log.info("session_wanted", why=why, **self._names())
+                self._life.refuse()
+                await self._context.terminals.want((self.identity,), self._channel.wish_ms)
         except JournalDown as error:
             _log.warning("keys_not_loaded", why=str(error), **self._names())
         finally:
@@ -220,7 +223,7 @@ class Session:
             _log.info("keys_newer", why=why, **self._names())
             self.keys_reset(frozenset())
             self._owner.terminal_ready()
-        else:
+        elif not self.elsewhere:
             self.want_sign_on(why)
 
     def want_sign_on(self, why: str) -> None:
@@ -229,8 +232,7 @@ class Session:
             _log.info("sign_on_wanted", why=why, **self._names())
             self._life.refuse()
         elif self.elsewhere:
-            # Its holder may have newer keys; if it has not, it hears the same from the bank.
-            Deferred.fromCoroutine(self.load()).addErrback(self._defect)
+            self.refused(why, self.new_keys.generation)
         self.feed(Event.WANTED)
         self._maybe_drained()
 
@@ -288,7 +290,7 @@ class Session:
             self._owner.terminal_ready()
 
     def _defect(self, failure: object) -> None:
-        """A defect of ours: loud, and tried again like any other failure."""
+        """Of ours: loud, and tried again like any other failure."""
         _log.error("sign_on_defect", error=str(failure), **self._names())
         self.feed(Event.KEYS_BAD if self.state is State.CHECKING else Event.FAILED)
 
@@ -368,7 +370,7 @@ class Session:
         return timeline.call_at(Millis(timeline.now_ms() + wait_ms), lambda: self.feed(event))
 
     def _is(self, turn: int, state: State) -> bool:
-        """Whether a result is waited for: no later turn, neither link nor terminal went away."""
+        """No later turn, neither link nor terminal went away: the result is waited for."""
         return turn == self._turn and self.state is state
 
     def _tell(self, turn: int, event: Event) -> None:

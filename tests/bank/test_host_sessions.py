@@ -323,6 +323,39 @@ def test_keys_awaited_by_the_holder_may_reach_another_node():
     assert _sold(rig) is Outcome.DONE
 
 
+def test_I3_keys_refused_to_a_node_without_the_session_bring_it_there():
+    """The holder sends nothing, and would never hear that the bank wants others: the node that
+    hears it asks for the session, and signs on."""
+    rig = _host()
+    peer = rig.peer()
+    rig.settle(1)
+    assert (_session(rig).state, _session(peer).state) == (State.READY, State.OFF)
+
+    _session(peer).refused("answered A0", rig.key_rows[SHARED].generation)
+    peer.settle(2, steps=40)
+    rig.settle(2, steps=40)
+
+    assert rig.host.counts["sign_on"] == 2
+    assert (_session(rig).state, _session(peer).state) == (State.OFF, State.READY)
+    assert rig.key_rows[SHARED].generation == 4
+    assert _sold(rig) is Outcome.DONE
+
+
+def test_keys_refused_that_another_node_has_replaced_are_no_reason_to_ask_for_the_session():
+    """Loaded, and the next try is under them."""
+    rig = _host()
+    peer = rig.peer()
+    rig.settle(1)
+    before = rig.key_rows[SHARED].generation
+    _push(rig, "key_reset")
+
+    _session(peer).refused("answered A0", before)
+    peer.settle(2, steps=40)
+
+    assert (_session(rig).state, _session(peer).state) == (State.READY, State.OFF)
+    assert _session(peer).keys == rig.key_rows[SHARED]
+
+
 def test_the_session_of_a_dead_node_goes_on_at_another():
     """Lease and the bank's time pass; no new sign-on, the keys are stored."""
     rig = _host()
