@@ -11,19 +11,17 @@ from typing import Any
 from twisted.internet.protocol import Protocol
 
 from channels.iso8583.codec import Codec
-from channels.iso8583.dialect import KeyField, KeyLayout, Span
-from channels.iso8583.mac import MacMaker
 from channels.iso8583.message import Message
-from switch.model.chip import encode
 from switch.model.operation import Operation
 from switch.net.frames import FrameReader, framed
+from tests.sim.bank_keys import BankKeys
 from tests.sim.batch_desk import BatchDesk
 from tests.sim.chips import ISSUER
 from tests.sim.clock import SimClock
 from tests.sim.entry import Entry
-from tests.sim.key_service import kcv_of, mac_of
 from tests.sim.mix import Mix
 from tests.sim.process import Process
+from tests.sim.pushes import Pushes
 from tests.sim.reading import Identity, Reading
 
 PROCESSING_MAX_S = 45.0
@@ -38,8 +36,6 @@ REFERS = PARTS | {
 }
 _REPEATED = ("3", "4", "11", "41", "42", "49")
 _ALWAYS = {"7": "0722120000", "12": "120000", "13": "0722", "15": "0722", "37": "000000000000"}
-_KEYS_KEPT = 8
-"""Generations of MAC keys a patient bank still takes."""
 
 
 class BankHost:
@@ -53,7 +49,10 @@ class BankHost:
         codec: Codec,
         reading: Reading,
         trace: Callable[..., None],
+        places: list[tuple[str, str]],
+        epoch_s: float,
     ) -> None:
+        """``places``: (F42, F41) of the logical terminals. ``epoch_s``: when virtual time began."""
         self.clock = clock
         self.random = random
         self.mix = mix
@@ -62,8 +61,7 @@ class BankHost:
         """Called when a process has read an answer to what it sent under these numbers."""
         self._reading = reading
         self._dialect = codec.dialect
-        self._macs = MacMaker(codec.dialect)
-        self._keys = _double_length(codec.dialect.keys)
+        self.keys = BankKeys(codec.dialect, clock, random, mix)
         self.trace = trace
         self.entries: dict[Identity, Entry] = {}
         self.desk = BatchDesk(codec.dialect, self.entries)
@@ -72,16 +70,20 @@ class BankHost:
         self.overtaken: set[Identity] = set()
         """Sales whose reversal came first, at a bank that answers repeats as it answered them."""
         self.links: dict[BankLink, None] = {}
+        self.pushes = Pushes(
+            clock, random, mix, codec, self.keys, places, epoch_s, self._push, trace
+        )
         self._tombs: set[Identity] = set()
-        self._maks: dict[str, list[str]] = {}
         self._rrn = 0
-        self._signed_on = 0
 
     def buildProtocol(self, _address: object) -> "BankLink":
         return BankLink(self)
 
     def handle(self, link: "BankLink", frame: bytes) -> None:
         message = self.codec.decode(frame)
+        if not self._dialect.mtis[message.mti].answer:
+            self.pushes.answered(message)
+            return
         kind = self._reading.kind(message)
         handler = _HANDLERS.get(kind)
         if handler is None:
@@ -92,26 +94,27 @@ class BankHost:
     # ---- network management ---------------------------------------------------------------------
 
     def sign_on(self, link: "BankLink", message: Message) -> None:
-        self._signed_on += 1
-        pik = f"{self.random.getrandbits(128):032X}"
-        mak = f"{self.random.getrandbits(128):032X}"
-        maks = self._maks.setdefault(message.fields["41"], [])
-        maks.insert(0, "U" + mak)
-        del maks[_KEYS_KEPT:]
-        self.trace("bank", "sign-on", message.fields["41"])
-        field, layout = self._keys
-        block = bytearray(layout.length)
-        for key, place, check in (
-            (pik, layout.pik, layout.pik_kcv),
-            (mak, layout.mak, layout.mak_kcv),
-        ):
-            _lay(block, place, bytes.fromhex(key))
-            _lay(block, check, bytes.fromhex(kcv_of(key)))
-        value = encode([(field.tag, bytes(block))]) if field.tag else bytes(block)
-        fields = {field.field: value.hex().upper(), "39": "00"}
+        terminal = message.fields.get("41", "")
+        self.trace("bank", "sign-on", terminal)
+        fields = {"39": "00"}
+        if not self.keys.shared:
+            fields |= self.keys.sign_on(terminal)
         if "60" in message.fields:
             fields["60"] = message.fields["60"]
         self._say(link, message, fields, "")
+
+    def key_request(self, link: "BankLink", message: Message) -> None:
+        """It is accepted, and the keys come by themselves."""
+        self._say(link, message, {"39": "00"}, "")
+        self.pushes.keys()
+
+    def _push(self, frame: bytes) -> bool:
+        """By any of the links, whichever node is at the other end."""
+        if not self.links:
+            return False
+        link = self.random.choice([*self.links])
+        link.transport.send(framed(frame, self._dialect.length_prefix), None)
+        return True
 
     def echo(self, link: "BankLink", message: Message) -> None:
         self._say(link, message, {"39": "00"}, "")
@@ -134,11 +137,17 @@ class BankHost:
         random, mix = self.random.random, self.mix
         identity = self._reading.identity(kind, message)
         operation = Operation(kind)
-        mak = self._proven(message)
+        mak = self.keys.proven(message)
         if not mak or random() < mix.bank_new_keys:
             self.trace("bank", operation, *identity[1:], "A0")
             self._say(link, message, {"39": "A0"}, "")
             return
+        if not self.keys.knows_pin(message):
+            self.trace("bank", operation, *identity[1:], "PIN key")
+            self._say(link, message, {"39": "99"}, "")
+            return
+        if self.keys.shared and random() < mix.bank_resets:
+            self.pushes.some()
         if random() < mix.bank_silent_before:
             self.trace("bank", operation, *identity[1:], "lost")
             return
@@ -214,7 +223,7 @@ class BankHost:
 
     def reversal(self, link: "BankLink", message: Message) -> None:
         identity = self._reading.original("reversal", message)
-        mak = self._proven(message)
+        mak = self.keys.proven(message)
         if not mak:
             self._say(link, message, {"39": "A0"}, "")
             return
@@ -259,7 +268,7 @@ class BankHost:
         if random() < mix.bank_silent_after:
             self.trace("bank", mti, stan, "answer lost")
             return
-        key = mak
+        key = self.keys.to_answer(message.fields.get("41", ""), mak)
         if mak and random() < mix.bank_wrong_mac:
             self.trace("bank", mti, stan, "wrong MAC")
             key, approved = "wrong", None
@@ -289,10 +298,9 @@ class BankHost:
         mti = self._dialect.mtis[message.mti].answer
         fields = self._echoed(message, mti) | fields
         if mak:
-            fields[self._dialect.mac.field] = self._macs.blank
+            fields[self._dialect.mac.field] = self.keys.macs.blank
             encoded = codec.answer(message, mti, fields)
-            data = self._macs.input(mti, fields, codec.mab(encoded))
-            encoded = self._macs.sealed(encoded, mac_of(mak, data, self._macs.form))
+            encoded = self.keys.seal(encoded, mti, fields, codec.mab(encoded), mak)
         else:
             encoded = codec.answer(message, mti, fields)
         if not link.up:
@@ -312,15 +320,6 @@ class BankHost:
 
         link.transport.send(framed(encoded, self._dialect.length_prefix), arrived)
 
-    def _proven(self, message: Message) -> str:
-        """The key under which the request's MAC is right, or nothing."""
-        data = self._macs.input(message.mti, message.fields, message.mab)
-        mac = message.fields.get(self._dialect.mac.field, "").encode()
-        for mak in self._maks.get(message.fields["41"], ()):
-            if mac_of(mak, data, self._macs.form) == mac:
-                return mak
-        return ""
-
     def _echoed(self, message: Message, mti: str) -> dict[str, str]:
         """What an answer says of its request, and what the dialect wants besides."""
         rule = self._dialect.mtis[mti]
@@ -337,25 +336,12 @@ def _unread(_process: Process, _identity: Identity) -> None:
     """Nobody looks."""
 
 
-def _double_length(fields: tuple[KeyField, ...]) -> tuple[KeyField, KeyLayout]:
-    """The layout that brings two keys of 16 bytes."""
-    return next(
-        (field, layout)
-        for field in fields
-        for layout in field.layouts
-        if layout.pik is not None and layout.mak is not None and layout.mak.size == 16
-    )
-
-
-def _lay(block: bytearray, place: Span | None, value: bytes) -> None:
-    if place is not None:
-        block[place.at : place.at + place.size] = value[: place.size]
-
-
 _HANDLERS: dict[str, Callable[..., None]] = {
     "reversal": BankHost.reversal,
     "sign_on": BankHost.sign_on,
+    "sign_off": BankHost.echo,
     "echo": BankHost.echo,
+    "key_request": BankHost.key_request,
     "settlement": BankHost.settle,
     "upload": BankHost.upload,
     "upload_end": BankHost.upload,
@@ -382,4 +368,5 @@ class BankLink(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         for frame in self._reader.receive(data):
-            self._host.handle(self, frame)
+            if frame:  # an empty one is a sign of life
+                self._host.handle(self, frame)

@@ -15,7 +15,7 @@ from tests.sim.bank_host import BankHost
 from tests.sim.chips import End
 from tests.sim.his_host import BOOKS, Booking, HisHost
 from tests.sim.mix import Mix
-from tests.sim.node import BANK, DAY_TURNS_AT_S, EPOCH_S
+from tests.sim.node import ANNOUNCED_S, BANK, DAY_TURNS_AT_S, EPOCH_S, announces_day
 from tests.sim.origins import Purchase, Told
 from tests.sim.reading import Identity
 from tests.sim.relatives import Relatives
@@ -174,12 +174,20 @@ class Auditor:
         sent = {known[5] for known, key in self._database.identities.items() if key == payment.key}
         if sent - {payment.business_date}:
             yield Violation("I14", f"{payment.key} of {payment.business_date}: sent on {sent}")
-        turned = payment.born_at / 1000 - EPOCH_S >= DAY_TURNS_AT_S
         if self._mix.day_turns and sent:
-            today, next_day = DAYS
-            due = next_day if turned else today
-            if payment.business_date != due:
+            due = self._days_of(payment.born_at / 1000 - EPOCH_S)
+            if payment.business_date not in due:
                 yield Violation("I14", f"{payment.key}: {payment.business_date} is not {due}")
+
+    def _days_of(self, born_s: float) -> tuple[str, ...]:
+        """The business dates that a payment born then may have: while the turn is being announced,
+        either."""
+        today, next_day = DAYS
+        if not announces_day(self._mix.dialect):
+            return (next_day if born_s >= DAY_TURNS_AT_S else today,)
+        if born_s >= ANNOUNCED_S[-1]:
+            return (next_day,)
+        return (today,) if born_s < self._bank.pushes.turned_at else DAYS
 
     def _settled_meanwhile(self, payment: Payment) -> bool:
         """Rule 19: its batch was closed while it was open; nothing reverses it any more."""

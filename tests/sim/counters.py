@@ -4,8 +4,9 @@ A story sells something, and then voids, refunds in parts, completes, or takes b
 bad moments: before its sale, in flight, after the end, twice, on two nodes at once, after a refund.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
+from switch.model.operation import Operation
 from switch.model.secret import Secret
 from switch.ports import CardSecrets, PaymentRequest
 from tests.sim.kiosks import card
@@ -20,7 +21,8 @@ _TOO_MUCH_PERMILLE = 1_200
 class Counters:
     """All origins beside kiosks."""
 
-    def __init__(self, origins: Origins) -> None:
+    def __init__(self, origins: Origins, operations: Collection[str]) -> None:
+        """``operations``: what the bank can be asked; no other story is played."""
         self._road = origins
         self._number = 0
         self._stories: tuple[Callable[[], None], ...] = (
@@ -29,7 +31,7 @@ class Counters:
             self._refunds,
             self._preauth,
             self._preauth,
-            self._code,
+            *((self._code,) if Operation.QR_SALE in operations else ()),
             self._hospital_refund,
             self._deposit,
             self._bank_bill,

@@ -37,6 +37,10 @@ class Mix(Struct, kw_only=True):
     """What is sold, voided, refunded … besides the kiosks' bills."""
     bank_lax: bool
     """Books a void, a refund, a completion without looking at what is left of its original."""
+    bank_strict_keys: bool
+    """A host that soon takes nothing more under the keys before (a dialect with key resets)."""
+    bank_newest_mac: bool
+    """And makes its answers under the newest, whatever the request was under."""
     # processes
     crash: float = 0.0
     """Before or after a commit or a write to a socket; elsewhere a tenth of it."""
@@ -68,6 +72,12 @@ class Mix(Struct, kw_only=True):
     bank_new_keys: float = 0.0
     """Answers A0 or 77: wants a new sign-on first."""
     bank_reversal_lost: float = 0.0
+    bank_resets: float = 0.0
+    """New keys, sent while a message of ours is with it (a dialect with key resets)."""
+    reset_wrong: float = 0.0
+    """With a wrong check value or a wrong MAC."""
+    reset_forgotten: float = 0.0
+    """Not repeated, though nobody has answered."""
     # the hospital
     his_silent_before: float = 0.0
     his_silent_after: float = 0.0
@@ -172,6 +182,9 @@ _STRENGTHS: Mapping[str, float] = {
 """The strongest each fault gets."""
 
 
+_HOST_SHARE = 0.25
+
+
 def draw(seed: int, random: Random) -> Mix:
     """The mix of ``seed``: odd seeds end with reconciliation, even ones without."""
     mix = Mix(
@@ -186,6 +199,8 @@ def draw(seed: int, random: Random) -> Mix:
         bank_lax=random.random() < 0.5,
         day_turns=random.random() < 0.3,
         settles=False,
+        bank_strict_keys=False,
+        bank_newest_mac=False,
     )
     for name, strongest in _STRENGTHS.items():
         on, strength = random.random() < 0.4, random.random()
@@ -195,4 +210,13 @@ def draw(seed: int, random: Random) -> Mix:
     mix.take_back = random.random()
     mix.race = random.random() / 2
     mix.settles = mix.dialect == "cup-pos" and random.random() < 0.4
+    if random.random() < _HOST_SHARE:  # behind all else: other worlds stay what they were
+        _host(mix, random)
     return mix
+
+
+def _host(mix: Mix, random: Random) -> None:
+    """A bank that is spoken to host to host."""
+    mix.dialect, mix.settles = "cups-host", False
+    mix.bank_strict_keys = random.random() < 0.5
+    mix.bank_newest_mac = random.random() < 0.5

@@ -20,6 +20,7 @@ from channels.iso8583.channel import BankChannel
 from channels.iso8583.codec import Codec
 from channels.iso8583.config import ClientLink, SettlementConfig, TerminalConfig
 from channels.iso8583.config import Config as BankConfig
+from channels.iso8583.dialect import Dialect, KeyLayout, Span
 from channels.iso8583.load import load_dialect
 from channels.kiosk.config import KioskConfig
 from channels.kiosk.finisher import Finisher, Link
@@ -43,6 +44,8 @@ BANK_PORT, HIS_PORT = 8583, 8080
 EPOCH_S = 1_784_700_000.0
 """Virtual time begins in July 2026."""
 DAY_TURNS_AT_S = 120.0
+ANNOUNCED_S = (60.0, 120.0, 180.0)
+"""Of a bank that announces it: the earliest moment, the calendar's, and the last."""
 LEASE_MS = 30_000
 BEAT_S = 10.0
 SWEEP_MS = 20_000
@@ -132,8 +135,19 @@ ROUTES = [
 ]
 
 PROFILE = load_profile("demo-h1")
-DIALECTS = ("cup-pos", "gz-ascii", "zj-bcd")
-_dialect = cache(load_dialect)
+DIALECTS = ("cup-pos", "gz-ascii", "zj-bcd", "cups-host")
+
+
+@cache
+def _dialect(name: str) -> Dialect:
+    """As its file says. Of a host's key resets also those that bring a check value: the file leaves
+    them out, because none was published."""
+    dialect = load_dialect(name)
+    if dialect.sign_on.brings_keys:
+        return dialect
+    key = KeyLayout(length=20, key=Span(at=0, size=16), key_kcv=Span(at=16, size=4))
+    first, *others = dialect.keys
+    return replace(dialect, keys=(replace(first, layouts=(*first.layouts, key)), *others))
 
 
 @cache
@@ -146,13 +160,25 @@ def codec_of(dialect: str) -> Codec:
 def bank_config(dialect: str, *, day_turns: bool) -> BankConfig:
     """The bank of a world that speaks it. ``day_turns``: at its second minute."""
     settles = _dialect(dialect).settlement is not None
-    turn = time.strftime("%H:%M", time.localtime(EPOCH_S + DAY_TURNS_AT_S))
+    config = replace(BANK, dialect=dialect, settlement=SETTLEMENT if settles else None)
+    if not day_turns:
+        return config
+    first_s, by_clock_s, last_s = ANNOUNCED_S if announces_day(dialect) else (DAY_TURNS_AT_S,) * 3
     return replace(
-        BANK,
-        dialect=dialect,
-        settlement=SETTLEMENT if settles else None,
-        cutover=turn if day_turns else BANK.cutover,
+        config,
+        cutover=_clock(by_clock_s),
+        cutover_earliest=_clock(first_s),
+        cutover_latest=_clock(last_s),
     )
+
+
+def announces_day(dialect: str) -> bool:
+    """The bank says itself that its day has turned."""
+    return "day_cut_end" in _dialect(dialect).network
+
+
+def _clock(at_s: float) -> str:
+    return time.strftime("%H:%M", time.localtime(EPOCH_S + at_s))
 
 
 class DatabaseFaults:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from channels.iso8583.codec import Codec
+from channels.iso8583.message import Message
 from switch.ports import LogicalTerminal
 from tests.sim.clock import SimClock
 from tests.sim.node import BANK, BANK_PORT, HIS_PORT
@@ -37,6 +38,8 @@ class Wire:
     ) -> None:
         self.moves: list[tuple[float, bool, str]] = []
         self.trespasses: list[str] = []
+        self.acknowledged: Callable[[str, Message], None] = _unseen
+        """Called with our answers to what the bank asks."""
         self._codec = codec
         self._reading = reading
         self._database = database
@@ -65,7 +68,12 @@ class Wire:
         self._out.get(identity[:2], {}).pop(identity, None)
 
     def _to_bank(self, process: Mortal, epoch: int, data: bytes) -> None:
+        if len(data) == self._reading.prefix:
+            return  # a sign of life
         message = self._codec.decode(data[self._reading.prefix :])
+        if not self._codec.dialect.mtis[message.mti].answer:
+            self.acknowledged(process.name, message)
+            return
         kind = self._reading.kind(message)
         if not self._reading.moves_money(kind):
             return
@@ -103,3 +111,7 @@ class Wire:
     def _report(self, text: str) -> None:
         self._trace("trespass", text)
         self.trespasses.append(text)
+
+
+def _unseen(_node: str, _message: Message) -> None:
+    """Nobody looks."""

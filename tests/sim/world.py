@@ -20,16 +20,27 @@ from switch.model.payment import LegKind, LegState, Payment, Rest
 from switch.ports import JournalDown, LogicalTerminal
 from switch.store.memory import MemoryDatabase
 from tests.sim import mix as mixes
+from tests.sim.acknowledgements import Acknowledgements
 from tests.sim.bank_host import BankHost
 from tests.sim.batch_desk import Rows
-from tests.sim.checker import Auditor
+from tests.sim.checker import DAYS, Auditor
 from tests.sim.chips import Chips
 from tests.sim.clock import SimClock
 from tests.sim.counters import Counters
 from tests.sim.his_host import HisHost
 from tests.sim.kiosks import Kiosks
 from tests.sim.network import Network, Weather
-from tests.sim.node import BANK, BANK_PORT, HIS_PORT, DatabaseFaults, Node, codec_of
+from tests.sim.node import (
+    ANNOUNCED_S,
+    BANK,
+    BANK_PORT,
+    EPOCH_S,
+    HIS_PORT,
+    DatabaseFaults,
+    Node,
+    announces_day,
+    codec_of,
+)
 from tests.sim.origins import Origins
 from tests.sim.process import Mortal, Process
 from tests.sim.reading import Identity, Reading
@@ -104,7 +115,14 @@ class World:
         codec = codec_of(self.mix.dialect)
         reading = _reading(self.mix.dialect)
         self.bank = BankHost(
-            self.clock, self._randoms["bank"], self.mix, codec, reading, self.trace
+            self.clock,
+            self._randoms["bank"],
+            self.mix,
+            codec,
+            reading,
+            self.trace,
+            [(one.merchant, one.terminal) for one in BANK.terminals],
+            EPOCH_S,
         )
         self.his = HisHost(self.clock, self._randoms["his"], self.mix, self.trace)
         self.network.listen(outside, BANK_PORT, self.bank)
@@ -123,6 +141,8 @@ class World:
         self._lost: Mortal | None = None
         self._hsm_fails = self.mix.hsm_down > 0
         self.wire = Wire(codec, reading, self.database, self.clock, self._epoch_of, self.trace)
+        self.told = Acknowledgements(self.bank.pushes, self.database, DAYS[1])
+        self.wire.acknowledged = self.told.written
         self.network.seen = self.wire.written
         self.bank.read = self.wire.read
 
@@ -161,7 +181,8 @@ class World:
             self._boot(name)
         self.chips.start()
         Kiosks(self.origins, self.chips).plan(self.mix.payments, SAFETY_S * 0.6)
-        Counters(self.origins).plan(self.mix.stories, SAFETY_S * 0.5)
+        operations = codec_of(self.mix.dialect).dialect.operations
+        Counters(self.origins, operations).plan(self.mix.stories, SAFETY_S * 0.5)
         if self.mix.settles:
             for one in BANK.terminals:
                 terminal = LogicalTerminal(
@@ -169,6 +190,11 @@ class World:
                 )
                 at = self._randoms["fate"].uniform(20, SAFETY_S)
                 self.clock.callLater(at, self._order, terminal)
+        if self.mix.day_turns and announces_day(self.mix.dialect):
+            self.database.bank_days["bank"] = DAYS[0]  # as announced the day before
+            first_s, _, last_s = ANNOUNCED_S
+            at = self._randoms["fate"].uniform(first_s, last_s)
+            self.clock.callLater(at, self.bank.pushes.turn_day)
         self._fate()
         self.clock.run(SAFETY_S)
 
@@ -224,7 +250,9 @@ class World:
             self.chips.ends(),
         )
         batches = self.bank.desk.findings(self.database, self.database.settled.open_at)
-        return [*auditor.findings(reconciled), *batches]
+        told = [Violation("I4", text) for text in self.told.findings]
+        misused = [Violation("I10", text) for text in self.bank.keys.misused]
+        return [*auditor.findings(reconciled), *batches, *told, *misused]
 
     def _evidence(self, payment: Payment, i: int, kind: LegKind) -> None:
         if kind in (LegKind.DEBIT, LegKind.CREDIT):
@@ -267,6 +295,10 @@ class World:
         self.counts["unfinished"] = sum(leg.state is LegState.REFUSED for leg in finishes)
         self.counts["late"] = len(self.database.late)
         self.counts["batches"] = len(self.bank.desk.closed)
+        resets = [push for push in self.bank.pushes.sent.values() if push.key]
+        self.counts["resets_taken"] = sum(push.answer == "00" for push in resets)
+        self.counts["resets_refused"] = sum(push.answer not in ("", "00") for push in resets)
+        self.counts["resets_unheard"] = sum(push.answer == "" for push in resets)
         self.counts["reversals"] = len(self.bank.reversals)
         self.counts["taken_back"] = sum(one.taken_back for one in self.origins.purchases)
         for entry in self.bank.entries.values():
