@@ -119,7 +119,7 @@ class Mix(Struct, kw_only=True):
 
     def heal(self) -> None:
         """Every fault off; what the counterparties *are* stays."""
-        for name in (*_STRENGTHS, "take_back", "race"):
+        for name in (*_STRENGTHS, *_HOST_STRENGTHS, "take_back", "race"):
             setattr(self, name, 0.0)
 
     def shown(self) -> str:
@@ -183,6 +183,12 @@ _STRENGTHS: Mapping[str, float] = {
 
 
 _HOST_SHARE = 0.25
+_HOST_STRENGTHS: Mapping[str, float] = {
+    "bank_resets": 0.5,
+    "reset_wrong": 0.5,
+    "reset_forgotten": 0.5,
+}
+"""What goes wrong with keys that a host sends itself."""
 
 
 def draw(seed: int, random: Random) -> Mix:
@@ -202,10 +208,7 @@ def draw(seed: int, random: Random) -> Mix:
         bank_strict_keys=False,
         bank_newest_mac=False,
     )
-    for name, strongest in _STRENGTHS.items():
-        on, strength = random.random() < 0.4, random.random()
-        if on:
-            setattr(mix, name, strongest * (0.1 + 0.9 * strength))
+    _strengths(mix, random, _STRENGTHS)
     mix.chip = random.random()
     mix.take_back = random.random()
     mix.race = random.random() / 2
@@ -220,3 +223,12 @@ def _host(mix: Mix, random: Random) -> None:
     mix.dialect, mix.settles = "cups-host", False
     mix.bank_strict_keys = random.random() < 0.5
     mix.bank_newest_mac = random.random() < 0.5
+    _strengths(mix, random, _HOST_STRENGTHS)
+
+
+def _strengths(mix: Mix, random: Random, strengths: Mapping[str, float]) -> None:
+    """About half of the faults are off."""
+    for name, strongest in strengths.items():
+        on, strength = random.random() < 0.4, random.random()
+        if on:
+            setattr(mix, name, strongest * (0.1 + 0.9 * strength))

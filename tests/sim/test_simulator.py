@@ -75,14 +75,19 @@ def test_the_same_seed_gives_the_same_trace() -> None:
 
 def test_worlds_are_rich_enough_to_mean_something() -> None:
     """Payments end in every way, every operation stands at some bank at the end, origins take back,
-    nodes die and stall, and something is reversed."""
+    nodes die and stall, hosts send keys, and something is reversed."""
     results = [play(seed) for seed in range(100)]
     total = Counter[str]()
     for result in results:
         total.update(result.counts)
     for name in ("crashes", "freezes", "done", "declined", "undone", "late", "reversals"):
         assert total[name] >= 10, (name, total)
-    for name in ("taken_back", *(f"bank_{operation}" for operation in MONEY)):
+    for name in (
+        "resets_taken",
+        "resets_refused",
+        "taken_back",
+        *(f"bank_{operation}" for operation in MONEY),
+    ):
         assert total[name] >= 1, (name, total)
     assert min(total["finished"], total["unfinished"]) >= 10, total
 

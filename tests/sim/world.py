@@ -16,17 +16,16 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred
 
 from switch.model.batch import OPEN
-from switch.model.payment import LegKind, LegState, Payment, Rest
+from switch.model.payment import LegKind, LegState, Payment
 from switch.ports import JournalDown, LogicalTerminal
-from switch.store.memory import MemoryDatabase
 from tests.sim import mix as mixes
 from tests.sim.acknowledgements import Acknowledgements
 from tests.sim.bank_host import BankHost
-from tests.sim.batch_desk import Rows
 from tests.sim.checker import DAYS, Auditor
 from tests.sim.chips import Chips
 from tests.sim.clock import SimClock
 from tests.sim.counters import Counters
+from tests.sim.counting import counted
 from tests.sim.his_host import HisHost
 from tests.sim.kiosks import Kiosks
 from tests.sim.network import Network, Weather
@@ -43,8 +42,9 @@ from tests.sim.node import (
 )
 from tests.sim.origins import Origins
 from tests.sim.process import Mortal, Process
-from tests.sim.reading import Identity, Reading
+from tests.sim.reading import Reading
 from tests.sim.violation import Violation
+from tests.sim.watched import Watched
 from tests.sim.wire import Wire
 
 SAFETY_S = 240.0
@@ -94,7 +94,7 @@ class World:
         self.clock = SimClock()
         self.lines: deque[str] = deque(maxlen=keep)
         self._hash = blake2b(digest_size=16)
-        self.counts = {"crashes": 0, "freezes": 0, "payments": 0}
+        self.counts = {"crashes": 0, "freezes": 0}
         self.network = Network(self.clock, self._randoms["net"], self.trace)
         self.network.weather = {
             BANK_PORT: Weather(
@@ -127,8 +127,7 @@ class World:
         self.his = HisHost(self.clock, self._randoms["his"], self.mix, self.trace)
         self.network.listen(outside, BANK_PORT, self.bank)
         self.network.listen(outside, HIS_PORT, self.his)
-        self.committed: dict[tuple[str, int], float] = {}
-        self.database = _Watched(self)
+        self.database = Watched(self.clock, self.trace)
         self.faults = DatabaseFaults(self._randoms["fate"], self.mix, self.clock.seconds)
         self.nodes: dict[str, Node] = {}
         self.chips = Chips(
@@ -165,7 +164,7 @@ class World:
             violations += self.audit(reconciled=False)
             self.reconcile()
         violations += self.audit(reconciled=self.mix.reconcile)
-        self._count()
+        self.counts |= counted(self.database, self.bank, self.origins.purchases)
         self._close()
         return Result(
             seed=self.seed,
@@ -244,7 +243,7 @@ class World:
             self.bank,
             self.his,
             self.origins.purchases,
-            self.committed,
+            self.database.committed,
             self.wire.trespasses,
             self.wire.moves,
             self.chips.ends(),
@@ -284,26 +283,6 @@ class World:
 
     def _settled_and_told(self) -> bool:
         return self._settled() and self.origins.all_told()
-
-    def _count(self) -> None:
-        rows = self.database.rows.values()
-        self.counts["payments"] = len(rows)
-        for rest in Rest:
-            self.counts[str(rest)] = sum(row.rest is rest for row in rows)
-        finishes = [leg for p in self.database.payments() for leg in p.legs if leg.kind == "finish"]
-        self.counts["finished"] = sum(leg.state is LegState.DONE for leg in finishes)
-        self.counts["unfinished"] = sum(leg.state is LegState.REFUSED for leg in finishes)
-        self.counts["late"] = len(self.database.late)
-        self.counts["batches"] = len(self.bank.desk.closed)
-        resets = [push for push in self.bank.pushes.sent.values() if push.key]
-        self.counts["resets_taken"] = sum(push.answer == "00" for push in resets)
-        self.counts["resets_refused"] = sum(push.answer not in ("", "00") for push in resets)
-        self.counts["resets_unheard"] = sum(push.answer == "" for push in resets)
-        self.counts["reversals"] = len(self.bank.reversals)
-        self.counts["taken_back"] = sum(one.taken_back for one in self.origins.purchases)
-        for entry in self.bank.entries.values():
-            name = f"bank_{entry.operation}"
-            self.counts[name] = self.counts.get(name, 0) + (entry.net_fen > 0)
 
     def _close(self) -> None:
         for node in self.nodes.values():
@@ -378,34 +357,6 @@ class World:
 
     def _reachable(self) -> list[Node]:
         return [node for node in self.nodes.values() if node.process.alive]
-
-
-class _Watched(MemoryDatabase):
-    """The database, with the time of every commit."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self.batches.rows = self.settled = Rows(self)
-        self._world = world
-        self.referring: dict[str, list[str]] = {}
-        """Original → what was committed for it."""
-        self.owners: dict[Identity, str] = {}
-        """Numbers at the bank → the payment they were committed for."""
-
-    def apply(self, write: Any, fence: int, node: str, at: int) -> Any:
-        result = super().apply(write, fence, node, at)
-        world, payment = self._world, write.payment
-        if result.committed:
-            world.committed[payment.key, payment.version] = world.clock.rightNow
-            for one in write.identities:
-                self.owners[one.merchant, one.terminal, one.batch, one.stan] = payment.key
-            if payment.version == 1 and payment.original:
-                self.referring.setdefault(payment.original, []).append(payment.key)
-            trail = self.events[payment.key, payment.version][0]
-            world.trace(node, "commits", payment.key, payment.version, trail)
-        else:
-            world.trace(node, "loses", payment.key, payment.version, result.reason)
-        return result
 
 
 @cache
