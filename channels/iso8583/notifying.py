@@ -34,18 +34,22 @@ class Notifying:
         self._bank = bank
         self._context = context
 
+    def elsewhere(self, payment: Payment) -> bool:
+        """See NoticeBank."""
+        terminal = self._terminal(_debit(payment))
+        return terminal is not None and terminal.elsewhere and not terminal.held
+
     async def script_results(self, payment: Payment) -> tuple[NoticeEnd, str]:
         """See NoticeBank."""
-        debit = next(leg for leg in payment.legs if leg.kind is LegKind.DEBIT)
-        chip = _results(payment)
-        name = (debit.facts.get("F42", ""), debit.facts.get("F41", ""))
-        terminal = self._bank.terminals.get(name)
+        debit, chip = _debit(payment), _results(payment)
+        terminal = self._terminal(debit)
         template = self._bank.dialect.script_notice
         if template is None or not chip:
             return NoticeEnd.NOT_OWED, ""
         if terminal is None:
             text = "a notice is owed by a terminal that is not configured"
-            _log.error("alarm", text=text, key=payment.key, bank=self._bank.name, terminal=name[1])
+            which = {"bank": self._bank.name, "terminal": debit.facts.get("F41", "")}
+            _log.error("alarm", text=text, key=payment.key, **which)
             return NoticeEnd.NOT_NOW, ""
         template = terminal.dialect.script_notice or template
         if not terminal.fresh or terminal.settling:
@@ -66,6 +70,11 @@ class Notifying:
         final = action in _FINAL and not unproven(self._bank.dialect, sent.answer)
         return NoticeEnd.REFUSED if final else NoticeEnd.AGAIN, sent.answer.code
 
+    def _terminal(self, debit: Leg) -> Terminal | None:
+        """That the sale went by; None: it is not configured."""
+        name = (debit.facts.get("F42", ""), debit.facts.get("F41", ""))
+        return self._bank.terminals.get(name)
+
     async def _values(self, terminal: Terminal, debit: Leg, chip: str) -> dict[str, str]:
         operation = self._bank.dialect.operations[debit.operation or Operation.SALE]
         values = {f"original_{name}": value for name, value in debit.facts.items()}
@@ -79,6 +88,10 @@ class Notifying:
             "original_mti": operation.mti,
             "chip": chip,
         }
+
+
+def _debit(payment: Payment) -> Leg:
+    return next(leg for leg in payment.legs if leg.kind is LegKind.DEBIT)
 
 
 def _results(payment: Payment) -> str:

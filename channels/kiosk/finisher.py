@@ -13,6 +13,7 @@ Rules
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from msgspec import Struct
@@ -41,7 +42,7 @@ _log = get_logger("kiosk")
 
 ENDED_MAX = 4_096
 """Legs remembered after their exchange, the oldest forgotten first: hours of a busy hospital."""
-OWE_AGAIN_MS = 5_000
+OWE_AGAIN_MS = 1_000
 
 SINCE_VERSION = 2
 """The protocol version that finishes cards on demand."""
@@ -155,8 +156,7 @@ class Finisher:
             due = Millis(self._timeline.now_ms() + self._config.finish_timeout_ms)
             exchange.timer = self._timeline.call_at(due, lambda: exchange.end(_unknown()))
             reply = await exchange.ended
-            if SCRIPT_RESULTS in reply.facts.get("chip", ""):
-                await self._owe(key)
+            await self._owe(key, reply)
             return reply
         finally:
             exchange.stop_timer()
@@ -181,24 +181,31 @@ class Finisher:
         if exchange is not None:
             exchange.end(reply)
         elif not repeated:
-            if SCRIPT_RESULTS in reply.facts.get("chip", ""):
-                Deferred.fromCoroutine(self._owe(key))
-            self._late.late(key, asked.leg_index, asked.attempt, reply)
+            Deferred.fromCoroutine(self._late_word(key, asked, reply))
 
     def link_lost(self, link: Link) -> None:
         """Whoever was asked over it may have finished the card: Unknown."""
         for exchange in [one for one in self._exchanges.values() if one.link is link]:
             exchange.end(_unknown())
 
-    async def _owe(self, key: str) -> None:
-        """What its issuer's scripts came to is owed to the bank: durable before the card's end is.
-        A database that is away holds up no payment: it is tried again beside it."""
-        try:
-            await self._notices.owe(key, self._timeline.now_ms())
-        except JournalDown as error:
-            _log.warning("notice_waits", key=key, why=str(error))
-            at = Millis(self._timeline.now_ms() + OWE_AGAIN_MS)
-            self._timeline.call_at(at, lambda: Deferred.fromCoroutine(self._owe(key)))
+    async def _late_word(self, key: str, asked: _Asked, reply: Reply) -> None:
+        await self._owe(key, reply)
+        self._late.late(key, asked.leg_index, asked.attempt, reply)
+
+    async def _owe(self, key: str, reply: Reply) -> None:
+        """What its issuer's scripts came to is owed to the bank: durable before the card's end is
+        (I4), or a crash in between forgets it. A database that is away would not take that either.
+        """
+        while SCRIPT_RESULTS in reply.facts.get("chip", ""):
+            try:
+                await self._notices.owe(key, self._timeline.now_ms())
+                return
+            except JournalDown as error:
+                _log.warning("notice_waits", key=key, why=str(error))
+                again: Deferred[None] = Deferred()
+                at = Millis(self._timeline.now_ms() + OWE_AGAIN_MS)
+                self._timeline.call_at(at, partial(again.callback, None))
+                await again
 
     def _remember(self, order: Order) -> None:
         key = order.payment.key

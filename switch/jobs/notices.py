@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from switch.model.notice import Notice, NoticeBank, NoticeEnd, Notices
 from switch.model.outcome import Millis
-from switch.model.payment import LegKind, LegState, Payment
+from switch.model.payment import Leg, LegKind, LegState, Payment
 from switch.observe import metrics
 from switch.observe.logs import get_logger
 from switch.ports import Cancellable, JournalDown, Timeline
@@ -70,6 +70,8 @@ class NoticeJob:
         """One try."""
         try:
             payment = await self._load(notice.key)
+            if payment is not None and self._elsewhere(payment):
+                return  # claimed here it would only wait for its next turn
             wait_ms = WAITS_MS[min(notice.tries, len(WAITS_MS) - 1)]
             until = Millis(self._timeline.now_ms() + wait_ms)
             if payment is None or not await self._notices.claim(notice, until):
@@ -86,11 +88,16 @@ class NoticeJob:
         finally:
             self._out.discard(notice.key)
 
+    def _elsewhere(self, payment: Payment) -> bool:
+        debit = _debit(payment)
+        bank = self._banks.get(debit.counterparty) if debit is not None else None
+        return bank is not None and bank.elsewhere(payment)
+
     async def _send(self, payment: Payment) -> tuple[NoticeEnd, str]:
         spoken = any(leg.kind is LegKind.FINISH and leg.state in _SPOKEN for leg in payment.legs)
         if not spoken:  # its card's word is not committed yet
             return NoticeEnd.NOT_NOW, ""
-        debit = next((leg for leg in payment.legs if leg.kind is LegKind.DEBIT), None)
+        debit = _debit(payment)
         if debit is None:
             return NoticeEnd.NOT_OWED, ""
         bank = self._banks.get(debit.counterparty)
@@ -101,6 +108,10 @@ class NoticeJob:
         end, code = await bank.script_results(payment)
         metrics.SCRIPT_NOTICES.labels(debit.counterparty, str(end)).inc()
         return end, code
+
+
+def _debit(payment: Payment) -> Leg | None:
+    return next((leg for leg in payment.legs if leg.kind is LegKind.DEBIT), None)
 
 
 def _defect(failure: object) -> None:

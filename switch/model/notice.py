@@ -57,6 +57,10 @@ class Notices(Protocol):
 class NoticeBank(Protocol):
     """What a channel does for notices. Nothing raises."""
 
+    def elsewhere(self, payment: Payment) -> bool:
+        """Another node has the terminal that the notice must go by: it is that node's to send."""
+        ...
+
     async def script_results(self, payment: Payment) -> tuple[NoticeEnd, str]:
         """Send what the card said of its issuer's scripts: the end, and the bank's code."""
         ...

@@ -140,6 +140,24 @@ def test_of_two_nodes_one_tells():
     assert len(post.sent) == 1
 
 
+def test_I3_a_node_without_the_terminal_leaves_it_to_the_one_that_has_it(monkeypatch):
+    """Claimed there it would only wait, longer each time, and its holder never have a turn."""
+    post = Post()
+    facts = post.payment.legs[0].facts
+    terminal = post.rig.channel._bank.terminals[facts["F42"], facts["F41"]]
+    with monkeypatch.context() as away:
+        away.setattr(type(terminal), "held", False)
+        away.setattr(terminal, "elsewhere", True)
+        assert post.rig.channel.notifying.elsewhere(post.payment)
+        post.owe()
+        post.job.start()
+        post.pass_ms(1_000)
+    assert (post.sent, post.rows.owed[post.payment.key].tries) == ([], 0)
+
+    post.pass_ms(LOOK_MS)
+    assert len(post.sent) == 1
+
+
 def test_I11_so_many_are_on_their_way_at_once():
     """A bank that is silent has eight of them; the others wait in the database."""
     post = Post()

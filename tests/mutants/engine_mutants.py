@@ -393,7 +393,13 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("content_not_compared", _content_not_compared, "I8"),
     Mutant("no_fence", _no_fence, "I13"),
     Mutant("no_lease", _no_lease, "I13", weather={"stall": 0.04}),
-    Mutant("terminal_for_ever", _terminal_for_ever, "I13", weather={"freeze": 2.0, "stall": 0.03}),
+    Mutant(
+        "terminal_for_ever",
+        _terminal_for_ever,
+        "I13",
+        weather={"dialect": "cup-pos", "stories": 16, "freeze": 2.0, "stall": 0.03}
+        | {"db_slow": 0.4, "crash": 0.0},
+    ),
     Mutant("renewed_is_held", _renewed_is_held, "I13", weather={"stall": 0.04}),
     Mutant(
         "out_without_identity",

@@ -2,12 +2,17 @@
 
 import pytest
 
-from tests.mutants import business_mutants, engine_mutants, host_mutants
+from tests.mutants import business_mutants, engine_mutants, host_mutants, notice_mutants
 from tests.mutants.mutant import Mutant
 from tests.sim.listening import listening
 from tests.sim.world import play
 
-MUTANTS = engine_mutants.MUTANTS + business_mutants.MUTANTS + host_mutants.MUTANTS
+MUTANTS = (
+    *engine_mutants.MUTANTS,
+    *business_mutants.MUTANTS,
+    *host_mutants.MUTANTS,
+    *notice_mutants.MUTANTS,
+)
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

@@ -23,6 +23,7 @@ from tests.sim.mix import Mix
 from tests.sim.process import Process
 from tests.sim.pushes import Pushes
 from tests.sim.reading import Identity, Reading
+from tests.sim.scripts import Notice
 
 PROCESSING_MAX_S = 45.0
 PARTS = frozenset({Operation.REFUND, Operation.QR_REFUND})
@@ -67,6 +68,8 @@ class BankHost:
         self.desk = BatchDesk(codec.dialect, self.entries)
         self.reversals: list[tuple[float, Identity, str]] = []
         """When, of what, answered how."""
+        self.notices: list[Notice] = []
+        """Of issuer scripts, as they were heard."""
         self.overtaken: set[Identity] = set()
         """Sales whose reversal came first, at a bank that answers repeats as it answered them."""
         self.links: dict[BankLink, None] = {}
@@ -130,6 +133,20 @@ class BankHost:
 
     def upload(self, link: "BankLink", message: Message) -> None:
         self._answer(link, message, "", {"39": "00"})
+
+    # ---- what issuer scripts came to -------------------------------------------------------------
+
+    def notice(self, link: "BankLink", message: Message) -> None:
+        mak = self.keys.proven(message)
+        if not mak:
+            self._say(link, message, {"39": "A0"}, "")
+            return
+        original = self._reading.original("script_notice", message)
+        lost = self.random.random() < self.mix.bank_silent_before
+        self.trace("bank", "notice", *original[1:], "lost" if lost else message.fields["55"])
+        if not lost:
+            self.notices.append(Notice(self.clock.rightNow, original, message.fields["55"]))
+            self._answer(link, message, mak, {"39": "00"})
 
     # ---- operations ------------------------------------------------------------------------------
 
@@ -342,6 +359,7 @@ _HANDLERS: dict[str, Callable[..., None]] = {
     "sign_off": BankHost.echo,
     "echo": BankHost.echo,
     "key_request": BankHost.key_request,
+    "script_notice": BankHost.notice,
     "settlement": BankHost.settle,
     "upload": BankHost.upload,
     "upload_end": BankHost.upload,

@@ -12,7 +12,7 @@ from switch.model.payment import Leg, LegKind, LegState, Payment, Rest, Stage
 from switch.payment import answer_of
 from switch.store.memory import MemoryDatabase
 from tests.sim.bank_host import BankHost
-from tests.sim.chips import End
+from tests.sim.chips import KEPT, End
 from tests.sim.his_host import BOOKS, Booking, HisHost
 from tests.sim.mix import Mix
 from tests.sim.node import ANNOUNCED_S, BANK, DAY_TURNS_AT_S, EPOCH_S, announces_day
@@ -21,8 +21,6 @@ from tests.sim.reading import Identity
 from tests.sim.relatives import Relatives
 from tests.sim.violation import Violation
 
-KEPT = "9505000004E0009F3602001C"
-"""What of a card's last word may be journaled."""
 _BEFORE_NOON = time.localtime(EPOCH_S).tm_hour < 12
 DAYS = tuple(
     time.strftime("%Y%m%d", time.localtime(EPOCH_S + n * 86_400))
@@ -224,7 +222,7 @@ class Auditor:
         if asked and (end is None or end.result != "confirmed" or min(asked) < end.at):
             said = "nothing yet" if end is None or end.at > min(asked) else end.result
             yield Violation("I1", f"{payment.key}: booked, and its card said {said}")
-        if leg.facts and leg.facts != {"chip": KEPT}:
+        if leg.facts and leg.facts != {"chip": KEPT + (end.scripts if end else "")}:
             yield Violation("I12", f"{payment.key}: {leg.facts} of its card")
 
     def _reversals(self, payment: Payment, i: int, leg: Leg) -> Iterator[Violation]:

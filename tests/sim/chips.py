@@ -7,6 +7,7 @@ waits in it does not. What a card said is the truth that the auditor reads.
 from collections.abc import Callable
 from random import Random
 from typing import Any
+from zlib import crc32
 
 from msgspec import Struct
 
@@ -19,6 +20,9 @@ ISSUER = "910AC0FFEEC0FFEEC0FF3030"
 """Field 55 of the bank's approval: for the card, and for no journal (I12)."""
 LAST_WORD = "9505000004E0009F3602001C5A086222020200112233"
 """What a rude kiosk says of its card: rule 18's tags, and a card number besides."""
+KEPT = "9505000004E0009F3602001C"
+"""What of it may be journaled."""
+_SCRIPTS = "DF3105"
 SILENCE_S = 20.0
 """So long a terminal waits for a sign of life of its node before it dials again."""
 
@@ -28,6 +32,14 @@ class End(Struct, frozen=True):
 
     result: str
     at: float
+    scripts: str = ""
+    """What the issuer's scripts came to (DF31, with its tag); empty: none ran."""
+
+
+def scripts_of(key: str) -> str:
+    """Of every second card that is finished; no two have the same."""
+    digest = crc32(key.encode())
+    return f"{_SCRIPTS}{digest:08X}01" if digest & 1 else ""
 
 
 class Link:
@@ -103,11 +115,11 @@ class Terminal:
     def _finished(self, key: str, says: str) -> None:
         if self._running == key:  # else the power went meanwhile
             self._running = ""
-            self._ended(key, says)
+            self._ended(key, says, scripts_of(key))
 
-    def _ended(self, key: str, result: str) -> None:
-        self._house.trace(self.name, "card", key, result)
-        self.ends[key] = End(result, self._house.clock.rightNow)
+    def _ended(self, key: str, result: str, scripts: str = "") -> None:
+        self._house.trace(self.name, "card", key, result, scripts)
+        self.ends[key] = End(result, self._house.clock.rightNow, scripts)
         self._open.add(key)
         self._tell(key)
 
@@ -154,10 +166,10 @@ class Terminal:
         """In the node's process: the front gives it to its finisher, and acknowledges."""
         if not link.up or not link.node.process.effect("word"):
             return
-        said = self.ends[key].result
+        end = self.ends[key]
         word = protocol.CardFinished(
-            result="confirmed" if said == "confirmed" else "declined",
-            chip=protocol.Chip(LAST_WORD),
+            result="confirmed" if end.result == "confirmed" else "declined",
+            chip=protocol.Chip(LAST_WORD + end.scripts),
         )
         try:
             link.node.finisher.finished(self.name, key, word)

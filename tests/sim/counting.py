@@ -19,6 +19,7 @@ def counted(database: MemoryDatabase, bank: BankHost, purchases: list[Purchase])
         **{str(rest): sum(row.rest is rest for row in rows) for rest in Rest},
         "finished": sum(leg.state is LegState.DONE for leg in finishes),
         "unfinished": sum(leg.state is LegState.REFUSED for leg in finishes),
+        "notices": len(bank.notices),
         "late": len(database.late),
         "batches": len(bank.desk.closed),
         "reversals": len(bank.reversals),

@@ -30,6 +30,7 @@ from his_bridge.hospital import Hospital
 from his_bridge.policy import Level
 from his_bridge.profile_file import load_profile
 from switch.engine import Engine, Limits, Route
+from switch.jobs.notices import NoticeJob
 from switch.jobs.settlement import Settlement
 from switch.model.outcome import Reply
 from switch.model.payment import Payment
@@ -280,12 +281,16 @@ class Node:
         )
         self.engine.finish_by("kiosks", self.finisher)
         banks = {"bank": self.bank.settling} if mix.settles and self.bank.settling else {}
+        self.notices = NoticeJob(
+            self.journal.notices, {"bank": self.bank.notifying}, self.journal.load, timeline
+        )
         self.settlement = Settlement(self.journal.batches, banks, self.engine, timeline)
 
     def start(self) -> None:
         self.bank.start()
         self.his.start()
         Deferred.fromCoroutine(self.settlement.start())
+        self.notices.start()
         self._beat()
         self._sweep()
 

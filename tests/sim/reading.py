@@ -2,8 +2,9 @@
 
 from channels.iso8583 import reading
 from channels.iso8583.dialect import Dialect
+from channels.iso8583.dialogue import Template
 from channels.iso8583.message import Message
-from channels.iso8583.recognise import REVERSAL, Recogniser
+from channels.iso8583.recognise import REVERSAL, SCRIPT_NOTICE, Recogniser
 from switch.model.operation import Operation
 from switch.net.frames import LengthPrefix
 
@@ -23,7 +24,10 @@ class Reading:
         self.prefix = 2 if dialect.length_prefix is LengthPrefix.BINARY_2 else 4
         self._recogniser = Recogniser(dialect)
         self._operations = frozenset(map(str, Operation)) - _NO_MONEY
-        templates = {**dialect.operations, REVERSAL: dialect.reversal.template}
+        templates: dict[str, Template] = {**dialect.operations}
+        templates[REVERSAL] = dialect.reversal.template
+        if dialect.script_notice is not None:
+            templates[SCRIPT_NOTICE] = dialect.script_notice
         self._own = {
             kind: reading.Reading(dialect, template, _OWN) for kind, template in templates.items()
         }

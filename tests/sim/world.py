@@ -43,6 +43,8 @@ from tests.sim.node import (
 from tests.sim.origins import Origins
 from tests.sim.process import Mortal, Process
 from tests.sim.reading import Reading
+from tests.sim.scripts import all_told
+from tests.sim.scripts import findings as scripts_findings
 from tests.sim.violation import Violation
 from tests.sim.watched import Watched
 from tests.sim.wire import Wire
@@ -251,7 +253,13 @@ class World:
         batches = self.bank.desk.findings(self.database, self.database.settled.open_at)
         told = [Violation("I4", text) for text in self.told.findings]
         misused = [Violation("I10", text) for text in self.bank.keys.misused]
-        return [*auditor.findings(reconciled), *batches, *told, *misused]
+        scripts = scripts_findings(
+            self.database,
+            self.bank.notices,
+            self.chips.ends(),
+            has_notices=codec_of(self.mix.dialect).dialect.script_notice is not None,
+        )
+        return [*auditor.findings(reconciled), *batches, *told, *misused, *scripts]
 
     def _evidence(self, payment: Payment, i: int, kind: LegKind) -> None:
         if kind in (LegKind.DEBIT, LegKind.CREDIT):
@@ -278,6 +286,8 @@ class World:
 
     def _settled(self) -> bool:
         if any(batch.state in OPEN for batch in self.database.batches.rows):
+            return False
+        if not all_told(self.database):
             return False
         return all(row.rest is not None for row in self.database.rows.values())
 
