@@ -51,9 +51,16 @@ def problems(dialect: Dialect) -> Iterator[tuple[str, str]]:
             yield "answers.echo", f"field {number} is not in fields"
     if unknown := names_in(dialect.terminal_block) - {"serial"}:
         yield "terminal_block", f"no value is called {min(unknown)}"
+    yield from _codes(dialect)
     yield from _keys(dialect)
     yield from _subfields(dialect)
     yield from hosting_problems(dialect)
+
+
+def _codes(dialect: Dialect) -> Iterator[tuple[str, str]]:
+    if dialect.codes_to_confirm != "all":
+        for code in sorted(dialect.codes_to_confirm - dialect.codes.keys()):
+            yield "codes_to_confirm", f"{code} is not in codes"
 
 
 def templates(dialect: Dialect) -> dict[str, Template]:

@@ -37,7 +37,7 @@ def _run(args: argparse.Namespace, text: dict[str, str]) -> int:
     from channels.iso8583.errors import DialectError
     from channels.iso8583.framing import likely
     from channels.iso8583.load import BUILT_IN, load_dialect
-    from channels.iso8583.several import frames_in
+    from channels.iso8583.several import NotHexError, frames_in
 
     given = " ".join(args.frame)
     try:
@@ -50,56 +50,80 @@ def _run(args: argparse.Namespace, text: dict[str, str]) -> int:
         )
     except DialectError as error:
         return _mistake(args, "dialect", str(error))
-    except ValueError:
-        return _mistake(args, "frame", text["not_hex"])
+    except NotHexError as error:
+        why = "odd" if error.at is None else "not_hex"
+        return _mistake(args, "frame", text[why].format(error.at))
     if not frames:
         return _mistake(args, "frame", text["empty"])
     code = 0
     for number, data in enumerate(frames, 1):
-        if len(frames) > 1 and not args.json:
-            _write(["" if number > 1 else None, text["nth"].format(number, len(frames))])
-        code = max(code, _frame(args, text, codecs, data))
+        which = text["nth"].format(number, len(frames)) if len(frames) > 1 else None
+        if which and not args.json:
+            _write(["" if number > 1 else None, which])
+        wrong = _frame(args, text, codecs, data)
+        if wrong:
+            code = 1
+            if not args.json:
+                _complain([which, *wrong] if which else wrong)
     return code
 
 
 def _frame(
     args: argparse.Namespace, text: dict[str, str], codecs: "list[Codec]", data: bytes
-) -> int:
-    """One frame; 0, or 1 when none of the dialects reads it."""
+) -> list[str]:
+    """One frame; what is wrong with it when none of the dialects reads it."""
     from channels.iso8583.framing import as_far, likely, looks
 
     guess = _guess(looks(data, body=args.body), text)
     found = likely(codecs, data, body=args.body)
     if found:
-        return _whole(args, text, found, guess)
+        _whole(args, text, found, guess)
+        return []
     broken = [as_far(codec, data, body=args.body) for codec in codecs]
     # The dialect that came farthest first: the likeliest, and what most can be shown by.
-    return _broken(args, text, sorted(broken, key=_fields_read, reverse=True), guess)
+    tried = sorted(broken, key=_fields_read, reverse=True)
+    return _broken(args, text, tried, guess, _others(args, data))
+
+
+def _others(args: argparse.Namespace, data: bytes) -> list[str]:
+    """Built-in dialects that read a frame which the named one refuses."""
+    from channels.iso8583.codec import Codec
+    from channels.iso8583.framing import likely
+    from channels.iso8583.load import BUILT_IN, load_dialect
+
+    if not args.dialect:
+        return []
+    codecs = [Codec(load_dialect(name)) for name in BUILT_IN]
+    return [one.codec.dialect.name for one in likely(codecs, data, body=args.body)]
 
 
 def _fields_read(one: "Broken") -> int:
     return -1 if one.message is None else len(one.message.fields)
 
 
-def _whole(args: argparse.Namespace, text: dict[str, str], found: "list[Read]", guess: str) -> int:
+def _whole(args: argparse.Namespace, text: dict[str, str], found: "list[Read]", guess: str) -> None:
     from channels.iso8583.describe import described
 
     dialect = found[0].codec.dialect
     others = [other.codec.dialect.name for other in found[1:]]
     shown = described(dialect, found[0].message, unmasked=args.unmasked, english=text is TEXT["en"])
     if args.json:
-        return _json(shown.as_json() | {"looks_like": guess, "others": others}, 0)
+        _json(shown.as_json() | {"looks_like": guess, "others": others})
+        return
     also = f"{text['also']}: {', '.join(others)}" if others else None
     _write([f"{dialect.name} · {dialect.title}", guess, also, *_lines(shown, text)])
     if shown.problem:
         _write([f"{text['problem']}: {shown.problem}"])
-    return 0
 
 
 def _broken(
-    args: argparse.Namespace, text: dict[str, str], tried: "list[Broken]", guess: str
-) -> int:
-    """The fields before the mistake, then the mistake: of the dialect that came farthest."""
+    args: argparse.Namespace,
+    text: dict[str, str],
+    tried: "list[Broken]",
+    guess: str,
+    others: list[str],
+) -> list[str]:
+    """The fields before the mistake, of the dialect that came farthest; then each one's mistake."""
     dialect = tried[0].codec.dialect
     shown = _as_far(tried[0], args, text)
     why = _why(tried, text)
@@ -108,17 +132,16 @@ def _broken(
         error, problem = {"field": "frame", "rule": text["none"]}, text["none"]
     if args.json:
         facts: dict[str, Any] = {} if shown is None else shown.as_json()
-        facts |= {"error": error, "problem": problem, "looks_like": guess}
+        facts |= {"error": error, "problem": problem, "looks_like": guess, "others": others}
         if len(tried) > 1:
             facts["tried"] = {one.codec.dialect.name: _error(one, text) for one in tried}
-        return _json(facts, 1)
-    if shown is not None:
+        _json(facts)
+    elif shown is not None:
         _write([f"{dialect.name} · {dialect.title}", guess, *_lines(shown, text, whole=False)])
     if len(tried) == 1:
-        _complain([f"{problem} ({guess})"])
-    else:
-        _complain([f"{text['none']} ({guess})", *(f"{name}: {said}" for name, said in why.items())])
-    return 1
+        hint = [f"{text['reads']}: {', '.join(others)}"] if others else []
+        return [f"{problem} ({guess})", *hint]
+    return [f"{text['none']} ({guess})", *(f"{name}: {said}" for name, said in why.items())]
 
 
 def _as_far(one: "Broken", args: argparse.Namespace, text: dict[str, str]) -> "Description | None":
@@ -152,7 +175,8 @@ def _error(one: "Broken", text: dict[str, str]) -> dict[str, str]:
 def _mistake(args: argparse.Namespace, what: str, sentence: str) -> int:
     """What was given is no frame, or no dialect: one sentence."""
     if args.json:
-        return _json({"error": {"field": what, "rule": sentence}, "problem": sentence}, _USAGE)
+        _json({"error": {"field": what, "rule": sentence}, "problem": sentence})
+        return _USAGE
     raise SystemExit(sentence)
 
 
@@ -172,18 +196,23 @@ def _lines(shown: "Description", text: dict[str, str], *, whole: bool = True) ->
     lines = [f"{text['message']}: {shown.mti} {kind}".rstrip()]
     if shown.header:
         lines.append(f"{text['header']}: " + " ".join(f"{k}={v}" for k, v in shown.header.items()))
+    wide = max((_columns(one.name) for one in shown.fields), default=0)
     for one in shown.fields:
         note = f"  ({one.note})" if one.note else ""
-        lines.append(f"{one.number:>4} {_padded(one.name, 24)} {one.value}{note}")
+        lines.append(f"{one.number:>4} {_padded(one.name, wide)}  {one.value}{note}")
+        inner = max((_columns(piece.name) for piece in one.pieces), default=0)
         for piece in one.pieces:
-            lines.append(f"{'':>6} {piece.label:<6} {_padded(piece.name, 28)} {piece.value}")
+            lines.append(f"{'':>6} {piece.label:<6} {_padded(piece.name, inner)}  {piece.value}")
     return lines
 
 
+def _columns(name: str) -> int:
+    """Its width on the screen: a Chinese character takes two."""
+    return sum(2 if east_asian_width(char) in "WF" else 1 for char in name)
+
+
 def _padded(name: str, columns: int) -> str:
-    """To a width in columns of the screen: a Chinese character takes two."""
-    width = sum(2 if east_asian_width(char) in "WF" else 1 for char in name)
-    return name + " " * (columns - width)
+    return name + " " * (columns - _columns(name))
 
 
 def _write(lines: Sequence[str | None]) -> None:
@@ -196,6 +225,5 @@ def _complain(lines: Sequence[str]) -> None:
     sys.stderr.write("".join([f"yyt describe: {first}\n", *(f"  {line}\n" for line in more)]))
 
 
-def _json(facts: dict[str, Any], code: int) -> int:
+def _json(facts: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
-    return code

@@ -18,12 +18,14 @@ TEXT = {
         "--json 时每条一行。"
         "报文有误时先显示出错之前的域, 再指出域与规则。\n"
         "返回码: 0 已解释; 1 报文有误; 2 用法有误",
-        "not_hex": "不是十六进制",
+        "not_hex": "不是十六进制: 第 {0} 个字符",
+        "odd": "十六进制位数是奇数, 少一位或多一位",
         "empty": "没有报文",
         "none": "没有一种内置规范能解开这条报文",
         "nth": "第 {0} 条报文, 共 {1} 条",
         "looks": "看起来是 ",
         "also": "也可能是",
+        "reads": "能解开它的内置规范",
         "ascii_length": "4 位 ASCII 长度",
         "binary_length": "2 字节二进制长度",
         "cups_header": "46 字节 CUPS 报文头",
@@ -49,12 +51,14 @@ TEXT = {
         "length prefixes) each is explained, with --json each in a line. Of a bad frame the\n"
         "fields before the mistake are shown, then field and rule.\n"
         "exit code: 0 explained; 1 bad frame; 2 usage",
-        "not_hex": "not hexadecimal",
+        "not_hex": "not hexadecimal: character {0}",
+        "odd": "an odd number of hexadecimal digits: one is missing or too many",
         "empty": "no frame",
         "none": "no built-in dialect can read this frame",
         "nth": "frame {0} of {1}",
         "looks": "looks like ",
         "also": "could also be",
+        "reads": "built-in dialects that read it",
         "ascii_length": "a 4-digit ASCII length",
         "binary_length": "a 2-byte binary length",
         "cups_header": "the 46-byte CUPS header",

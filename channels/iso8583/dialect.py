@@ -233,5 +233,8 @@ class Dialect(Strict, frozen=True, kw_only=True):
     origin: Origin | None = None
     """For a bank that begins payments itself."""
     codes: dict[str, Code]
+    codes_to_confirm: frozenset[str] | Literal["all"] = frozenset()
+    """Codes that no published source has for this bank, or not in one sense: 与银行确认. For people
+    alone; taken out as the bank answers in writing."""
     unmapped_text: str
     """Sentence for a code that the table does not have; ``{code}`` is replaced."""

@@ -199,9 +199,13 @@ def _reversal(dialect: Dialect) -> Iterator[str]:
 def _codes(dialect: Dialect) -> Iterator[str]:
     yield "## Response codes"
     yield ""
-    rows = [(code, str(row.action), row.text) for code, row in dialect.codes.items()]
-    rows.append(("other", "unknown", dialect.unmapped_text))
-    yield from _table(("code", "action", "text"), rows)
+    asked = dialect.codes_to_confirm
+    rows = [
+        (code, str(row.action), row.text, "与银行确认" if asked == "all" or code in asked else "")
+        for code, row in dialect.codes.items()
+    ]
+    rows.append(("other", "unknown", dialect.unmapped_text, ""))
+    yield from _table(("code", "action", "text", "ask the bank"), rows)
 
 
 def _joined(values: Iterable[str]) -> str:

@@ -202,7 +202,9 @@ class Settlement:
             return await self._move(batch, state=BatchState.EMPTY)
         sums = totals(bank.terms, standing)
         if not bank.terms.fits(sums):
-            too_many = BatchAnswer(result=BatchResult.NOT_SENT, text=f"{sums.count} transactions")
+            too_many = BatchAnswer(
+                result=BatchResult.NOT_SENT, text=f"{sums.count} 笔, 超出一批可报的笔数或金额"
+            )
             _alarm(batch, "a batch has more than its totals can say", too_many)
             return await self._move(batch, state=BatchState.FAILED, totals=sums, text=too_many.text)
         batch = await self._move(batch, state=BatchState.SETTLING, totals=sums)

@@ -162,6 +162,33 @@ def test_what_looks_like_nothing_is_said_in_whole_sentences(capsys):
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [("02 0z", "第 5 个字符"), ("0200\n6", "位数是奇数"), ("0x0200", "第 2 个字符")],
+)
+def test_what_is_not_hexadecimal_is_said_with_its_place(capsys, text, words):
+    """Which character, or that a digit is missing; never the text itself."""
+    code, said = _run(capsys, text)
+
+    assert (code, said.out) == (2, "")
+    assert words in said.err
+    assert text not in said.err
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_frame_of_another_dialect_than_the_named_one_is_told(capsys, name):
+    """Who reads it, in text and in JSON; the exit code stays that of a broken frame."""
+    frame = _sale(name).hex()
+    other = "gz-ascii" if name == "cup-pos" else "cup-pos"
+
+    code, said = _run(capsys, "--dialect", other, frame)
+    _, in_json = _run(capsys, "--dialect", other, "--json", frame)
+
+    assert code == 1
+    assert f"能解开它的内置规范: {name}" in said.err
+    assert json.loads(in_json.out)["others"] == [name]
+
+
+@pytest.mark.parametrize(
     ("arguments", "field"),
     [(["zz"], "frame"), ([" "], "frame"), (["0200", "--dialect", "nope"], "dialect")],
 )

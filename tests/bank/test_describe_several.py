@@ -76,6 +76,25 @@ def test_one_frame_may_be_wrapped(capsys, monkeypatch):
     assert _described(capsys, monkeypatch, both)[1][-1] == "000002"
 
 
+def test_lines_may_end_amid_a_byte(capsys, monkeypatch):
+    """A frame that is wrapped at an odd width is one frame."""
+    whole = _frame("zj-bcd", "000001")
+    wrapped = "\n".join(whole[at : at + 33] for at in range(0, len(whole), 33))
+
+    assert _described(capsys, monkeypatch, wrapped) == (0, ["000001"])
+
+
+def test_of_several_it_is_said_which_is_broken(capsys, monkeypatch):
+    """On stderr too, which may go elsewhere than stdout."""
+    text = f"{_frame('cup-pos', '000001')}\n{_frame('cup-pos', '000002')[:-30]}"
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+
+    assert cli.main(["describe", "-"]) == 1
+    said = capsys.readouterr()
+    assert "第 1 条报文, 共 2 条" in said.out
+    assert said.err.startswith("yyt describe: 第 2 条报文, 共 2 条\n")
+
+
 def test_a_broken_one_among_them_is_shown_as_far_as_it_goes(capsys, monkeypatch):
     """The others are whole; the exit code says that one was not."""
     text = f"{_frame('cup-pos', '000001')}\n{_frame('cup-pos', '000002')[:-30]}"

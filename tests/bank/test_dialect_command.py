@@ -7,7 +7,7 @@ import pytest
 
 from channels.iso8583.dialect_diff import differences
 from channels.iso8583.dialect_page import reference_page
-from channels.iso8583.load import BUILT_IN, load_dialect
+from channels.iso8583.load import BUILT_IN, load_dialect, read_source
 from switch import cli
 
 PAGES = Path(__file__).parents[2] / "docs" / "dialects"
@@ -61,6 +61,34 @@ def test_check_names_the_mistake(capsys, tmp_path):
     assert "mine.yaml: operations.sale.fields.4: no value is called amuont" in said.err
     assert in_json["ok"] is False
     assert "amuont" in in_json["error"]
+
+
+def test_the_page_marks_the_codes_that_the_bank_has_to_confirm():
+    """All of a bank's that has published none; of UnionPay's POS table at least those that the
+    onboarding list asks for, and those that everybody knows not."""
+    listed = (PAGES.parent / "bank-onboarding.md").read_text(encoding="utf-8")
+    asked = listed.split("Response codes. For ", 1)[1].split(":", 1)[0].replace("A2 … A6", "A2, A6")
+    for name in BUILT_IN:
+        table = reference_page(load_dialect(name)).split("## Response codes\n", 1)[1]
+        rows = [line.strip("| ").split(" | ") for line in table.splitlines() if "| " in line][1:-1]
+        marked = {row[0] for row in rows if row[-1] == "与银行确认"}
+
+        assert len(rows) == len(load_dialect(name).codes)
+        if name == "cup-pos":
+            assert set(asked.split(", ")) <= marked
+            assert not marked & {"00", "14", "51", "54", "55"}
+        else:
+            assert len(marked) == len(rows)
+
+
+def test_a_code_to_confirm_that_is_no_code_is_a_mistake(capsys, tmp_path):
+    """Path and reason."""
+    path = tmp_path / "mine.yaml"
+    source = read_source("zj-bcd")
+    path.write_text(source.replace("to_confirm: all", 'to_confirm: ["00", ZZ]'), encoding="utf-8")
+
+    assert cli.main(["dialect", "check", str(path)]) == 1
+    assert "codes_to_confirm: ZZ is not in codes" in capsys.readouterr().err
 
 
 def test_diff_of_a_dialect_with_itself_and_another(capsys):

@@ -84,6 +84,7 @@ def test_rule19_totals_without_digits_are_not_sent(capsys) -> None:
 
     assert (house.host.settled, house.rows[0].state) == ([], BatchState.FAILED)
     assert house.rows[0].totals.debit_count == 3
+    assert house.rows[0].text.startswith("3 笔")
     assert "a batch has more than its totals can say" in capsys.readouterr().out
 
 

@@ -1,6 +1,7 @@
 """``yyt bank settle`` and ``yyt bank batches`` as an operator uses them."""
 
 import json
+import re
 import sys
 import threading
 import time
@@ -100,6 +101,22 @@ def test_batches_lists_the_newest_first(journal, capsys) -> None:
     states = [(row["state"], row["code"]) for row in json.loads(out)]
     assert (code, states) == (0, [("ordered", ""), ("failed", "96")])
     assert run(capsys, "bank", "batches", "other")[1] == "no settlements\n"
+
+
+def test_in_chinese_nothing_is_said_in_english(journal, monkeypatch, capsys) -> None:
+    """Heads, every state and every result; only the terminal's own name has Latin letters."""
+    monkeypatch.setenv("YYT_LANG", "zh")
+    assert run(capsys, "bank", "batches")[1] == "没有批结算\n"
+    nobody = run(capsys, "bank", "settle", "nobody")[2]
+    assert not re.search("[A-Za-z]", nobody.rsplit("nobody", 1)[1])
+    run(capsys, "bank", "settle", "b", "--wait", "0")
+
+    for state in BatchState:
+        for result in ("balanced", "unbalanced"):
+            journal.sql("UPDATE settlement SET state = %s, result = %s", str(state), result)
+            code, out, err = run(capsys, "bank", "batches", "b")
+            assert (code, err) == (0, "")
+            assert re.findall("[A-Za-z]+", out) == ["t"], out
 
 
 def test_an_order_for_a_bank_leaves_out_what_no_node_holds(journal, capsys) -> None:
