@@ -53,6 +53,8 @@ def _run(args: argparse.Namespace, text: dict[str, str]) -> int:
     except NotHexError as error:
         why = "odd" if error.at is None else "not_hex"
         return _mistake(args, "frame", text[why].format(error.at))
+    except UnicodeDecodeError as error:  # the frame itself came, not its hexadecimal text
+        return _mistake(args, "frame", text["not_hex"].format(error.start + 1))
     if not frames:
         return _mistake(args, "frame", text["empty"])
     code = 0

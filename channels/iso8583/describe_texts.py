@@ -18,7 +18,7 @@ TEXT = {
         "--json 时每条一行。"
         "报文有误时先显示出错之前的域, 再指出域与规则。\n"
         "返回码: 0 已解释; 1 报文有误; 2 用法有误",
-        "not_hex": "不是十六进制: 第 {0} 个字符",
+        "not_hex": "不是十六进制: 第 {0} 个字符 (二进制报文先经 xxd -p 转换)",
         "odd": "十六进制位数是奇数, 少一位或多一位",
         "empty": "没有报文",
         "none": "没有一种内置规范能解开这条报文",
@@ -51,7 +51,7 @@ TEXT = {
         "length prefixes) each is explained, with --json each in a line. Of a bad frame the\n"
         "fields before the mistake are shown, then field and rule.\n"
         "exit code: 0 explained; 1 bad frame; 2 usage",
-        "not_hex": "not hexadecimal: character {0}",
+        "not_hex": "not hexadecimal: character {0} (xxd -p writes binary so)",
         "odd": "an odd number of hexadecimal digits: one is missing or too many",
         "empty": "no frame",
         "none": "no built-in dialect can read this frame",

@@ -2,7 +2,10 @@
 
 import ast
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -172,6 +175,25 @@ def test_what_is_not_hexadecimal_is_said_with_its_place(capsys, text, words):
     assert (code, said.out) == (2, "")
     assert words in said.err
     assert text not in said.err
+
+
+@pytest.mark.parametrize("errors", ["utf-8:strict", "utf-8:surrogateescape"])
+def test_a_frame_that_comes_in_binary_is_no_traceback(errors):
+    """Whether Python decodes stdin strictly or not: what to do, and nothing of the frame."""
+    done = subprocess.run(
+        [sys.executable, "-m", "switch.cli", "describe", "-"],
+        input=b"\x81\xff" + _sale("cup-pos"),
+        env=os.environ | {"PYTHONIOENCODING": errors},
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+
+    said = done.stderr.decode()
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert said.startswith("yyt describe: 不是十六进制: 第 1 个字符")
+    assert "xxd -p" in said
+    assert len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", NAMES)
