@@ -58,13 +58,16 @@ class HospitalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def longest_ms(self) -> int:
         """Hold and confirm of one payment, each with its longest wait for a connection."""
+        return self._longest_ms(FunctionName.HOLD, FunctionName.CONFIRM)
+
+    def booking_ms(self) -> int:
+        """Confirm alone, where the bank began the payment."""
+        return self._longest_ms(FunctionName.CONFIRM)
+
+    def _longest_ms(self, *names: FunctionName) -> int:
         functions = load_profile(self.profile).functions
-        waits_ms = [
-            self.queue_wait_ms + functions[name].timeout_ms
-            for name in (FunctionName.HOLD, FunctionName.CONFIRM)
-            if name in functions
-        ]
-        return sum(waits_ms)
+        asked = [functions[name] for name in names if name in functions]
+        return sum(self.queue_wait_ms + one.timeout_ms for one in asked)
 
 
 def target_of(config: HospitalConfig, profile: Profile) -> tuple[Target, bytes]:

@@ -5,7 +5,8 @@ hospital beyond bills, can be asked (switch.model.operation), and ``longest_ms()
 of the timeouts of the exchanges it makes for one payment (a front: those with its terminals, that
 finish a card); a channel's ``pass_through() -> frozenset[str]``, the merchant roles in which it has
 terminals dedicated to kiosks; a front's may offer ``terminal_timeout_ms``, how long its terminals
-wait.
+wait, and ``books_at() -> frozenset[str]``, the hospitals that book its payments: they take no
+route, and last as long as a hospital's ``booking_ms() -> int`` says.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ from switch.engine.bounds import Route
 from switch.model.payment import LegKind
 from switch.plugins import Group, PluginError, find, require
 from switch.settings.document import Mapping, Node, Place, Problem, Sequence
-from switch.settings.schema import Hospital, Settings
+from switch.settings.schema import Front, Hospital, Settings
 from switch.store.errors import StartRefused
 from switch.store.settings import resolve_dsn
 
@@ -158,12 +159,14 @@ def _capabilities(
 def _fronts(settings: Settings, root: Mapping) -> Iterator[Problem]:
     taken = names_taken(settings) | {entry.name for entry in settings.channels}
     yield from _twice(root, "fronts", [entry.name for entry in settings.fronts], taken)
-    route_ms, route_text = _longest_route(settings)
+    hospitals = {entry.id for entry in settings.hospitals}
     for index, front in enumerate(settings.fronts):
+        if unknown := sorted(_books_at(front) - hospitals):
+            text = f"no hospital {unknown[0]!r}"
+            yield _problem(root, "fronts", index, text, "settings", "terminals")
+            continue
         waits_ms = getattr(front.settings, "terminal_timeout_ms", None)
-        own_ms = _longest_ms(front.settings)
-        longest_ms = route_ms + own_ms
-        sum_text = f"{route_text} + {front.name} {own_ms}" if own_ms else route_text
+        longest_ms, sum_text = _longest_payment(settings, front)
         if waits_ms is not None and waits_ms < longest_ms:
             text = (
                 f"{waits_ms} is shorter than the exchanges of one payment may take together: "
@@ -173,6 +176,25 @@ def _fronts(settings: Settings, root: Mapping) -> Iterator[Problem]:
         if waits_ms is not None and settings.limits.answer_wait_ms >= waits_ms:
             text = f"{waits_ms}: limits.answer_wait_ms must be shorter, an answer later is not told"
             yield _problem(root, "fronts", index, text, "settings", "terminal_timeout_ms")
+
+
+def _longest_payment(settings: Settings, front: Front) -> tuple[int, str]:
+    """The front's payment whose exchanges may take longest in all, and how its sum is made."""
+    books_at = _books_at(front)
+    bookings = [
+        (ms := _longest_ms(entry.settings, "booking_ms"), f"{entry.id} {ms}")
+        for entry in settings.hospitals
+        if entry.id in books_at
+    ]
+    longest_ms, text = max(bookings) if books_at else _longest_route(settings)
+    own_ms = _longest_ms(front.settings)
+    return longest_ms + own_ms, f"{text} + {front.name} {own_ms}" if own_ms else text
+
+
+def _books_at(front: Front) -> frozenset[str]:
+    hook = getattr(front.settings, "books_at", frozenset[str])
+    hospitals: frozenset[str] = hook()
+    return hospitals
 
 
 def _longest_route(settings: Settings) -> tuple[int, str]:
@@ -190,8 +212,8 @@ def _longest_route(settings: Settings) -> tuple[int, str]:
     return max(sums)
 
 
-def _longest_ms(plugin_settings: Any) -> int:
-    hook = getattr(plugin_settings, "longest_ms", None)
+def _longest_ms(plugin_settings: Any, name: str = "longest_ms") -> int:
+    hook = getattr(plugin_settings, name, None)
     return hook() if hook is not None else 0
 
 

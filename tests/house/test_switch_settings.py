@@ -277,15 +277,56 @@ def test_example_configuration_is_right(name: str, monkeypatch: pytest.MonkeyPat
     assert main(["conf", "check", f"conf/{name}.example.yaml"]) == 0
 
 
-@pytest.mark.parametrize("front", ["counter", "bank-a-kiosks"])
-def test_a_door_whose_terminals_wait_too_short_is_refused(front: str) -> None:
-    """Rule 12: a POS that reverses while the bank may still answer."""
+@pytest.mark.parametrize(("front", "waits_ms"), [("counter", 30_000), ("bank-a-kiosks", 11_999)])
+def test_a_door_whose_terminals_wait_too_short_is_refused(front: str, waits_ms: int) -> None:
+    """Rule 12: a POS that reverses while the bank, or the hospital, may still answer."""
     text = (ROOT / "conf" / "switch-doors.example.yaml").read_text(encoding="utf-8")
     before, after = text.split(f"- name: {front}\n")
-    after = after.replace("terminal_timeout_ms: 100000", "terminal_timeout_ms: 30000", 1)
+    after = after.replace("terminal_timeout_ms: 100000", f"terminal_timeout_ms: {waits_ms}", 1)
 
-    with pytest.raises(SettingsError, match=rf"fronts\[{front}\].*30000 is shorter than"):
+    with pytest.raises(SettingsError, match=rf"fronts\[{front}\].*{waits_ms} is shorter than"):
         from_document(parse(f"{before}- name: {front}\n{after}", "doors.yaml"))
+
+
+DOORS = (ROOT / "conf" / "switch-doors.example.yaml").read_text(encoding="utf-8")
+QUICK_BANK = (
+    DOORS.replace("response_timeout_ms: 60000", "response_timeout_ms: 3000")
+    .replace("queue_wait_ms: 5000", "queue_wait_ms: 500")
+    .replace("answer_wait_ms: 90000", "answer_wait_ms: 3000")
+    .replace("terminal_timeout_ms: 100000", "terminal_timeout_ms: 4000")
+)
+"""The doors with a bank that answers within 3.5 s; the hospital's confirm may take 2 s + 10 s."""
+
+
+def test_a_bank_s_own_kiosks_wait_for_the_hospital() -> None:
+    """Rule 12: ``bank_bill`` has no route, its only leg is the hospital's; the POS beside it, which
+    asks the bank alone, may wait as short as that bank."""
+    [told] = problems(QUICK_BANK)
+
+    assert "fronts[bank-a-kiosks].settings.terminal_timeout_ms: 4000 is shorter than" in told
+    assert told.endswith("12000 (h1 12000)")
+
+
+def test_a_bank_s_own_kiosks_do_not_wait_for_another_bank() -> None:
+    """As long as the confirm takes is enough, however slow the routes of others are."""
+    before, kiosks = DOORS.split("- name: bank-a-kiosks\n")
+    quick = kiosks.replace("terminal_timeout_ms: 100000", "terminal_timeout_ms: 12000").replace(
+        "answer_wait_ms: 90000", "answer_wait_ms: 11000"
+    )
+
+    assert problems(f"{before}- name: bank-a-kiosks\n{quick}") == []
+
+
+def test_a_bank_s_own_kiosk_at_no_hospital_is_refused() -> None:
+    """Its payments would be booked nowhere."""
+    before, kiosks = DOORS.split("- name: bank-a-kiosks\n")
+    told = problems(
+        before + "- name: bank-a-kiosks\n" + kiosks.replace("hospital: h1", "hospital: h9")
+    )
+
+    assert [line.split(": ", 1)[1] for line in told] == [
+        "fronts[bank-a-kiosks].settings.terminals: no hospital 'h9'"
+    ]
 
 
 def test_every_timeout_and_limit_of_the_schema_is_required() -> None:

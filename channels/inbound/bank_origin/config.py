@@ -19,6 +19,10 @@ class OriginConfig(DoorConfig, frozen=True, kw_only=True, forbid_unknown_fields=
         if dialect.origin is None:
             raise ValueError(f"dialect {dialect.name} has no section origin")
 
+    def books_at(self) -> frozenset[str]:
+        """The hospitals that book what this bank has taken: its payments have no other leg."""
+        return frozenset(one.hospital for one in self.terminals)
+
     def held_keys(self) -> tuple[tuple[str, str, str], ...]:
         """(field, key type, text) of every key this section names."""
         return held_keys(self.terminals)
