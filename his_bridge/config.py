@@ -56,6 +56,10 @@ class HospitalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         asked = {name: operation for (_, operation), name in FUNCTION_OF.items() if operation}
         return frozenset(asked[name] for name in functions if name in asked)
 
+    def named_files(self) -> tuple[tuple[str, str], ...]:
+        """(field, path) of the hospital's authority."""
+        return (("ca_file", self.ca_file),) if self.ca_file else ()
+
     def longest_ms(self) -> int:
         """Hold and confirm of one payment, each with its longest wait for a connection."""
         return self._longest_ms(FunctionName.HOLD, FunctionName.CONFIRM)

@@ -4,10 +4,18 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from channels.iso8583.config import Doorway, Limit, MerchantId, Milliseconds, TerminalId
+from channels.iso8583.config import (
+    Doorway,
+    Limit,
+    MerchantId,
+    Milliseconds,
+    TerminalId,
+    tls_files,
+)
 from channels.iso8583.dialect import Dialect
 from channels.iso8583.errors import DialectError
 from channels.iso8583.load import configured_dialect
+from switch.model.held_key import check_held
 
 
 class StationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -21,6 +29,10 @@ class StationConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     tmk: str
     """Its master key, type ZMK (000): ``key:NAME`` in the key store, or a cryptogram under our LMK.
     Working keys are made by the HSM and given to the terminal under it."""
+
+    def __post_init__(self) -> None:
+        """The form of its key."""
+        check_held("tmk", self.tmk)
 
 
 class DoorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,6 +61,10 @@ class DoorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     terminal_timeout_ms: Milliseconds
     """How long its terminals wait for an answer. What comes later is not sent: they have begun to
     reverse. ``conf check`` refuses less than the exchanges of one payment may take together."""
+
+    def named_files(self) -> tuple[tuple[str, str], ...]:
+        """(field, path) of every file of TLS this section names."""
+        return tls_files("listen.tls", self.listen.tls)
 
     def read_dialect(self) -> Dialect:
         """Raises ValueError for a file that is none, or that is for no door."""

@@ -8,6 +8,7 @@ from channels.iso8583.clocks import DayWindow
 from channels.iso8583.errors import DialectError
 from channels.iso8583.load import configured_dialect, load_dialect, said_of_terminals
 from channels.iso8583.sentences import sentence
+from switch.model.held_key import check_held
 from switch.model.payment import RungKind
 from switch.net.allowed import AllowList
 
@@ -20,6 +21,12 @@ TimeOfDay = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
 _LADDER = (RungKind.REVERSAL, RungKind.VOID, RungKind.REFUND)
+
+
+def tls_files(place: str, tls: "ClientTls | ServerTls | None") -> tuple[tuple[str, str], ...]:
+    """(field, path) of every file that a section ``tls`` at ``place`` names."""
+    named = [(name, getattr(tls, name, "")) for name in ("ca", "certificate", "key")]
+    return tuple((f"{place}.{name}", path) for name, path in named if path)
 
 
 class ClientTls(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -118,6 +125,10 @@ class TerminalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     no message of the dialect has it. Empty: the dialect's constant."""
     merchant_name: Annotated[str, Meta(max_length=40)] = ""
     """商户名称 as slips print it; empty: not printed."""
+
+    def __post_init__(self) -> None:
+        """The form of its key."""
+        check_held("tmk", self.tmk)
 
 
 class UndoConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -253,6 +264,11 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def held_keys(self) -> tuple[tuple[str, str, str], ...]:
         """(field, key type, text) of every key this section names."""
         return tuple((f"terminals[{n}].tmk", "000", t.tmk) for n, t in enumerate(self.terminals))
+
+    def named_files(self) -> tuple[tuple[str, str], ...]:
+        """(field, path) of every file of TLS this section names."""
+        links = enumerate(self.links)
+        return tuple(one for n, link in links for one in tls_files(f"links[{n}].tls", link.tls))
 
     def pass_through(self) -> frozenset[str]:
         """Merchant roles with terminals that are dedicated to kiosks."""

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from hsm.address import parse_address
 from hsm.keys import parse_cryptogram
-from switch.model.held_key import named_key, split_held
+from switch.model.held_key import check_held, named_key, split_held
 
 
 class TlsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -84,10 +84,16 @@ class HsmConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError("lmk_check_value: 16 hex digits, or empty")
         if self.lmk_id and not (len(self.lmk_id) == 2 and self.lmk_id.isdecimal()):
             raise ValueError("lmk_id: two digits, or empty")
+        check_held("dek", self.dek)
         if not named_key(self.dek):
             held = parse_cryptogram(split_held(self.dek).cryptogram)
             if len(held.body) < 32:
                 raise ValueError("dek: a double or triple length key is needed")
+
+    def named_files(self) -> tuple[tuple[str, str], ...]:
+        """(field, path) of every file this section names."""
+        names = () if self.tls is None else ("ca", "certificate", "key")
+        return tuple((f"tls.{name}", getattr(self.tls, name)) for name in names)
 
     def held_keys(self) -> tuple[tuple[str, str, str], ...]:
         """(field, key type, text) of every key this section names."""

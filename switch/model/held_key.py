@@ -12,6 +12,11 @@ KEY_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 LMK_ID = re.compile(r"[0-9]{2}")
 
 _LMK_OF_BLOCK = slice(15, 17)
+_CRYPTOGRAM = re.compile(
+    r"(?:[UX]?[0-9A-F]{32}|[TY][0-9A-F]{48}|Z?[0-9A-F]{16})(?:%[0-9]{2})?"
+    r"|[SR][0-9A-F](?P<length>[0-9]{4})[ -~]{11,9995}"
+)
+"""As the HSM writes them; a key block states its length without its tag."""
 
 
 class Held(NamedTuple):
@@ -38,6 +43,25 @@ def split_held(text: str) -> Held:
 def join_held(cryptogram: str, lmk_id: str) -> str:
     """The text of a cryptogram under this LMK; empty: the default one."""
     return cryptogram if cryptogram.startswith("S") or not lmk_id else f"{cryptogram}%{lmk_id}"
+
+
+def check_held(field: str, text: str) -> None:
+    """Length and alphabet of a held key; whether store or HSM knows it is for them to say. Raises
+    ValueError with a sentence that names the field and does not show the text: it may be a key.
+
+    >>> check_held("tmk", "key:bank-a-01234567")
+    >>> check_held("tmk", "U0123456789ABCDEF0123456789ABCDEF%10")
+    """
+    if text.startswith(NAMED):
+        right = KEY_NAME.fullmatch(named_key(text)) is not None
+    else:
+        match = _CRYPTOGRAM.fullmatch(text)
+        right = match is not None and match["length"] in (None, f"{len(text) - 1:04d}")
+    if not right:
+        raise ValueError(
+            f"{field}: must be {NAMED}NAME, or a cryptogram under our LMK (U, X + 32 hex, T, Y + "
+            "48 hex, Z + 16 hex, plain hex; %NN behind it names another LMK) or a key block"
+        )
 
 
 def named_key(text: str) -> str:

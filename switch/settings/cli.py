@@ -3,15 +3,25 @@
 import argparse
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+from switch.settings import Settings
 from switch.settings.document import SettingsError
 from switch.settings.explain import markdown
 from switch.settings.secrets import check_reference, resolve
-from switch.settings.whole import load
+from switch.settings.whole import load, plugin_settings
 
-_ZH = {"ok": "配置正确", "secret": "注意：密钥引用此刻读不到"}
-_EN = {"ok": "configuration is right", "secret": "note: a secret cannot be read here"}
+_ZH = {
+    "ok": "配置正确",
+    "secret": "注意：密钥引用此刻读不到",
+    "file": "注意：文件此刻读不到",
+}
+_EN = {
+    "ok": "configuration is right",
+    "secret": "note: a secret cannot be read here",
+    "file": "note: a file cannot be read here",
+}
 
 
 def register(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +51,8 @@ def _check(args: argparse.Namespace) -> int:
 
     problems = []
     try:
-        load(args.file, lenient)
+        settings = load(args.file, lenient)
+        notes += [f"{texts['file']}: {text}" for text in unreadable_files(settings)]
     except SettingsError as error:
         problems = list(error.problems)
     if args.json:
@@ -53,6 +64,21 @@ def _check(args: argparse.Namespace) -> int:
         if not problems:
             print(f"{args.file}: {texts['ok']}")
     return 2 if problems else 0
+
+
+def unreadable_files(settings: Settings) -> Iterator[str]:
+    """Place, path and reason of each file (certificates, keys) that a section names and that this
+    user cannot read. Nothing of a file is kept: a plugin's settings may offer ``named_files() ->
+    iterable of (field, path)``."""
+    for group, instance, _plugin, section in plugin_settings(settings):
+        hook = getattr(section, "named_files", None)
+        for field, path in hook() if hook is not None else ():
+            try:
+                with Path(path).open("rb"):
+                    pass
+            except OSError as error:
+                place = f"{group.value.removeprefix('yyt.')} {instance}: {field}"
+                yield f"{place}: {path}: {error.strerror}"
 
 
 def _schema(_args: argparse.Namespace) -> int:

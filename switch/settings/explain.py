@@ -28,6 +28,10 @@ All values are read as text and converted by this schema: `23:00`, `01234567` an
 they say. Integers have no leading zeros, no dots and no units; the unit is the last word of the
 key (`_ms` milliseconds, `_fen` 分). Secrets are given by reference only: `file:/path` or
 `env:NAME`. Keys without a default must be given; unknown and duplicate keys are mistakes.
+
+`conf check` also tries to read the secrets and the TLS files that are named. One that cannot be
+read is a note (`注意`), no mistake: often only the switch's own user may read it. Check as that
+user. What the key store and the HSM hold is not asked: of a key only the form is checked.
 """
 
 

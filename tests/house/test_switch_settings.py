@@ -329,6 +329,56 @@ def test_a_bank_s_own_kiosk_at_no_hospital_is_refused() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("key", "place", "field"),
+    [
+        ("key:bank-a-01234567", "channels[bank-a].settings.terminals[0]", "tmk"),
+        ("key:pos-00001", "fronts[counter].settings.terminals[0]", "tmk"),
+        ("key:bank-a-kiosks", "fronts[bank-a-kiosks].settings.terminals[0]", "tmk"),
+        ("key:vault", "hsm.settings", "dek"),
+    ],
+)
+def test_I12_a_key_of_a_wrong_form_is_named_and_not_shown(key: str, place: str, field: str) -> None:
+    """Neither a name of the store nor a cryptogram: half a key that was pasted, above all."""
+    half = "0123456789ABCDEFFEDCBA98"
+    [told] = problems(DOORS.replace(key, half))
+
+    assert f"{place}: {field}: must be key:NAME, or a cryptogram" in told
+    assert half not in told
+
+
+def test_conf_check_notes_files_of_tls_that_cannot_be_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Section, key, path and reason of each; not their content; the configuration stays right."""
+    (tmp_path / "link.pem").write_text("what stands in it", encoding="utf-8")
+    (tmp_path / "link.key").mkdir()
+    text = DOORS.replace("/etc/yinyitong", str(tmp_path)).replace(
+        "port: 9000}", f"port: 9000, tls: {{ca: {tmp_path}/none.pem, peer_name: bank-a}}}}"
+    )
+    text = text.replace("level: L1", f"level: L1\n    ca_file: {tmp_path}/his.pem")
+    text = text.replace(
+        "dek: key:vault",
+        f"dek: key:vault\n    tls: {{ca: {tmp_path}/hsm.pem, certificate: {tmp_path}/link.pem, "
+        f"key: {tmp_path}/link.pem, peer_name: hsm}}",
+    )
+    path = tmp_path / "switch.yaml"
+    path.write_text(text, encoding="utf-8")
+
+    assert main(["conf", "check", str(path), "--json", "--lang", "en"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    note = "note: a file cannot be read here"
+    assert report["ok"] is True
+    assert report["notes"] == [
+        f"{note}: hsm hsm: tls.ca: {tmp_path}/hsm.pem: No such file or directory",
+        f"{note}: his h1: ca_file: {tmp_path}/his.pem: No such file or directory",
+        f"{note}: channels bank-a: links[0].tls.ca: {tmp_path}/none.pem: No such file or directory",
+        f"{note}: fronts bank-a-kiosks: listen.tls.ca: {tmp_path}/bank-a-ca.pem: "
+        "No such file or directory",
+        f"{note}: fronts bank-a-kiosks: listen.tls.key: {tmp_path}/link.key: Is a directory",
+    ]
+
+
 def test_every_timeout_and_limit_of_the_schema_is_required() -> None:
     """ASVS 13.2.6: the configuration demands them; nobody runs on a default that he never saw."""
     from switch.settings.convert import struct_fields

@@ -6,8 +6,9 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from hsm.keys import parse_cryptogram
 from switch.keys.ring import POLL_MS, StoredKeyRing
-from switch.model.held_key import Held, join_held, named_key, split_held
+from switch.model.held_key import Held, check_held, join_held, named_key, split_held
 from switch.model.key_snapshot import Snapshot, Validity
 from switch.ports import JournalDown, KeyServiceError
 from switch.timeline import ReactorTimeline
@@ -105,6 +106,41 @@ def test_a_key_out_of_its_time_begins_nothing() -> None:
     assert code_of(world.ring.require_valid, "key:old") == "expired: key 'old' has expired"
     world.ring.require_valid("key:new")
     world.ring.require_valid("U7")
+
+
+HEX = "0123456789ABCDEF"
+FORMS = {
+    "a name": ("key:bank-a-01234567", True),
+    "no name": ("key:", False),
+    "a name of other letters": ("key:Bank_A", False),
+    "U": (f"U{HEX * 2}", True),
+    "U of another LMK": (f"U{HEX * 2}%10", True),
+    "half an LMK": (f"U{HEX * 2}%1", False),
+    "X too short": (f"X{HEX * 2}"[:-1], False),
+    "T": (f"T{HEX * 3}", True),
+    "Y of double length": (f"Y{HEX * 2}", False),
+    "Z": (f"Z{HEX}", True),
+    "plain": (HEX * 2, True),
+    "small letters": (f"U{HEX * 2}".lower(), False),
+    "a key block": ("S10032P0AE00N0002" + HEX, True),
+    "a key block that is cut": ("S10032P0AE00N0002" + HEX[:-1], False),
+    "anything else": ("zz", False),
+    "nothing": ("", False),
+    "a line too many": (f"U{HEX * 2}\n", False),
+}
+
+
+@pytest.mark.parametrize(("text", "right"), FORMS.values(), ids=FORMS)
+def test_a_held_key_of_a_wrong_form_is_named_and_not_shown(text: str, right: bool) -> None:
+    """Length and alphabet of what the HSM writes: nothing passes that it cannot read (I12)."""
+    cryptogram, _, _ = text.partition("%")
+    if right:
+        check_held("tmk", text)
+        assert text.startswith("key:") or str(parse_cryptogram(cryptogram)) == cryptogram
+        return
+    with pytest.raises(ValueError, match=r"^tmk: must be key:NAME") as refused:
+        check_held("tmk", text)
+    assert not text or text == "key:" or text not in str(refused.value)
 
 
 @pytest.mark.parametrize(
