@@ -6,8 +6,8 @@ import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-from unicodedata import east_asian_width
 
+from channels.iso8583.columns import columns_of, padded
 from channels.iso8583.describe_texts import EXAMPLES, TEXT
 
 if TYPE_CHECKING:
@@ -198,23 +198,14 @@ def _lines(shown: "Description", text: dict[str, str], *, whole: bool = True) ->
     lines = [f"{text['message']}: {shown.mti} {kind}".rstrip()]
     if shown.header:
         lines.append(f"{text['header']}: " + " ".join(f"{k}={v}" for k, v in shown.header.items()))
-    wide = max((_columns(one.name) for one in shown.fields), default=0)
+    wide = max((columns_of(one.name) for one in shown.fields), default=0)
     for one in shown.fields:
         note = f"  ({one.note})" if one.note else ""
-        lines.append(f"{one.number:>4} {_padded(one.name, wide)}  {one.value}{note}")
-        inner = max((_columns(piece.name) for piece in one.pieces), default=0)
+        lines.append(f"{one.number:>4} {padded(one.name, wide)}  {one.value}{note}")
+        inner = max((columns_of(piece.name) for piece in one.pieces), default=0)
         for piece in one.pieces:
-            lines.append(f"{'':>6} {piece.label:<6} {_padded(piece.name, inner)}  {piece.value}")
+            lines.append(f"{'':>6} {piece.label:<6} {padded(piece.name, inner)}  {piece.value}")
     return lines
-
-
-def _columns(name: str) -> int:
-    """Its width on the screen: a Chinese character takes two."""
-    return sum(2 if east_asian_width(char) in "WF" else 1 for char in name)
-
-
-def _padded(name: str, columns: int) -> str:
-    return name + " " * (columns - _columns(name))
 
 
 def _write(lines: Sequence[str | None]) -> None:

@@ -28,6 +28,7 @@ from switch.observe.logs import get_logger
 from switch.ports import Timeline
 
 _log = get_logger("iso8583.trace")
+_OLDER = re.compile(r"\.[0-9]+$")
 _PLAIN = re.compile(r"[^0-9A-Za-z._-]")
 
 OUT, IN, NOTE = "out", "in", "note"
@@ -160,6 +161,12 @@ class Trace:
 def file_of(directory: Path, bank: str) -> Path:
     """Where a bank's newest lines are."""
     return directory / f"{_PLAIN.sub('_', bank)}.jsonl"
+
+
+def banks(directory: Path) -> list[str]:
+    """Those that have a record here, as their files are named."""
+    stems = (path.stem for path in directory.glob("*.jsonl"))
+    return sorted(stem for stem in stems if not _OLDER.search(stem))
 
 
 def numbered(path: Path, number: int) -> Path:

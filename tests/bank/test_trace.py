@@ -2,6 +2,7 @@
 
 import json
 import os
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -124,19 +125,141 @@ def test_a_payment_is_shown_with_its_reversal(tmp_path, capsys):
     assert {line.get("payment", "p1") for line in found} == {"p1"}
 
 
-@pytest.mark.parametrize(("since", "until", "found"), [("20990101", "", False), ("", "2026", True)])
-def test_a_window_of_time_in_words(tmp_path, capsys, monkeypatch, since, until, found):
-    """Nothing in it is one sentence; else each field on its line."""
+def trace(folder, *arguments):
+    """``yyt bank trace``: its exit code."""
+    return main(["bank", "trace", str(folder), *arguments])
+
+
+SALE_ROWS = {
+    "zh": (
+        "2026-07-04 12:00:00  发出  icbc-1  0200 消费  线上 ",
+        "\n   4  交易金额                  000000012345\n",
+        "\n   2  主账号                    622588******7890\n",
+        "\n  52  个人标识码数据            ****************\n",
+        "\n      2       60.2 批次号               000001\n",
+        "\n  39  应答码                    00  (交易成功)\n",
+        "  判断  icbc-1  10000001 000002  支付 p1\n",
+        "  判断  icbc-1  10000001 000002  已核实，应答码 00 交易成功\n",
+        "  判断  icbc-1  10000002 000002  未通过核实：MAC 错误，不作任何改变\n",
+    ),
+    "en": (
+        "2026-07-04 12:00:00  out  icbc-1  0200 sale  ",
+        "\n   4  amount                    000000012345\n",
+        "\n  39  response code             00  (交易成功)\n",
+        "  reading  icbc-1  10000001 000002  payment p1\n",
+        "  reading  icbc-1  10000001 000002  proven: 00 交易成功\n",
+        "  reading  icbc-1  10000002 000002  not proven: wrong MAC; it changes nothing\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_tester_reads_names_and_meanings(tmp_path, capsys, monkeypatch, language):
+    """Each field with its name, parts with theirs, the response code with its text, what we made of
+    it in the reader's language; I12 what is masked stays masked."""
+    monkeypatch.setenv("YYT_LANG", language)
+    bench = Bench(tmp_path)
+    bench.sale()
+    bench.rig.habit("wrong_mac")
+    bench.rig.begin(sell(bench.rig, payment(bench.rig, "p2")))
+    bench.rig.settle(1)
+    capsys.readouterr()
+
+    assert trace(tmp_path, "icbc") == 0
+    told = capsys.readouterr()
+    assert [row for row in SALE_ROWS[language] if row not in told.out] == []
+    assert told.err == ""
+    assert [secret for secret in (PAN, TRACK2, TPK) if secret in told.out] == []
+    words = ("proven", "payment", "sale", "sign_on")
+    assert language == "en" or [word for word in words if word in told.out] == []
+
+
+def test_a_dialect_of_the_hospital_s_own_is_given(tmp_path, capsys, monkeypatch):
+    """The record has its name alone: ISO's names and a hint without the file, all with it."""
+    monkeypatch.setenv("YYT_LANG", "zh")
+    text = (files("channels.iso8583") / "dialects" / "cup-pos.yaml").read_text(encoding="utf-8")
+    own = tmp_path / "own.yaml"
+    own.write_text(text.replace("name: cup-pos", "name: own", 1), encoding="utf-8")
+    codec = Codec(load_dialect(str(own)))
+    config = TraceConfig(directory=str(tmp_path), files=1, bytes=1_000_000)
+    Trace("icbc", config, codec, Timeline(Clock())).frame(
+        IN, "link", codec.encode("0210", {**ANSWER, "39": "51"})
+    )
+
+    assert trace(tmp_path, "icbc") == 0
+    told = capsys.readouterr()
+    assert "  39  response code             51\n" in told.out
+    assert "报文规范 own 不是内置规范：用 --dialect FILE" in told.err
+    assert trace(tmp_path, "icbc", "--dialect", str(own)) == 0
+    told = capsys.readouterr()
+    assert "  39  应答码                    51  (余额不足)\n" in told.out
+    assert told.err == ""
+    assert trace(tmp_path, "icbc", "--dialect", "nowhere") == 2
+    assert "nowhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("window", "found"),
+    [
+        (("--since", "2026-07-04"), True),
+        (("--until", "2026-07-04"), True),
+        (("--since", "2026-07-05"), False),
+        (("--until", "2026-07-03"), False),
+        (("--since", "2026-07-04 12:00", "--until", "2026-07-04T12:00:00"), True),
+        (("--since", "2026-07-04 12:01"), False),
+        (("--until", "2026-07-04 11:59"), False),
+        (("--since", "20260704120001"), False),
+        (("--since", "20260704"), True),
+    ],
+)
+def test_a_window_of_time(tmp_path, capsys, monkeypatch, window, found):
+    """Days are whole days, minutes whole minutes; an empty window is a sentence and exit code 1."""
     monkeypatch.setenv("YYT_LANG", "en")
     Bench(tmp_path).sale()
-    arguments = ["bank", "trace", str(tmp_path), "icbc", "--since", since, "--until", until]
-    code = main(arguments)
-    told = capsys.readouterr()
+    capsys.readouterr()
 
-    assert code == (0 if found else 2)
+    assert trace(tmp_path, "icbc", *window) == (0 if found else 1)
+    told = capsys.readouterr()
     assert ("  0200 sale  " in told.out) is found
-    assert ("   4  000000012345" in told.out) is found
-    assert ("no record" in told.err) is not found
+    assert told.err == ("" if found else "yyt bank trace: icbc: no message in this time\n")
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026", "2026-13-01", "2026-02-30", "2026-7-4", "x"])
+@pytest.mark.parametrize("option", ["--since", "--until"])
+def test_what_is_no_time_is_refused(tmp_path, capsys, monkeypatch, option, text):
+    """It would filter nothing, or everything, and the tester would not know."""
+    monkeypatch.setenv("YYT_LANG", "zh")
+
+    assert trace(tmp_path, "icbc", option, text) == 2
+    assert f"{option} {text}: 时间应写作 YYYY-MM-DD" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("directory", "arguments", "code", "sentence"),
+    [
+        ("nowhere", ("icbc",), 2, "no such directory (it is trace.directory"),
+        ("", ("icb",), 2, "no record of the channel icb; there are records of: icbc"),
+        ("empty", ("icbc",), 2, "no record at all is here"),
+        ("", ("icbc", "p9"), 1, "the record of icbc has no payment key p9"),
+        ("", ("icbc", "p1", "--since", "2026-07-05"), 1, "icbc p1: no message in this time"),
+    ],
+)
+def test_each_reason_for_nothing_is_its_own(
+    tmp_path, capsys, monkeypatch, directory, arguments, code, sentence
+):
+    """A wrong place, a wrong name, a wrong key, a wrong time; JSON says it by the exit code too."""
+    monkeypatch.setenv("YYT_LANG", "en")
+    bench = Bench(tmp_path, files=3, size=4_096)
+    for number in range(20):
+        bench.sale(f"p{number % 3}")
+    (tmp_path / "empty").mkdir()
+    capsys.readouterr()
+
+    for more in ((), ("--json",)):
+        assert trace(tmp_path / directory, *arguments, *more) == code
+        told = capsys.readouterr()
+        assert sentence in told.err
+        assert told.out == ("[]\n" if more and code == 1 else "")
 
 
 HEX_PAN = PAN.encode().hex().upper()
