@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from channels.bank_simulator.branch import Task
     from channels.bank_simulator.branch_service import BranchService
     from channels.bank_simulator.habits import Order
+    from channels.bank_simulator.ledger import Ledger
     from channels.bank_simulator.service import BankService, Push
     from channels.bank_simulator.view import View
     from channels.bank_simulator.world import World
@@ -35,6 +36,10 @@ _TEXT = {
         "branch": "兼作银行自有终端，连接前置的 bank_origin 入口",
         "passed": "脚本通过",
         "failed": "脚本未通过",
+        "port": "端口是 0 到 65535 的整数",
+        "address": "应写作 HOST:PORT，端口 0 到 65535",
+        "no_ledger": "打不开账本",
+        "json_alone": "--json 与 --watch 或 --script 同用（启动时的 ready 行总是 JSON）",
         "example": "示例",
     },
     "en": {
@@ -52,9 +57,14 @@ _TEXT = {
         "branch": "be the bank's own kiosk too, at the switch's door bank_origin",
         "passed": "script passed",
         "failed": "script failed",
+        "port": "a port is a whole number from 0 to 65535",
+        "address": "HOST:PORT is needed, the port from 0 to 65535",
+        "no_ledger": "the ledger cannot be opened",
+        "json_alone": "--json goes with --watch or --script (the line ready is JSON anyway)",
         "example": "examples",
     },
 }
+_PORT_MAX = 65_535
 _LAST_WORDS_S = 0.1
 """After a script: its last answers leave."""
 _EXAMPLE = """{example}:
@@ -74,10 +84,22 @@ def register(verbs: Any, language: str) -> None:
         epilog=_EXAMPLE.format(example=text["example"]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+    def port(given: str) -> int:
+        if not given.isdecimal() or int(given) > _PORT_MAX:
+            raise argparse.ArgumentTypeError(f"{given}: {text['port']}")
+        return int(given)
+
+    def address(given: str) -> tuple[str, int]:
+        host, _, number = given.rpartition(":")
+        if not host or not number.isdecimal() or int(number) > _PORT_MAX:
+            raise argparse.ArgumentTypeError(f"{given}: {text['address']}")
+        return host, int(number)
+
     way = simulate.add_mutually_exclusive_group(required=True)
-    way.add_argument("--listen", metavar="HOST:PORT", help=text["listen"])
-    way.add_argument("--connect", metavar="HOST:PORT", help=text["connect"])
-    simulate.add_argument("--http", required=True, type=int, metavar="PORT", help=text["http"])
+    way.add_argument("--listen", type=address, metavar="HOST:PORT", help=text["listen"])
+    way.add_argument("--connect", type=address, metavar="HOST:PORT", help=text["connect"])
+    simulate.add_argument("--http", required=True, type=port, metavar="PORT", help=text["http"])
     simulate.add_argument("--ledger", required=True, type=Path, metavar="FILE", help=text["ledger"])
     simulate.add_argument("--keys", required=True, type=Path, metavar="FILE", help=text["keys"])
     simulate.add_argument("--dialect", default="cup-pos", metavar="NAME|FILE", help=text["dialect"])
@@ -85,7 +107,7 @@ def register(verbs: Any, language: str) -> None:
     simulate.add_argument("--watch", action="store_true", help=text["watch"])
     simulate.add_argument("--json", action="store_true", help=text["json"])
     simulate.add_argument("--script", type=Path, metavar="FILE", help=text["script"])
-    simulate.add_argument("--branch", metavar="HOST:PORT", help=text["branch"])
+    simulate.add_argument("--branch", type=address, metavar="HOST:PORT", help=text["branch"])
     simulate.set_defaults(run=lambda args: _simulate(args, language))
 
 
@@ -99,11 +121,13 @@ def _simulate(args: argparse.Namespace, language: str) -> int:
     from switch.observe import logs
 
     shows = args.watch or args.script is not None
+    if args.json and not shows:
+        raise SystemExit(_TEXT[language]["json_alone"])
     logs.configure(stream=sys.stderr.buffer if shows else None)
     result = Result()
     try:
         script = load_script(args.script) if args.script is not None else None
-        bank = _open(args, reactor)
+        bank = _open(args, reactor, _ledger(args.ledger, _TEXT[language]))
         service = bank.service
         view = _view(service, args, language) if shows else None
         if view is not None and args.watch:
@@ -224,10 +248,21 @@ def _view(service: "BankService", args: argparse.Namespace, language: str) -> "V
     )
 
 
-def _open(args: argparse.Namespace, reactor: Any) -> Bank:
-    """Open ledger, links and HTTP, and print the ready line."""
+def _ledger(path: Path, text: dict[str, str]) -> "Ledger":
+    from channels.bank_simulator.ledger import Ledger, LedgerError
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return Ledger(str(path))
+    except OSError as error:
+        raise SystemExit(f"{path}: {text['no_ledger']}: {error.strerror}") from None
+    except LedgerError as error:
+        raise SystemExit(f"{path}: {text['no_ledger']}: {error}") from None
+
+
+def _open(args: argparse.Namespace, reactor: Any, ledger: "Ledger") -> Bank:
+    """Open links and HTTP, and print the ready line."""
     from channels.bank_simulator.host import BankHost
-    from channels.bank_simulator.ledger import Ledger
     from channels.bank_simulator.service import BankDialer, BankListener, BankService
     from channels.bank_simulator.world import load_world
     from channels.iso8583.load import load_dialect
@@ -235,8 +270,6 @@ def _open(args: argparse.Namespace, reactor: Any) -> Bank:
 
     dialect = load_dialect(args.dialect)
     world = load_world(args.keys)
-    args.ledger.parent.mkdir(parents=True, exist_ok=True)
-    ledger = Ledger(str(args.ledger))
     host = BankHost(
         dialect=dialect,
         world=world,
@@ -247,11 +280,11 @@ def _open(args: argparse.Namespace, reactor: Any) -> Bank:
     service = BankService(host, reactor, dialect.length_prefix)
     ready = {"ready": "bank", "pid": os.getpid()}
     if args.listen:
-        name, number = _address(args.listen)
+        name, number = args.listen
         port = reactor.listenTCP(number, BankListener(service), interface=name)
         ready["iso8583"] = f"{name}:{port.getHost().port}"
     else:
-        name, number = _address(args.connect)
+        name, number = args.connect
         reactor.connectTCP(name, number, BankDialer(service))
         ready["iso8583"] = f"{name}:{number}"
     branch = _branch(args, dialect, world, reactor) if args.branch else None
@@ -282,13 +315,5 @@ def _branch(
     except ValueError as error:
         raise WorldError(str(error)) from None
     service = BranchService(branch, dialect, reactor)
-    name, number = _address(args.branch)
-    reactor.connectTCP(name, number, service)
+    reactor.connectTCP(*args.branch, service)
     return service
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    if not colon or not host or not port.isdecimal():
-        raise SystemExit(f"{text}: HOST:PORT is needed")
-    return host, int(port)

@@ -64,21 +64,28 @@ _ADD = f"INSERT INTO entry ({_COLUMNS}) VALUES ({_PLACES})"  # noqa: S608
 _CHANGE = f"UPDATE entry SET state = ?, net_fen = ?, held_fen = ?, given_fen = ? WHERE {_WHERE}"  # noqa: S608
 
 
+class LedgerError(Exception):
+    """The file is no ledger of the simulator, or cannot be opened; the text says why."""
+
+
 class Ledger:
-    """``path`` is a file, or ``:memory:`` for seeded simulations."""
+    """``path`` is a file, or ``:memory:`` for seeded simulations. Raises LedgerError."""
 
     def __init__(self, path: str = ":memory:") -> None:
-        self._db = sqlite3.connect(path, isolation_level=None, cached_statements=64)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.executescript(_SCHEMA)
         self._keys: dict[tuple[str, str], WorkingKeys] = {}
         self._spent: dict[str, int] = {}
         self._rrn = 0
         self._open = False
         self.day = ""
         """YYYYMMDD of a day cut that came before its time; else empty."""
-        self._read()
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, cached_statements=64)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.executescript(_SCHEMA)
+            self._read()
+        except sqlite3.Error as error:
+            raise LedgerError(str(error)) from None
 
     def _read(self) -> None:
         rows = self._db.execute("SELECT merchant, terminal, pik, mak, batch FROM working_key")

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
-import yaml
 
 from channels.bank_simulator.branch import Task
 from channels.bank_simulator.habits import Habit, On, Order
 from channels.bank_simulator.service import Push, PushError
 from channels.bank_simulator.sight import Seen
+from channels.bank_simulator.yaml_file import YamlFileError, read_yaml
 from channels.iso8583.dialogue import Strict
 
 STEPS_MAX = 1_000
@@ -110,15 +110,14 @@ class ScriptFile(Strict, frozen=True, kw_only=True):
 def load_script(path: Path) -> ScriptFile:
     """Read a script (YAML or JSON). Raises ScriptError."""
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506
-        script = msgspec.convert(raw, ScriptFile, strict=False)
+        script = msgspec.convert(read_yaml(path), ScriptFile, strict=False)
         for number, step in enumerate(script.steps, 1):
             try:
                 step.name  # noqa: B018 - it checks
             except ValueError as error:
                 raise ScriptError(f"{path}: step {number}: {error}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ScriptError(f"{path}: {type(error).__name__}") from None
+    except YamlFileError as error:
+        raise ScriptError(str(error)) from None
     except (msgspec.ValidationError, ValueError) as error:
         raise ScriptError(f"{path}: {error}") from None
     if len(script.steps) > STEPS_MAX:

@@ -6,9 +6,9 @@ All of it is test data: real cards and real keys have no business in a simulator
 from pathlib import Path
 
 import msgspec
-import yaml
 from msgspec import Struct
 
+from channels.bank_simulator.yaml_file import YamlFileError, read_yaml
 from channels.iso8583.dialogue import Strict
 
 
@@ -96,10 +96,9 @@ class WorldError(Exception):
 def load_world(path: Path) -> World:
     """Read a keys file (YAML or JSON). Raises WorldError."""
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506
-        world = msgspec.convert(raw, World, strict=False)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise WorldError(f"{path}: {type(error).__name__}") from None
+        world = msgspec.convert(read_yaml(path), World, strict=False)
+    except YamlFileError as error:
+        raise WorldError(str(error)) from None
     except msgspec.ValidationError as error:
         raise WorldError(f"{path}: {error}") from None
     for terminal in (*world.terminals, *world.branches):

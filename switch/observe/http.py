@@ -146,8 +146,7 @@ class _Router(Resource):
         path = request.path.decode("ascii", "replace")
         handler = self._handlers.get((request.method.decode("ascii", "replace"), path))
         if handler is None:
-            known = any(path == known_path for _, known_path in self._handlers)
-            _write(request, (405 if known else 404, "application/json", b"{}\n"))
+            _write(request, self._unknown(path))
             return
         try:
             answer = handler(request.content.read())  # type: ignore[union-attr]
@@ -157,6 +156,14 @@ class _Router(Resource):
             _write(request, (400, "application/json", _dumps({"error": str(error)})))
             return
         _write(request, answer)
+
+    def _unknown(self, path: str) -> Answer:
+        """No such path, or not by this method; with all that there are."""
+        known = any(path == known_path for _, known_path in self._handlers)
+        error = "not by this method" if known else "no such path"
+        paths = sorted(f"{method} {path}" for method, path in self._handlers)
+        body = _dumps({"error": error, "paths": paths})
+        return 405 if known else 404, "application/json", body
 
 
 def _write(request: Request, answer: Answer) -> None:

@@ -9,6 +9,7 @@ import sys
 import urllib.error
 import urllib.request
 from contextlib import contextmanager
+from itertools import chain
 
 import msgspec
 import pytest
@@ -251,18 +252,87 @@ def test_a_script_that_fails_says_why_and_exits_1(tmp_path):
     assert "脚本未通过: step 2: never: kind sale, for_ms 20000: it came" in line
 
 
-def test_a_wrong_file_is_one_sentence(tmp_path):
-    """A script that is none: exit code 2, no traceback."""
-    script = tmp_path / "bad.yaml"
-    script.write_text("steps: [{sing: a}]", encoding="utf-8")
-    code = "import sys; from switch.cli import main; sys.exit(main(sys.argv[1:]))"
-    argv = [sys.executable, "-c", code, "bank", "simulate", "--listen", "127.0.0.1:0"]
-    argv += ["--http", "0", "--ledger", str(tmp_path / "b.db"), "--keys", "none.yaml"]
+def refused(tmp_path, **changes):
+    """What a simulator says that does not start: one sentence, exit code 2, no traceback."""
+    keys = tmp_path / "keys.json"
+    keys.write_text(msgspec.json.encode(WORLD).decode(), encoding="utf-8")
+    options = {"listen": "127.0.0.1:0", "http": "0", "ledger": tmp_path / "b.db", "keys": keys}
+    given = [
+        [f"--{name}"] if value is None else [f"--{name}={value}"]
+        for name, value in {**options, **changes}.items()
+    ]
     done = subprocess.run(
-        [*argv, "--script", str(script)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "switch.cli", "bank", "simulate", *chain(*given)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "YYT_LANG": "zh"},
     )
-
     assert done.returncode == 2
-    assert "unknown field `sing`" in done.stderr
+    assert done.stdout == ""
     assert "Traceback" not in done.stderr
     assert MERCHANT not in done.stderr
+    return done.stderr
+
+
+BAD_YAML = "terminals:\n- {merchant: a, terminal: b\n  tmk: 0123456789ABCDEF}\n"
+
+
+def test_a_wrong_file_is_one_sentence(tmp_path):
+    """Which file, which line, which rule; nothing of a key that stands there."""
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(BAD_YAML, encoding="utf-8")
+    sing = tmp_path / "sing.yaml"
+    sing.write_text("steps: [{sing: a}]", encoding="utf-8")
+    latin = tmp_path / "latin.yaml"
+    latin.write_bytes(b"cards: \xff")
+
+    assert "unknown field `sing`" in refused(tmp_path, script=sing)
+    assert f"{bad}: line 3, column 6: expected" in refused(tmp_path, script=bad)
+    told = refused(tmp_path, keys=bad)
+    assert f"{bad}: line 3, column 6: expected" in told
+    assert "0123" not in told
+    assert "none.yaml: No such file or directory" in refused(tmp_path, keys=tmp_path / "none.yaml")
+    assert f"{latin}: not UTF-8 text" in refused(tmp_path, keys=latin)
+
+
+def test_a_wrong_ledger_is_one_sentence(tmp_path):
+    """A file of another kind (it stays as it is), a folder, a folder that is a file."""
+    other = tmp_path / "notes.txt"
+    other.write_text("not a database, and long enough to be looked at " * 40, encoding="utf-8")
+    before = other.read_bytes()
+
+    assert f"{other}: 打不开账本: file is not a database" in refused(tmp_path, ledger=other)
+    assert other.read_bytes() == before
+    assert f"{tmp_path}: 打不开账本: unable to open" in refused(tmp_path, ledger=tmp_path)
+    assert "打不开账本" in refused(tmp_path, ledger=other / "bank.db")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("listen", "127.0.0.1:99999", "127.0.0.1:99999: 应写作 HOST:PORT，端口 0 到 65535"),
+        ("listen", "8583", "8583: 应写作 HOST:PORT"),
+        ("branch", "127.0.0.1:70000", "127.0.0.1:70000: 应写作 HOST:PORT"),
+        ("http", "99999", "99999: 端口是 0 到 65535 的整数"),
+        ("http", "-1", "-1: 端口是 0 到 65535 的整数"),
+    ],
+)
+def test_a_wrong_address_is_one_sentence(tmp_path, option, value, sentence):
+    """What no socket has."""
+    assert sentence in refused(tmp_path, **{option: value})
+
+
+def test_json_alone_is_refused(tmp_path):
+    """It would show nothing: nobody watches, no script is played."""
+    assert "--json 与 --watch 或 --script 同用" in refused(tmp_path, json=None)
+
+
+def test_a_path_that_is_none_names_those_that_are(tmp_path):
+    """404, and what can be asked."""
+    with bank(tmp_path) as (_, ready):
+        told = http(ready, "/leger")
+
+    assert told["error"] == "no such path"
+    assert {"GET /ledger", "GET /health", "POST /habits", "POST /push"} <= set(told["paths"])

@@ -193,7 +193,7 @@ def test_answers_and_what_the_bank_sends_are_told_apart(tmp_path):
         ("steps: [{say: a, wait_ms: 1}]", "step 1: a step is one of"),
         ("steps: [{expect: {kind: nonsense}}]", "Invalid enum value"),
         ("steps: [{sing: a}]", "unknown field `sing`"),
-        ("steps: [", "ParserError"),
+        ("steps: [", "line 1, column 9: expected the node content"),
         ("steps: [" + "{say: a}," * 1_001 + "]", "more than 1000 steps"),
     ],
 )

@@ -138,8 +138,9 @@ def served(
     [
         (b"GET /health HTTP/1.0\r\n\r\n", b"503", b'"status": "degraded"'),
         (b"GET /metrics HTTP/1.0\r\n\r\n", b"200", b"# TYPE yyt_payments_total counter"),
-        (b"GET /nothing HTTP/1.0\r\n\r\n", b"404", b"{}"),
-        (b"POST /health HTTP/1.0\r\nContent-Length: 0\r\n\r\n", b"405", b"{}"),
+        (b"GET /nothing HTTP/1.0\r\n\r\n", b"404", b'"error": "no such path"'),
+        (b"GET /nothing HTTP/1.0\r\n\r\n", b"404", b'"POST /say"'),
+        (b"POST /health HTTP/1.0\r\nContent-Length: 0\r\n\r\n", b"405", b'"GET /health"'),
         (
             b"POST /say HTTP/1.0\r\nContent-Length: 7\r\n\r\n" + b'{"a":1}',
             b"200",
