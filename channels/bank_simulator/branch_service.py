@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Protocol, ReconnectingClientFactory
 from twisted.python.failure import Failure
 
 from channels.bank_simulator.branch import Branch, Task
+from channels.bank_simulator.link_events import Dialler, LinkWatch, WatchedLink
 from channels.iso8583.dialect import Dialect
 from channels.iso8583.errors import RemoteError
 from channels.iso8583.message import Message
@@ -20,19 +20,19 @@ from switch.observe.logs import get_logger
 FRAME_BYTES_MAX = 4096
 TASKS_MAX = 1_000
 """Tasks in flight (I11)."""
-_REDIAL_S_MAX = 2
 
 _log = get_logger("bank_branch")
 
 
-class BranchService(ReconnectingClientFactory):
+class BranchService(Dialler):
     """See the module. Signs on whenever its link comes up."""
 
-    noisy = False
-    maxDelay = _REDIAL_S_MAX
+    _of_branch = True
 
     def __init__(self, branch: Branch, dialect: Dialect, reactor: Any) -> None:
         self.branch = branch
+        self.watch: LinkWatch | None = None
+        """Is told of its link, when somebody looks."""
         self._dialect = dialect
         self._reactor = reactor
         self._link: BranchLink | None = None
@@ -94,8 +94,11 @@ class BranchService(ReconnectingClientFactory):
 
     # ---- the link --------------------------------------------------------------------------------
 
+    def watcher(self) -> LinkWatch | None:
+        return self.watch
+
     def buildProtocol(self, addr: IAddress | None) -> "BranchLink":
-        self.resetDelay()  # type: ignore[no-untyped-call]
+        self.reached()
         return BranchLink(self)
 
     def link_up(self, link: "BranchLink") -> None:
@@ -145,18 +148,21 @@ class BranchService(ReconnectingClientFactory):
             raise BadRequestError(str(error)) from None
 
 
-class BranchLink(Protocol):
+class BranchLink(WatchedLink):
     """One connection to the door."""
 
     def __init__(self, service: BranchService) -> None:
+        super().__init__(service.watch, branch=True)
         self._service = service
         self._reader = service.reader()
 
     def connectionMade(self) -> None:
+        super().connectionMade()
         self._service.link_up(self)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         self._service.link_down(self)
+        super().connectionLost(reason)
 
     def dataReceived(self, data: bytes) -> None:
         try:

@@ -132,6 +132,9 @@ def _simulate(args: argparse.Namespace, language: str) -> int:
         view = _view(service, args, language) if shows else None
         if view is not None and args.watch:
             service.host.watch = view.seen
+            service.watch = view.link
+            if bank.branch is not None:
+                bank.branch.watch = view.link
         if view is not None and script is not None:
             from channels.bank_simulator.script import Player
 
@@ -285,7 +288,8 @@ def _open(args: argparse.Namespace, reactor: Any, ledger: "Ledger") -> Bank:
         ready["iso8583"] = f"{name}:{port.getHost().port}"
     else:
         name, number = args.connect
-        reactor.connectTCP(name, number, BankDialer(service))
+        # Whoever watches is there by then.
+        reactor.callWhenRunning(reactor.connectTCP, name, number, BankDialer(service))
         ready["iso8583"] = f"{name}:{number}"
     branch = _branch(args, dialect, world, reactor) if args.branch else None
     routes = {**service.routes(), **(branch.routes() if branch is not None else {})}
@@ -315,5 +319,5 @@ def _branch(
     except ValueError as error:
         raise WorldError(str(error)) from None
     service = BranchService(branch, dialect, reactor)
-    reactor.connectTCP(*args.branch, service)
+    reactor.callWhenRunning(reactor.connectTCP, *args.branch, service)
     return service

@@ -9,18 +9,24 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory, Protocol, ReconnectingClientFactory
+from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
 from channels.bank_simulator.habits import Order
 from channels.bank_simulator.host import BankHost
+from channels.bank_simulator.link_events import (
+    Dialler,
+    LinkEvent,
+    LinkWatch,
+    WatchedLink,
+    peer_of,
+)
 from switch.net.frames import FrameError, FrameReader, LengthPrefix
 from switch.observe.http import BadRequestError, Route
 from switch.observe.logs import get_logger
 
 FRAME_BYTES_MAX = 4096
 LINKS_MAX = 64
-_REDIAL_S_MAX = 2
 
 _log = get_logger("bank_simulator")
 
@@ -45,6 +51,8 @@ class BankService:
     def __init__(self, host: BankHost, reactor: Any, prefix: LengthPrefix) -> None:
         self.host = host
         self.links: list[BankLink] = []
+        self.watch: LinkWatch | None = None
+        """Is told of every link, when somebody looks."""
         self._reactor = reactor
         self._prefix = prefix
         self._waiting: list[tuple[BankLink, int, bytes]] = []
@@ -131,10 +139,11 @@ class BankService:
         return {"ok": True}
 
 
-class BankLink(Protocol):
+class BankLink(WatchedLink):
     """One connection, whoever dialled."""
 
     def __init__(self, service: BankService) -> None:
+        super().__init__(service.watch)
         self._service = service
         self._reader = service.reader()
         self._up = False
@@ -145,6 +154,7 @@ class BankLink(Protocol):
         if set_no_delay is not None:
             set_no_delay(True)
         self._service.links.append(self)
+        super().connectionMade()
 
     def dataReceived(self, data: bytes) -> None:
         try:
@@ -157,6 +167,7 @@ class BankLink(Protocol):
     def connectionLost(self, reason: Failure | None = None) -> None:
         self._up = False
         self._service.links.remove(self)
+        super().connectionLost(reason)
 
     def send(self, data: bytes) -> None:
         """Write if the link still stands; a late answer to a lost link goes nowhere."""
@@ -178,20 +189,23 @@ class BankListener(Factory):
         self._service = service
 
     def buildProtocol(self, addr: IAddress | None) -> BankLink | None:
-        if len(self._service.links) >= LINKS_MAX:
-            return None
-        return BankLink(self._service)
+        service = self._service
+        if len(service.links) < LINKS_MAX:
+            return BankLink(service)
+        if service.watch is not None:
+            service.watch(LinkEvent(link="failed", peer=peer_of(addr), why="too_many"))
+        return None
 
 
-class BankDialer(ReconnectingClientFactory):
+class BankDialer(Dialler):
     """Dials the switch, and again whenever the link is lost."""
-
-    noisy = False
-    maxDelay = _REDIAL_S_MAX
 
     def __init__(self, service: BankService) -> None:
         self._service = service
 
+    def watcher(self) -> LinkWatch | None:
+        return self._service.watch
+
     def buildProtocol(self, addr: IAddress | None) -> BankLink:
-        self.resetDelay()  # type: ignore[no-untyped-call]
+        self.reached()
         return BankLink(self._service)

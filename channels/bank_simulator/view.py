@@ -6,6 +6,7 @@ from typing import TextIO
 
 import msgspec
 
+from channels.bank_simulator.link_events import LinkEvent
 from channels.bank_simulator.sight import Seen
 from channels.iso8583.dialect import Dialect
 from channels.iso8583.kind_names import CHINESE
@@ -30,6 +31,30 @@ NAMES = {
 }
 """Kinds of messages and the few words between, by language; a kind that is missing is its own."""
 
+LINKS = {
+    "zh": {
+        "link": "链路",
+        "branch": "自有终端链路",
+        "dialling": "正在连接",
+        "failed": "连接失败",
+        "up": "已建立",
+        "down": "已断开",
+        "refused": "对方拒绝",
+        "timed_out": "超时",
+        "unknown_host": "找不到主机",
+        "closed": "正常关闭",
+        "lost": "异常中断",
+        "too_many": "链路已满",
+    },
+    "en": {
+        "branch": "branch link",
+        "timed_out": "timed out",
+        "unknown_host": "unknown host",
+        "too_many": "too many links",
+    },
+}
+"""What happens to links, and why; a word that is missing is its own."""
+
 
 class View:
     """See the module. ``clock`` gives the time as text; ``as_json``: one object a line."""
@@ -47,6 +72,7 @@ class View:
         self._out = out
         self._clock = clock
         self._words = NAMES.get(language, NAMES["zh"])
+        self._links = LINKS.get(language, LINKS["zh"])
         self._as_json = as_json
 
     def seen(self, seen: Seen) -> None:
@@ -76,6 +102,17 @@ class View:
         said = self._code(seen.code) if seen.code else words["silence"]
         habit = f" [{seen.habit}]" if seen.habit else ""
         return " ".join(part for part in parts if part) + f" → {said}{habit}"
+
+    def link(self, event: LinkEvent) -> None:
+        """Write what happened to a link."""
+        if self._as_json:
+            data = {"at": self._clock(), **msgspec.to_builtins(event)}
+            self._write(json.dumps(data, ensure_ascii=False))
+            return
+        words = [event.link, event.why]
+        what = ": ".join(self._links.get(word, word) for word in words if word)
+        whose = "branch" if event.branch else "link"
+        self._write(f"{self._clock()} {self._links.get(whose, whose)} {event.peer} {what}")
 
     def say(self, text: str) -> None:
         """A line of a script's."""

@@ -19,7 +19,6 @@ TerminalId = Annotated[str, Meta(pattern="^[0-9A-Za-z]{8}$")]
 MerchantId = Annotated[str, Meta(pattern="^[0-9A-Za-z]{15}$")]
 TimeOfDay = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
-
 _LADDER = (RungKind.REVERSAL, RungKind.VOID, RungKind.REFUND)
 
 

@@ -205,10 +205,60 @@ def test_a_live_view_of_what_happens(tmp_path):
     """One line a message, in Chinese; nothing on it is secret."""
     with bank(tmp_path, "--watch") as (process, ready), dial(ready) as link:
         FarTeller(link, "cup-pos").business("sale", 100)
-        lines = [process.stdout.readline() for _ in range(2)]
+        up, *lines = (process.stdout.readline() for _ in range(3))
 
+    assert up.endswith(" 已建立\n")
     assert f"0800 签到 {TERMINAL}/000001 → 00 交易成功" in lines[0]
     assert f"0200 消费 {TERMINAL}/000002 1.00 622588******7890 → 00 交易成功" in lines[1]
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        return door.getsockname()[1]
+
+
+def test_a_link_that_does_not_come_up_is_shown(tmp_path):
+    """Dialling, why it failed (once, however often it is tried), up, down and why."""
+    port = free_port()
+    way = ("--connect", f"127.0.0.1:{port}")
+    with bank(tmp_path, "--watch", way=way) as (process, _):
+        lines = [process.stdout.readline() for _ in range(2)]
+        with socket.create_server(("127.0.0.1", port)) as door:
+            door.settimeout(PATIENCE_S)
+            link, _ = door.accept()
+            lines.append(process.stdout.readline())
+            link.close()
+            lines += [process.stdout.readline() for _ in range(2)]
+
+    said = [line.split(" ", 1)[1].strip() for line in lines]
+    name = f"链路 127.0.0.1:{port}"
+    assert said == [
+        f"{name} 正在连接",
+        f"{name} 连接失败: 对方拒绝",
+        f"{name} 已建立",
+        f"{name} 已断开: 正常关闭",
+        f"{name} 正在连接",
+    ]
+
+
+def test_links_that_come_and_those_of_a_branch_are_shown(tmp_path):
+    """As JSON too, in English by their own words."""
+    more = ("--branch", f"127.0.0.1:{free_port()}", "--watch", "--json")
+    with bank(tmp_path, *more) as (process, ready):
+        lines = [process.stdout.readline() for _ in range(2)]
+        with dial(ready) as link:
+            peer = "{}:{}".format(*link.getsockname())
+            lines.append(process.stdout.readline())
+        lines.append(process.stdout.readline())
+
+    rows = [json.loads(line) for line in lines]
+    assert [(row["link"], row.get("why"), row.get("branch")) for row in rows] == [
+        ("dialling", None, True),
+        ("failed", "refused", True),
+        ("up", None, None),
+        ("down", "closed", None),
+    ]
+    assert rows[2]["peer"] == rows[3]["peer"] == peer
 
 
 SCRIPT = """

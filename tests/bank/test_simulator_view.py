@@ -4,7 +4,11 @@ import io
 import json
 
 import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
 
+from channels.bank_simulator.link_events import LinkEvent
+from channels.bank_simulator.service import LINKS_MAX, BankListener, BankService
 from channels.bank_simulator.view import View
 from tests.bank.teller import CODE, PAN, PIN, Teller
 from tests.bank.test_simulator_book import DIALECTS
@@ -49,6 +53,47 @@ def test_a_reversal_names_what_it_reverses():
     teller.reverse("000050")
 
     assert "冲正 10000001 原 000050 1.00 622588******7890 → 00" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("event", "zh", "en"),
+    [
+        (LinkEvent(link="dialling", peer="h:1"), "链路 h:1 正在连接", "link h:1 dialling"),
+        (
+            LinkEvent(link="failed", peer="h:1", why="unknown_host", branch=True),
+            "自有终端链路 h:1 连接失败: 找不到主机",
+            "branch link h:1 failed: unknown host",
+        ),
+        (
+            LinkEvent(link="failed", peer="h:1", why="too_many"),
+            "链路 h:1 连接失败: 链路已满",
+            "link h:1 failed: too many links",
+        ),
+        (LinkEvent(link="down", peer="h:1", why="lost"), "链路 h:1 已断开: 异常中断",
+         "link h:1 down: lost"),
+        (LinkEvent(link="down", peer="h:1", why="no route"), "链路 h:1 已断开: no route",
+         "link h:1 down: no route"),
+    ],
+)  # fmt: skip
+def test_what_happens_to_links_is_one_line_in_both_languages(event, zh, en):
+    """Whose link, who is at its other end, what and why."""
+    for language, line in (("zh", zh), ("en", en)):
+        out = io.StringIO()
+        view = View(None, out, lambda: "12:00:00", language=language, as_json=False)
+        view.link(event)
+
+        assert out.getvalue() == f"12:00:00 {line}\n"
+
+
+def test_the_sixty_fifth_link_is_refused_and_shown():
+    """I11: no more than so many; whoever watches knows why nobody answers."""
+    told = []
+    service = BankService(Teller("cup-pos").host, Clock(), "binary_2")
+    service.watch = told.append
+    service.links = [None] * LINKS_MAX
+
+    assert BankListener(service).buildProtocol(IPv4Address("TCP", "10.0.0.9", 5)) is None
+    assert told == [LinkEvent(link="failed", peer="10.0.0.9:5", why="too_many")]
 
 
 def test_nonsense_says_why():
