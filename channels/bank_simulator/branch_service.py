@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 
 from channels.bank_simulator.branch import Branch, Task
 from channels.bank_simulator.link_events import Dialler, LinkWatch, WatchedLink
+from channels.bank_simulator.mistakes import mistake
 from channels.iso8583.dialect import Dialect
 from channels.iso8583.errors import RemoteError
 from channels.iso8583.message import Message
@@ -144,7 +145,9 @@ class BranchService(Dialler):
     async def _do(self, body: Any) -> dict[str, object]:
         try:
             return await self.do(msgspec.convert(body or {}, Task))
-        except (msgspec.ValidationError, ValueError) as error:
+        except msgspec.ValidationError as error:
+            raise BadRequestError(mistake(error, Task)) from None
+        except ValueError as error:
             raise BadRequestError(str(error)) from None
 
 
@@ -172,8 +175,7 @@ class BranchLink(WatchedLink):
                     self._service.arrived(message)
         except FrameError as error:
             _log.warning("bad_frame", why=str(error))
-            if self.transport is not None:
-                self.transport.loseConnection()
+            self.hang_up(str(error))
 
     def write(self, data: bytes) -> None:
         """Send."""

@@ -25,19 +25,21 @@ _TEXT = {
         "simulate": "运行银行主机模拟器（签到、MAC、PIN、落盘账本、可注入故障、脚本）",
         "listen": "等待前置连接；端口 0 表示任选",
         "connect": "主动连接前置",
-        "http": "账本与控制的本机端口",
+        "http": "账本与控制的本机端口；0 表示任选",
         "ledger": "账本文件",
         "keys": "终端主密钥、卡、付款码（仅测试数据）",
-        "dialect": "报文规范名称，或文件路径",
+        "dialect": "报文规范：cup-pos（默认）、gz-ascii、zj-bcd、cups-host，或文件路径",
         "seed": "随机种子，默认取自系统",
-        "watch": "每条报文显示一行（已脱敏）",
-        "json": "每行一个 JSON 对象",
+        "watch": "每条报文、链路的每次变化显示一行（已脱敏）",
+        "json": "与 --watch 或 --script 同用：每行一个 JSON 对象",
         "script": "按脚本预期与注入，结束后退出：0 符合，1 不符",
         "branch": "兼作银行自有终端，连接前置的 bank_origin 入口",
         "passed": "脚本通过",
         "failed": "脚本未通过",
+        "stopped": "脚本未结束就被停止",
+        "world": "--keys 的最小文件（测试数据，绝不用真实密钥或卡）",
         "port": "端口是 0 到 65535 的整数",
-        "address": "应写作 HOST:PORT，端口 0 到 65535",
+        "address": "应写作 HOST:PORT，端口 {} 到 65535",
         "no_ledger": "打不开账本",
         "json_alone": "--json 与 --watch 或 --script 同用（启动时的 ready 行总是 JSON）",
         "example": "示例",
@@ -46,19 +48,21 @@ _TEXT = {
         "simulate": "run the bank simulator (sign-on, MAC, PIN, durable book, bad habits, scripts)",
         "listen": "the switch dials us; port 0 = any",
         "connect": "we dial the switch",
-        "http": "local port of the ledger and the controls",
+        "http": "local port of the ledger and the controls; 0 = any",
         "ledger": "the file of the book",
         "keys": "terminals' master keys, cards, payment codes (test data only)",
-        "dialect": "name of a dialect, or path of a file",
+        "dialect": "cup-pos (default), gz-ascii, zj-bcd, cups-host, or path of a file",
         "seed": "of keys and chances; default: from the system",
-        "watch": "one line for each message, masked",
-        "json": "one JSON object a line",
+        "watch": "one line for each message, masked, and for what happens to links",
+        "json": "with --watch or --script: one JSON object a line",
         "script": "expect and misbehave as the file says, then exit: 0 as expected, 1 not",
         "branch": "be the bank's own kiosk too, at the switch's door bank_origin",
         "passed": "script passed",
         "failed": "script failed",
+        "stopped": "stopped before the script ended",
+        "world": "the least --keys file (test data, never real keys or cards)",
         "port": "a port is a whole number from 0 to 65535",
-        "address": "HOST:PORT is needed, the port from 0 to 65535",
+        "address": "HOST:PORT is needed, the port from {} to 65535",
         "no_ledger": "the ledger cannot be opened",
         "json_alone": "--json goes with --watch or --script (the line ready is JSON anyway)",
         "example": "examples",
@@ -71,6 +75,14 @@ _EXAMPLE = """{example}:
   yyt bank simulate --listen 127.0.0.1:8583 --http 8584 --ledger bank.db --keys bank.yaml --watch
   yyt bank simulate --connect 127.0.0.1:9443 --http 8584 --ledger bank.db --keys bank.yaml \\
       --dialect cups-host --script lost-answer.yaml --json
+
+{world}:
+  terminals:
+  - {{merchant: "103290083980001", terminal: "10000001", tmk: 0123456789ABCDEFFEDCBA9876543210}}
+  cards:
+  - {{name: zhang, pan: "6225881234567890", pin: "135790", balance_fen: 1000000}}
+
+docs/bank-simulator.md
 """
 
 
@@ -81,7 +93,7 @@ def register(verbs: Any, language: str) -> None:
         "simulate",
         help=text["simulate"],
         description=text["simulate"],
-        epilog=_EXAMPLE.format(example=text["example"]),
+        epilog=_EXAMPLE.format(**text),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
@@ -90,24 +102,27 @@ def register(verbs: Any, language: str) -> None:
             raise argparse.ArgumentTypeError(f"{given}: {text['port']}")
         return int(given)
 
-    def address(given: str) -> tuple[str, int]:
+    def address(given: str, least: int = 0) -> tuple[str, int]:
         host, _, number = given.rpartition(":")
-        if not host or not number.isdecimal() or int(number) > _PORT_MAX:
-            raise argparse.ArgumentTypeError(f"{given}: {text['address']}")
+        if not host or not number.isdecimal() or not least <= int(number) <= _PORT_MAX:
+            raise argparse.ArgumentTypeError(f"{given}: {text['address'].format(least)}")
         return host, int(number)
+
+    def peer(given: str) -> tuple[str, int]:
+        return address(given, least=1)
 
     way = simulate.add_mutually_exclusive_group(required=True)
     way.add_argument("--listen", type=address, metavar="HOST:PORT", help=text["listen"])
-    way.add_argument("--connect", type=address, metavar="HOST:PORT", help=text["connect"])
+    way.add_argument("--connect", type=peer, metavar="HOST:PORT", help=text["connect"])
     simulate.add_argument("--http", required=True, type=port, metavar="PORT", help=text["http"])
     simulate.add_argument("--ledger", required=True, type=Path, metavar="FILE", help=text["ledger"])
     simulate.add_argument("--keys", required=True, type=Path, metavar="FILE", help=text["keys"])
     simulate.add_argument("--dialect", default="cup-pos", metavar="NAME|FILE", help=text["dialect"])
-    simulate.add_argument("--seed", type=int, default=None, help=text["seed"])
+    simulate.add_argument("--seed", type=int, default=None, metavar="N", help=text["seed"])
     simulate.add_argument("--watch", action="store_true", help=text["watch"])
     simulate.add_argument("--json", action="store_true", help=text["json"])
     simulate.add_argument("--script", type=Path, metavar="FILE", help=text["script"])
-    simulate.add_argument("--branch", type=address, metavar="HOST:PORT", help=text["branch"])
+    simulate.add_argument("--branch", type=peer, metavar="HOST:PORT", help=text["branch"])
     simulate.set_defaults(run=lambda args: _simulate(args, language))
 
 
@@ -124,7 +139,7 @@ def _simulate(args: argparse.Namespace, language: str) -> int:
     if args.json and not shows:
         raise SystemExit(_TEXT[language]["json_alone"])
     logs.configure(stream=sys.stderr.buffer if shows else None)
-    result = Result()
+    result = Result(args.script is not None)
     try:
         script = load_script(args.script) if args.script is not None else None
         bank = _open(args, reactor, _ledger(args.ledger, _TEXT[language]))
@@ -142,9 +157,13 @@ def _simulate(args: argparse.Namespace, language: str) -> int:
             player = Player(script, stage)
             service.host.watch = _both(view.seen if args.watch else None, player.seen)
             reactor.callWhenRunning(player.start)
+        if view is not None:
+            view.gone = lambda: _unread(reactor)
     except (WorldError, DialectError, ScriptError, CannotListenError) as error:
         raise SystemExit(str(error)) from None
     reactor.run()
+    if view is not None and result.awaited:
+        view.say(_TEXT[language]["stopped"], passed=False)
     return result.code
 
 
@@ -156,9 +175,11 @@ class Bank(NamedTuple):
 
 
 class Result:
-    """The exit code."""
+    """How a script ends; one that is awaited and does not end has failed."""
 
-    code = 0
+    def __init__(self, awaited: bool) -> None:
+        self.awaited = awaited
+        self.code = 1 if awaited else 0
 
 
 class ReactorStage:
@@ -225,8 +246,16 @@ class ReactorStage:
     def ended(self, failure: str) -> None:
         """Say how, and stop."""
         self._result.code = 1 if failure else 0
-        self._view.say(f"{self._text['failed']}: {failure}" if failure else self._text["passed"])
+        self._result.awaited = False
+        text = f"{self._text['failed']}: {failure}" if failure else self._text["passed"]
+        self._view.say(text, passed=not failure)
         self._reactor.callLater(_LAST_WORDS_S, self._reactor.stop)
+
+
+def _unread(reactor: Any) -> None:
+    """Nobody reads stdout: end quietly, as a filter does."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    reactor.callLater(0, reactor.stop)
 
 
 def _both(*watches: Callable[[Any], None] | None) -> Callable[[Any], None]:

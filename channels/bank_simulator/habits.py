@@ -7,8 +7,9 @@ most one habit applies to a message, scripted ones first.
 import re
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 PERMILLE = 1000
 _COMMAND = re.compile(r"[0-9A-Fa-f]{8}")
@@ -96,10 +97,10 @@ class Habit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     habit: Name
     on: On = On.SALE
-    delay_ms: int = 0
+    delay_ms: Annotated[int, Meta(ge=0, le=3_600_000)] = 0
     code: str = ""
-    times: int = 1
-    permille: int = 0
+    times: Annotated[int, Meta(ge=1, le=SCRIPT_MAX)] = 1
+    permille: Annotated[int, Meta(ge=0, le=PERMILLE)] = 0
 
     def __post_init__(self) -> None:
         """A script needs a command to send."""
@@ -135,7 +136,7 @@ class Habits:
         if order.clear:
             self.tombstone = self.repeats_94 = False
             self._script, self._chances = [], ()
-        scripted = [one for habit in order.next for one in [habit] * max(habit.times, 0)]
+        scripted = [one for habit in order.next for one in [habit] * habit.times]
         if len(self._script) + len(scripted) > SCRIPT_MAX:
             raise ValueError(f"more than {SCRIPT_MAX} scripted habits")
         self._script += scripted

@@ -26,8 +26,8 @@ class LinkEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
     peer: str
     """``HOST:PORT``."""
     why: str = ""
-    """``refused``, ``timed_out``, ``unknown_host``, ``closed``, ``lost``, ``too_many``, else the
-    system's sentence."""
+    """``refused``, ``timed_out``, ``unknown_host``, ``closed``, ``lost``, ``too_many``, ``dropped``
+    (by this bank, on command), else a sentence: the system's, or what is wrong with a frame."""
     branch: bool = False
     """The link of the bank's own kiosk."""
 
@@ -62,6 +62,7 @@ class WatchedLink(Protocol):
         self._watch = watch
         self._branch = branch
         self._peer = ""
+        self._why = ""
 
     def connectionMade(self) -> None:
         if self._watch is not None and self.transport is not None:
@@ -70,8 +71,14 @@ class WatchedLink(Protocol):
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         if self._watch is not None:
-            why = reason_of(reason)
+            why = self._why or reason_of(reason)
             self._watch(LinkEvent(link="down", peer=self._peer, why=why, branch=self._branch))
+
+    def hang_up(self, why: str = "dropped") -> None:
+        """Drop the link after what was written."""
+        self._why = self._why or why
+        if self.transport is not None:
+            self.transport.loseConnection()
 
 
 class Dialler(ReconnectingClientFactory):

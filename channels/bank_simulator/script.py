@@ -6,12 +6,14 @@ while the step before it ran. The player is sans-IO: it is told what was seen an
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
+from msgspec import Meta
 
 from channels.bank_simulator.branch import Task
 from channels.bank_simulator.habits import Habit, On, Order
+from channels.bank_simulator.mistakes import mistake
 from channels.bank_simulator.service import Push, PushError
 from channels.bank_simulator.sight import Seen
 from channels.bank_simulator.yaml_file import YamlFileError, read_yaml
@@ -21,6 +23,9 @@ STEPS_MAX = 1_000
 UNCLAIMED_MAX = 10_000
 """Messages kept for expectations; the oldest go first (I11)."""
 _SHOWN = 8
+
+Wait = Annotated[int, Meta(ge=0, le=86_400_000)]
+"""Milliseconds, a day at most."""
 
 
 class Fits(Strict, frozen=True, kw_only=True):
@@ -55,14 +60,14 @@ class Fits(Strict, frozen=True, kw_only=True):
 class Expect(Fits, frozen=True, kw_only=True):
     """It comes, so many times."""
 
-    times: int = 1
-    within_ms: int = 60_000
+    times: Annotated[int, Meta(ge=1)] = 1
+    within_ms: Wait = 60_000
 
 
 class Never(Fits, frozen=True, kw_only=True):
     """It does not come for so long."""
 
-    for_ms: int = 5_000
+    for_ms: Wait = 5_000
 
 
 class AtBranch(Task, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,7 +81,7 @@ class Step(Strict, frozen=True, kw_only=True):
 
     expect: Expect | None = None
     never: Never | None = None
-    wait_ms: int | None = None
+    wait_ms: Wait | None = None
     habit: Habit | None = None
     habits: Order | None = None
     push: Push | None = None
@@ -89,10 +94,12 @@ class Step(Strict, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """Which it is; raises ValueError when it is none or two."""
+        """Which it is; raises ValueError when it is none or two, or does nothing."""
         names = [name for name in self.__struct_fields__ if getattr(self, name) is not None]
         if len(names) != 1:
             raise ValueError(f"a step is one of {', '.join(self.__struct_fields__)}")
+        if getattr(self, names[0]) is False:
+            raise ValueError(f"{names[0]}: true, or no such step")
         return names[0]
 
 
@@ -104,7 +111,7 @@ class ScriptFile(Strict, frozen=True, kw_only=True):
     """The file."""
 
     title: str = ""
-    steps: tuple[Step, ...]
+    steps: Annotated[tuple[Step, ...], Meta(min_length=1)]
 
 
 def load_script(path: Path) -> ScriptFile:
@@ -118,8 +125,9 @@ def load_script(path: Path) -> ScriptFile:
                 raise ScriptError(f"{path}: step {number}: {error}") from None
     except YamlFileError as error:
         raise ScriptError(str(error)) from None
-    except (msgspec.ValidationError, ValueError) as error:
-        raise ScriptError(f"{path}: {error}") from None
+    except msgspec.ValidationError as error:
+        told = mistake(error, ScriptFile).replace("steps ", "step ", 1)
+        raise ScriptError(f"{path}: {told}") from None
     if len(script.steps) > STEPS_MAX:
         raise ScriptError(f"{path}: more than {STEPS_MAX} steps")
     return script

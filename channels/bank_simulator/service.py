@@ -21,6 +21,7 @@ from channels.bank_simulator.link_events import (
     WatchedLink,
     peer_of,
 )
+from channels.bank_simulator.mistakes import mistake
 from switch.net.frames import FrameError, FrameReader, LengthPrefix
 from switch.observe.http import BadRequestError, Route
 from switch.observe.logs import get_logger
@@ -122,7 +123,9 @@ class BankService:
     def _push(self, body: Any) -> dict[str, bool]:
         try:
             self.push(msgspec.convert(body or {}, Push))
-        except (msgspec.ValidationError, PushError) as error:
+        except msgspec.ValidationError as error:
+            raise BadRequestError(mistake(error, Push)) from None
+        except PushError as error:
             raise BadRequestError(str(error)) from None
         return {"ok": True}
 
@@ -134,7 +137,9 @@ class BankService:
     def _set_habits(self, body: Any) -> dict[str, bool]:
         try:
             self.host.habits.set(msgspec.convert(body, Order))
-        except (msgspec.ValidationError, ValueError) as error:
+        except msgspec.ValidationError as error:
+            raise BadRequestError(mistake(error, Order)) from None
+        except ValueError as error:
             raise BadRequestError(str(error)) from None
         return {"ok": True}
 
@@ -162,7 +167,7 @@ class BankLink(WatchedLink):
                 self._service.frame(self, frame)
         except FrameError as error:
             _log.warning("bad_frame", why=str(error))
-            self.hang_up()
+            self.hang_up(str(error))
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         self._up = False
@@ -173,11 +178,6 @@ class BankLink(WatchedLink):
         """Write if the link still stands; a late answer to a lost link goes nowhere."""
         if self._up and self.transport is not None:
             self.transport.write(data)
-
-    def hang_up(self) -> None:
-        """Drop the link after what was written."""
-        if self.transport is not None:
-            self.transport.loseConnection()
 
 
 class BankListener(Factory):

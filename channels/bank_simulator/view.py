@@ -45,12 +45,14 @@ LINKS = {
         "closed": "正常关闭",
         "lost": "异常中断",
         "too_many": "链路已满",
+        "dropped": "本行断开",
     },
     "en": {
         "branch": "branch link",
         "timed_out": "timed out",
         "unknown_host": "unknown host",
         "too_many": "too many links",
+        "dropped": "dropped by the bank",
     },
 }
 """What happens to links, and why; a word that is missing is its own."""
@@ -74,6 +76,8 @@ class View:
         self._words = NAMES.get(language, NAMES["zh"])
         self._links = LINKS.get(language, LINKS["zh"])
         self._as_json = as_json
+        self.gone: Callable[[], None] = lambda: None
+        """Called when nobody reads the lines any more."""
 
     def seen(self, seen: Seen) -> None:
         """Write its line."""
@@ -114,10 +118,12 @@ class View:
         whose = "branch" if event.branch else "link"
         self._write(f"{self._clock()} {self._links.get(whose, whose)} {event.peer} {what}")
 
-    def say(self, text: str) -> None:
-        """A line of a script's."""
+    def say(self, text: str, passed: bool | None = None) -> None:
+        """A line of a script's; ``passed``: its last one."""
         if self._as_json:
-            self._write(json.dumps({"at": self._clock(), "say": text}, ensure_ascii=False))
+            said = {"at": self._clock(), "say": text}
+            verdict = {} if passed is None else {"passed": passed}
+            self._write(json.dumps(said | verdict, ensure_ascii=False))
         else:
             self._write(f"{self._clock()} {text}")
 
@@ -126,5 +132,8 @@ class View:
         return f"{code} {row.text}" if row is not None else code
 
     def _write(self, line: str) -> None:
-        self._out.write(line + "\n")
-        self._out.flush()
+        try:
+            self._out.write(line + "\n")
+            self._out.flush()
+        except BrokenPipeError:
+            self.gone()

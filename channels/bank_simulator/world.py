@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from channels.bank_simulator.mistakes import mistake
 from channels.bank_simulator.yaml_file import YamlFileError, read_yaml
 from channels.iso8583.dialogue import Strict
 
@@ -100,7 +101,7 @@ def load_world(path: Path) -> World:
     except YamlFileError as error:
         raise WorldError(str(error)) from None
     except msgspec.ValidationError as error:
-        raise WorldError(f"{path}: {error}") from None
+        raise WorldError(f"{path}: {mistake(error, World)}") from None
     for terminal in (*world.terminals, *world.branches):
         if not _is_key(terminal.tmk):
             raise WorldError(f"{path}: terminal {terminal.terminal}: tmk is not 32 hex digits")

@@ -10,13 +10,15 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from itertools import chain
+from textwrap import dedent
 
 import msgspec
 import pytest
 
 from channels.bank_simulator.entries import WorkingKeys
+from channels.bank_simulator.world import load_world
 from channels.iso8583.codec import Codec
-from channels.iso8583.load import load_dialect
+from channels.iso8583.load import BUILT_IN, load_dialect
 from tests.bank.teller import MERCHANT, TERMINAL, WORLD, Teller
 from tests.bank.test_simulator_book import DIALECTS
 
@@ -241,6 +243,21 @@ def test_a_link_that_does_not_come_up_is_shown(tmp_path):
     ]
 
 
+def test_a_link_that_the_bank_ends_says_why(tmp_path):
+    """A peer that speaks another protocol is told from one that went; so is a drop on command."""
+    with bank(tmp_path, "--watch") as (process, ready):
+        with dial(ready) as link:
+            link.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            lines = [process.stdout.readline() for _ in range(2)]
+        http(ready, "/habits", {"next": [{"habit": "drop_link", "on": "sign_on"}]})
+        with dial(ready) as link:
+            link.sendall(Teller("cup-pos").frames("sign_on"))
+            lines += [process.stdout.readline() for _ in range(3)]
+
+    assert "looks like TLS or HTTP" in lines[1]
+    assert lines[-1].endswith(" 已断开: 本行断开\n")
+
+
 def test_links_that_come_and_those_of_a_branch_are_shown(tmp_path):
     """As JSON too, in English by their own words."""
     more = ("--branch", f"127.0.0.1:{free_port()}", "--watch", "--json")
@@ -282,10 +299,11 @@ def test_a_script_passes_with_exit_code_0(tmp_path):
         teller = FarTeller(link, "cup-pos")
         link.sendall(teller.frames("sale", stan="000050", amount="000000000100"))
         assert teller.reverse("000050") == "00"
-        said = [json.loads(line)["say"] for line in process.stdout]
+        lines = [json.loads(line) for line in process.stdout]
         assert process.wait(PATIENCE_S) == 0
 
-    assert said == ["the money is back", "脚本通过"]
+    said = [(line["say"], line.get("passed")) for line in lines]
+    assert said == [("the money is back", None), ("脚本通过", True)]
 
 
 def test_a_script_that_fails_says_why_and_exits_1(tmp_path):
@@ -300,6 +318,47 @@ def test_a_script_that_fails_says_why_and_exits_1(tmp_path):
         assert process.wait(PATIENCE_S) == 1
 
     assert "脚本未通过: step 2: never: kind sale, for_ms 20000: it came" in line
+
+
+def test_a_script_that_is_stopped_has_not_passed(tmp_path):
+    """Whoever ends it early, a build server too, gets exit code 1."""
+    script = tmp_path / "script.yaml"
+    script.write_text("steps: [{say: begun}, {wait_ms: 3600000}]", encoding="utf-8")
+    with bank(tmp_path, "--script", str(script), "--json") as (process, _):
+        assert json.loads(process.stdout.readline())["say"] == "begun"
+        process.terminate()
+        (line,) = process.stdout
+        assert process.wait(PATIENCE_S) == 1
+
+    told = json.loads(line)
+    assert (told["say"], told["passed"]) == ("脚本未结束就被停止", False)
+
+
+def test_it_ends_when_nobody_reads_the_view_any_more(tmp_path):
+    """As any filter does; without a traceback."""
+    with bank(tmp_path, "--watch") as (process, ready):
+        process.stdout.close()
+        with dial(ready):
+            assert process.wait(PATIENCE_S) == 0
+        assert process.stderr.read() == ""
+
+
+def test_the_help_is_enough_to_begin(tmp_path):
+    """Every built-in dialect is named, and the keys file that it shows is one."""
+    done = subprocess.run(
+        [sys.executable, "-m", "switch.cli", "bank", "simulate", "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={**os.environ, "YYT_LANG": "en"},
+    )
+    assert [name for name in BUILT_IN if name not in done.stdout] == []
+    _, _, shown = done.stdout.partition("never real keys or cards):\n")
+    keys = tmp_path / "keys.yaml"
+    keys.write_text(dedent(shown.partition("\n\n")[0]), encoding="utf-8")
+    world = load_world(keys)
+    assert (len(world.terminals), len(world.cards)) == (1, 1)
 
 
 def refused(tmp_path, **changes):
@@ -365,6 +424,7 @@ def test_a_wrong_ledger_is_one_sentence(tmp_path):
         ("listen", "127.0.0.1:99999", "127.0.0.1:99999: 应写作 HOST:PORT，端口 0 到 65535"),
         ("listen", "8583", "8583: 应写作 HOST:PORT"),
         ("branch", "127.0.0.1:70000", "127.0.0.1:70000: 应写作 HOST:PORT"),
+        ("branch", "127.0.0.1:0", "127.0.0.1:0: 应写作 HOST:PORT，端口 1 到 65535"),
         ("http", "99999", "99999: 端口是 0 到 65535 的整数"),
         ("http", "-1", "-1: 端口是 0 到 65535 的整数"),
     ],
@@ -377,6 +437,19 @@ def test_a_wrong_address_is_one_sentence(tmp_path, option, value, sentence):
 def test_json_alone_is_refused(tmp_path):
     """It would show nothing: nobody watches, no script is played."""
     assert "--json 与 --watch 或 --script 同用" in refused(tmp_path, json=None)
+
+
+def test_a_wrong_order_is_told_what_would_be_right(tmp_path):
+    """Place, rule, and the names that there are."""
+    with bank(tmp_path) as (_, ready):
+        habit = http(ready, "/habits", {"next": [{"habit": "lost"}]})["error"]
+        push = http(ready, "/push", {"kind": "sale"})["error"]
+
+    assert habit.startswith("next 1: habit: Invalid enum value 'lost'; one of ")
+    assert "lose, " in habit
+    assert push == (
+        "kind: Invalid enum value 'sale'; one of day_cut_end, day_cut_start, echo, key_reset"
+    )
 
 
 def test_a_path_that_is_none_names_those_that_are(tmp_path):
