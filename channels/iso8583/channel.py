@@ -23,8 +23,7 @@ from channels.iso8583.writes import write_plain, write_sale
 from switch.model.chip import ChipError
 from switch.model.operation import Operation
 from switch.model.outcome import Outcome, Reply, Verb
-from switch.model.payment import Leg, LegKind, LegPolicy, OnUnknown
-from switch.model.undo import UNDOES
+from switch.model.payment import Leg, LegKind, LegPolicy, OnUnknown, RungKind
 from switch.observe.logs import get_logger
 from switch.ports import (
     BalanceQuery,
@@ -104,7 +103,7 @@ class BankChannel:
         undo = self._config.undo
         ladder = rungs.rungs(self._dialect, operation, undo.ladder) if reversible else ()
         kinds = [rung.kind for rung in ladder]
-        after = undo.after_approval
+        after = RungKind(undo.after_approval)
         return LegPolicy(
             timeout_ms=self._config.response_timeout_ms,
             on_unknown=OnUnknown.UNDO if reversible else OnUnknown.STOP,
@@ -125,13 +124,15 @@ class BankChannel:
 
     async def prepare(self, order: Order, secrets: CardSecrets | None) -> Prepared | None:
         """Lease a terminal, take a STAN, vault the PAN. None: it cannot be sent now."""
-        key = (order.payment.key, order.leg_index)
-        if order.rung is None or order.rung not in UNDOES:
+        key, kind = (order.payment.key, order.leg_index), rungs.by_message(order)
+        if kind is None:
             return await self._prepare(key, order, secrets)
+        barred = await self._undoing.barred(order)
+        if barred is not None:  # what is refused unsent needs no numbers
+            return Prepared() if barred.outcome is Outcome.REFUSED else None
         made = await self._prepare(key, rungs.as_order(order), None)
-        if made is None:
-            return None
-        return rungs.prepared(made, order.rung, self._context.timeline.now_ms())
+        now_ms = self._context.timeline.now_ms()
+        return made and rungs.prepared(made, kind, undos=order.leg.undos, now_ms=now_ms)
 
     async def _prepare(
         self, key: _LeaseKey, order: Order, secrets: CardSecrets | None
@@ -161,11 +162,14 @@ class BankChannel:
         """What refers to an original goes by the terminal that the original went by."""
         facts = order.leg.facts
         if "original_F41" in facts:
-            terminal = self._bank.terminals.get((facts["original_F42"], facts["original_F41"]))
-            undoes = facts.get("original_batch", "") if order.rung is not None else ""
-            if terminal is None:
-                return None
-            return await self._pool.lease_this(key, terminal, undoes)
+            name = (facts["original_F42"], facts["original_F41"])
+            terminal = self._bank.terminals.get(name)
+            undo = order.verb is Verb.UNDO
+            if terminal is not None:
+                return await self._pool.lease_this(key, terminal, undo=undo)
+            if undo:
+                self._undoing.homeless(name, order)
+            return None
         return await self._lease_for(key, order.payment.clearing, card, order.payment.terminal)
 
     async def _lease_for(
@@ -191,13 +195,12 @@ class BankChannel:
 
     async def exchange(self, order: Order, secrets: CardSecrets | None) -> Reply:
         """DO: the operation. UNDO: its reversal, void or refund. Raises nothing."""
-        key = (order.payment.key, order.leg_index)
+        key, kind = (order.payment.key, order.leg_index), rungs.by_message(order)
         try:
             if order.verb is Verb.DO:
                 reply = await self._do(key, order, secrets)
-            elif order.rung is not None and order.rung in UNDOES and not order.unvoiding:
-                said = await self._do(key, rungs.as_order(order), None)
-                reply = rungs.undo_reply(self._dialect, said, order.rung)
+            elif kind is not None:
+                reply = await self._undo_by_message(key, order, kind)
             else:
                 self._pool.release(key)  # the reversal is stored: the terminal may go on
                 reply = await self._undoing.undo(order)
@@ -205,9 +208,16 @@ class BankChannel:
             # The port promises that exchange raises nothing; a defect proves nothing (I9).
             _log.exception("exchange_defect", bank=self.name, key=order.payment.key)
             reply = replies.unanswered(suspect=False, unchecked=True)
-        if reply.outcome is not Outcome.UNKNOWN:
+        if reply.outcome is not Outcome.UNKNOWN or order.verb is Verb.UNDO:
             self._pool.release(key)
         return reply
+
+    async def _undo_by_message(self, key: _LeaseKey, order: Order, kind: RungKind) -> Reply:
+        barred = await self._undoing.barred(order)
+        if barred is not None and barred.outcome is Outcome.REFUSED:
+            return barred
+        said = await self._do(key, rungs.as_order(order), None)
+        return rungs.undo_reply(self._dialect, said, kind)
 
     def release(self, order: Order) -> None:
         """The leg needs its logical terminal no longer."""

@@ -1,6 +1,6 @@
 """Configuration of a bank channel. Every time and every limit is the operator's to state."""
 
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
 
@@ -9,7 +9,6 @@ from channels.iso8583.errors import DialectError
 from channels.iso8583.load import configured_dialect, load_dialect, said_of_terminals
 from channels.iso8583.sentences import sentence
 from switch.model.held_key import check_held
-from switch.model.payment import RungKind
 from switch.net.allowed import AllowList
 
 Milliseconds = Annotated[int, Meta(ge=1, le=7 * 86_400_000)]
@@ -18,8 +17,7 @@ Port = Annotated[int, Meta(ge=0, le=65_535)]
 TerminalId = Annotated[str, Meta(pattern="^[0-9A-Za-z]{8}$")]
 MerchantId = Annotated[str, Meta(pattern="^[0-9A-Za-z]{15}$")]
 TimeOfDay = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-
-_LADDER = (RungKind.REVERSAL, RungKind.VOID, RungKind.REFUND)
+UndoName = Literal["reversal", "void", "refund"]
 
 
 def tls_files(place: str, tls: "ClientTls | ServerTls | None") -> tuple[tuple[str, str], ...]:
@@ -133,18 +131,18 @@ class TerminalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class UndoConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the bank lets a debit be undone, in writing (rule 8)."""
 
-    ladder: Annotated[tuple[RungKind, ...], Meta(min_length=1)] = (RungKind.REVERSAL,)
+    ladder: Annotated[tuple[UndoName, ...], Meta(min_length=1)] = ("reversal",)
     """``reversal``, then ``void``, then ``refund``: the next one only when the bank has definitely
     refused the one before. Those that the dialect has no message for are left out."""
-    after_approval: RungKind = RungKind.REVERSAL
+    after_approval: Literal["reversal", "void"] = "reversal"
     """Where undoing begins once the approval has come: ``void`` at a bank that takes a reversal
     after a time-out only."""
 
     def __post_init__(self) -> None:
         """A ladder goes down, and begins with what needs no answer to have come."""
-        if self.ladder[0] is not RungKind.REVERSAL:
+        if self.ladder[0] != "reversal":
             raise ValueError("undo.ladder: begins with reversal")
-        if list(self.ladder) != [kind for kind in _LADDER if kind in self.ladder]:
+        if list(self.ladder) != [name for name in get_args(UndoName) if name in self.ladder]:
             raise ValueError("undo.ladder: of reversal, void, refund, in this order")
         if self.after_approval not in self.ladder:
             raise ValueError(f"undo.after_approval: {self.after_approval} is not in undo.ladder")
@@ -236,6 +234,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             dialect = configured_dialect(self.dialect)
         except DialectError as error:
             raise ValueError(str(error)) from None
+        if self.undo.after_approval not in {"reversal", *dialect.operations}:
+            raise ValueError(f"undo.after_approval: dialect {dialect.name} has no void")
         if self.settlement is not None and dialect.settlement is None:
             raise ValueError(f"settlement: dialect {dialect.name} has no settlement")
         DayWindow.of(self.cutover, self.cutover_earliest, self.cutover_latest)

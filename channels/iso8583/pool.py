@@ -2,8 +2,9 @@
 
 Behaviour at the limits (I11): ``in_flight_limit`` leases at once over all clearings; a sale that
 finds none free waits in line at most ``queue_wait_ms``; ``queue_limit`` may wait, one more is
-refused at once. A lease that nobody gave back (its payment was lost to another node between
-prepare and commit) is taken back after ``lease_limit_ms``.
+refused at once. What undoes a sale by a message of its own has a line of its own, as long, that is
+served first: neither keeps the other out. A lease that nobody gave back (its payment was lost to
+another node between prepare and commit) is taken back after ``lease_limit_ms``.
 
 A terminal dedicated to a kiosk serves that kiosk alone, and a kiosk that has terminals of its own
 in a clearing uses no other there (rule 15).
@@ -48,11 +49,11 @@ def pool_limits(config: Config) -> PoolLimits:
 
 
 class _Waiter:
-    __slots__ = ("deferred", "ring", "timer", "undoes")
+    __slots__ = ("deferred", "ring", "timer", "undo")
 
-    def __init__(self, ring: deque[Terminal], undoes: str) -> None:
+    def __init__(self, ring: deque[Terminal], *, undo: bool) -> None:
         self.ring = ring
-        self.undoes = undoes
+        self.undo = undo
         self.deferred: Deferred[Terminal | None] = Deferred()
         self.timer: Cancellable | None = None
 
@@ -106,22 +107,22 @@ class Pool:
         return None if ring is None else await self._lease(key, ring)
 
     async def lease_this(
-        self, key: LeaseKey, terminal: Terminal, undoes: str = ""
+        self, key: LeaseKey, terminal: Terminal, *, undo: bool = False
     ) -> Terminal | None:
         """This terminal and no other: what refers to an original goes by the original's.
-        ``undoes``: the batch of what is undone; a settlement of that batch waits for it, so it is
-        let in where a new payment is not."""
-        return await self._lease(key, deque((terminal,)), undoes)
+        ``undo``: a settlement waits for what is undone, so its undo is let in where a new payment
+        is not."""
+        return await self._lease(key, deque((terminal,)), undo=undo)
 
     async def _lease(
-        self, key: LeaseKey, ring: deque[Terminal], undoes: str = ""
+        self, key: LeaseKey, ring: deque[Terminal], *, undo: bool = False
     ) -> Terminal | None:
         self.release(key)
-        terminal = self._free(ring, undoes)
+        terminal = self._free(ring, undo=undo)
         if terminal is None:
-            if len(self._line) >= self._limits.queue_limit:
+            if sum(waiter.undo is undo for waiter in self._line) >= self._limits.queue_limit:
                 return None
-            terminal = await self._wait(ring, undoes)
+            terminal = await self._wait(ring, undo=undo)
             if terminal is None:
                 return None
         self._leases[key] = (terminal, self._timeline.now_ms())
@@ -137,32 +138,31 @@ class Pool:
                 self._changed()
 
     def serve(self) -> None:
-        """Something became free: the first in line whom it fits gets it."""
-        for waiter in tuple(self._line):
+        """Something became free: the first in line whom it fits gets it, undos before sales."""
+        for waiter in sorted(self._line, key=lambda one: not one.undo):
             if waiter not in self._line:  # served while we were: one that failed gave back at once
                 continue
-            terminal = self._free(waiter.ring, waiter.undoes)
+            terminal = self._free(waiter.ring, undo=waiter.undo)
             if terminal is not None:
                 self._leave(waiter, terminal)
 
-    def _free(self, ring: deque[Terminal], undoes: str) -> Terminal | None:
+    def _free(self, ring: deque[Terminal], *, undo: bool) -> Terminal | None:
         """The next terminal in turn with room, its place counted already."""
         if len(self._leases) >= self._limits.in_flight_limit:
             return None
         for _ in range(len(ring)):
             terminal = ring[0]
             ring.rotate(-1)
-            settling = terminal.settling and not (undoes and undoes == terminal.stans.batch)
-            barred = terminal.leaving or settling
+            barred = terminal.leaving or (terminal.settling and not undo)
             room = terminal.leases < terminal.config.in_flight and not barred
             if room and terminal.fresh:
                 terminal.leases += 1
                 return terminal
         return None
 
-    async def _wait(self, ring: deque[Terminal], undoes: str) -> Terminal | None:
+    async def _wait(self, ring: deque[Terminal], *, undo: bool) -> Terminal | None:
         self.reclaim()
-        waiter = _Waiter(ring, undoes)
+        waiter = _Waiter(ring, undo=undo)
         self._line.append(waiter)
         at = Millis(self._timeline.now_ms() + self._limits.queue_wait_ms)
         waiter.timer = self._timeline.call_at(at, lambda: self._leave(waiter, None))

@@ -5,18 +5,22 @@ See ``switch.model.undo`` for how they stand in the journal.
 
 from msgspec.structs import replace
 
-from channels.iso8583.dialect import Dialect
+from channels.iso8583.config import UndoName
+from channels.iso8583.dialect import Action, Dialect
 from switch.model.operation import Operation
 from switch.model.outcome import Outcome, Reply
 from switch.model.payment import Rung, RungKind
 from switch.model.undo import UNDOES, as_leg, named, undone_by
 from switch.ports import Order, Prepared
 
+_LATER = frozenset({Action.BUSY, Action.SIGN_ON, Action.AGAIN})
+"""Refused for now: the same undo goes again after its back-off, under new numbers."""
 
-def rungs(dialect: Dialect, operation: Operation, kinds: tuple[RungKind, ...]) -> tuple[Rung, ...]:
-    """The ladder of an operation that can be reversed: of ``kinds`` what the dialect has for it."""
+
+def rungs(dialect: Dialect, operation: Operation, names: tuple[UndoName, ...]) -> tuple[Rung, ...]:
+    """The ladder of an operation that can be reversed: of ``names`` what the dialect has for it."""
     found = []
-    for kind in kinds:
+    for kind in map(RungKind, names):
         if kind is RungKind.REVERSAL:
             found.append(Rung(kind))
             continue
@@ -33,23 +37,30 @@ def as_order(order: Order) -> Order:
     return replace(order, payment=replace(order.payment, legs=(leg,)), leg_index=0)
 
 
-def prepared(made: Prepared, kind: RungKind, now_ms: int) -> Prepared:
+def by_message(order: Order) -> RungKind | None:
+    """Which message of its own the undo goes by; None for a do, and for what is reversed."""
+    return order.rung if order.rung in UNDOES and not order.unvoiding else None
+
+
+def prepared(made: Prepared, kind: RungKind, *, undos: int, now_ms: int) -> Prepared:
     """What is journaled of it. What an earlier void was answered is not this one's."""
     facts = dict.fromkeys(("F15", "F37", "F38", "F39", "reason", "link"), "") | made.facts
     facts.pop("F2", None)
-    return replace(made, facts=named(facts | {"sent_at": str(now_ms)}, kind))
+    own = {"sent_at": str(now_ms), "undos": str(undos)}
+    return replace(made, facts=named(facts | own, kind))
 
 
 def undo_reply(dialect: Dialect, heard: Reply, kind: RungKind) -> Reply:
-    """The end of the exchange, as the end of an undo. Only a proven refusal steps down the ladder:
-    what is refused for stale keys goes again under new numbers (rule 17), any other refusal without
-    proof is Unknown, and *no original* (25) proves nothing."""
+    """The end of the exchange, as the end of an undo. Only a proven refusal for good steps down the
+    ladder: a busy bank, and stale keys (rule 17), are tried again, any other refusal without proof
+    is Unknown, and *no original* (25) proves nothing."""
     reply = replace(heard, facts=named(heard.facts, kind), again=False, issuer=None)
     if heard.outcome is Outcome.DONE:
         return replace(reply, facts=reply.facts | undone_by(kind))
     if heard.outcome is not Outcome.REFUSED:
         return reply
-    if heard.again:
+    row = dialect.codes.get(heard.code)
+    if row is not None and row.action in _LATER:
         return replace(reply, outcome=Outcome.NOT_SENT)
     if heard.doubtful:
         return replace(reply, outcome=Outcome.UNKNOWN)

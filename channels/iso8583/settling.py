@@ -16,12 +16,13 @@ from channels.iso8583.errors import Iso8583Error
 from channels.iso8583.message import Message
 from channels.iso8583.own_values import own_values
 from channels.iso8583.rules import approves
+from channels.iso8583.rungs import by_message
 from channels.iso8583.template import compiled, filled
 from channels.iso8583.terminal import Terminal
 from channels.iso8583.writes import write_plain
 from switch.model.batch import Batch, BatchAnswer, BatchResult, BatchTerms
 from switch.model.outcome import Outcome, Reply
-from switch.model.payment import Leg
+from switch.model.payment import Leg, RungKind
 from switch.observe.logs import get_logger
 from switch.ports import Context, JournalDown, KeyServiceError, LogicalTerminal, Order
 
@@ -125,12 +126,13 @@ class Settling:
     # ---- for the channel -------------------------------------------------------------------------
 
     async def barred(self, order: Order) -> Reply | None:
-        """Why this leg's reversal may not leave now; None: it may.
+        """Why this leg's undo may not leave now; None: it may.
 
-        Of a closed batch: refused, which is the end of a ladder that has no rung below reversal:
-        a person has it (rule 8). What was sent before may have worked; the settlement file tells.
+        Of a closed batch nothing is reversed or voided any more: refused, and what is below on its
+        ladder follows (rule 8). What was sent before may have worked; the settlement file tells.
+        What has a number of its own waits while the batch settles that it would go into.
         """
-        leg = order.leg
+        leg, own = order.leg, by_message(order)
         identity = LogicalTerminal(
             bank=self._bank.name,
             merchant=leg.facts.get("F42", ""),
@@ -138,12 +140,20 @@ class Settling:
         )
         try:
             gate = await self._context.batches.gate(identity, leg.facts.get("batch", ""))
+            frozen = gate.frozen or (own is not None and await self._freezes(identity))
         except JournalDown:
             return replies.not_sent("冲正待发:数据库不可用")
-        if gate.closed_at > leg.sent_at:
+        if gate.closed_at > leg.sent_at and own is not RungKind.REFUND:
             _log.error("reversal_after_settlement", key=order.payment.key, invariant="I15")
             return Reply(outcome=Outcome.REFUSED, code=CLOSED_CODE, text="批次已结算,不能冲正")
-        return replies.not_sent("冲正待发:批次正在结算") if gate.frozen else None
+        return replies.not_sent("冲正待发:批次正在结算") if frozen else None
+
+    async def _freezes(self, identity: LogicalTerminal) -> bool:
+        """Whether the terminal's present batch has its totals committed."""
+        terminal = self._terminals.get(identity)
+        if terminal is None:
+            return False
+        return (await self._context.batches.gate(identity, terminal.stans.batch)).frozen
 
     # ---- one exchange ----------------------------------------------------------------------------
 

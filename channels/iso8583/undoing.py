@@ -49,14 +49,14 @@ class Undoing:
         """One reversal of a leg, or of the void that undoes it. Raises nothing but defects."""
         if order.unvoiding:
             order = as_order(order)
-        barred = await self._settling.barred(order) if self._settling is not None else None
+        barred = await self.barred(order)
         if barred is not None:
             return barred
         facts = order.leg.facts
         name = (facts.get("F42", ""), facts.get("F41", ""))
         terminal = self._bank.terminals.get(name)
         if terminal is None:
-            return self._homeless(name, order)
+            return self.homeless(name, order)
         if not await self._lane.enter(name, terminal.config.in_flight, order.leg.sent_at):
             _log.warning("reversal_waits", bank=self._bank.name, key=order.payment.key)
             return replies.not_sent("冲正待发:冲正通道已满")
@@ -65,9 +65,13 @@ class Undoing:
         finally:
             self._lane.leave(name)
 
-    def _homeless(self, name: tuple[str, str], order: Order) -> Reply:
+    async def barred(self, order: Order) -> Reply | None:
+        """Why an undo, by whatever message, may not leave now for its batch's sake."""
+        return await self._settling.barred(order) if self._settling is not None else None
+
+    def homeless(self, name: tuple[str, str], order: Order) -> Reply:
         """Its terminal was taken out of the configuration: only that brings it to its end (I3)."""
-        text = "a reversal waits for a terminal that is not configured"
+        text = "an undo waits for a terminal that is not configured"
         if name not in self._unknown:
             self._unknown.add(name)
             _log.error(

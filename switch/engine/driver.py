@@ -200,9 +200,9 @@ class Driver:
     ) -> CommitResult:
         """Prepare what is to be sent, commit it all, and only then act."""
         self._term = self._house.journal.lease_term()
-        for _ in range(IDENTITY_TRIES_MAX):
+        for left in reversed(range(IDENTITY_TRIES_MAX + 1)):
             prepared, acts, identities = await prepare(
-                self._house, after, effects, self._card.secrets
+                self._house, after, effects, self._card.secrets, sending=left > 0
             )
             write = Write(
                 payment=prepared,
@@ -218,7 +218,9 @@ class Driver:
                 raise
             if result.reason != "identity":
                 break
+            # Without the sending: no news of this payment is lost for a number.
             log.error("identity_seen_before", key=after.key, invariant="I8")
+            give_back(self._house.counterparty, prepared, acts)
         if result.reason == "reserve" and self.payment.version:
             log.error("refunded_not_taken_back", key=after.key, invariant="I1")
             return result

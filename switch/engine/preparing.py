@@ -9,10 +9,9 @@ from switch.engine.events import event_of
 from switch.engine.unsent import UNPREPARED
 from switch.model.outcome import Millis, Verb
 from switch.model.payment import Effect, EffectKind, Payment, RungKind
+from switch.model.undo import UNDOES
 from switch.payment import machine
 from switch.ports import CardSecrets, Counterparty, Identity, Order, Timeline
-
-_OWN_MESSAGES = frozenset({RungKind.VOID, RungKind.REFUND})
 
 
 class Preparer(Protocol):
@@ -30,20 +29,24 @@ def rung_of(payment: Payment, effect: Effect) -> RungKind | None:
 
 
 async def prepare(
-    house: Preparer, after: Payment, effects: tuple[Effect, ...], secrets: CardSecrets | None
+    house: Preparer,
+    after: Payment,
+    effects: tuple[Effect, ...],
+    secrets: CardSecrets | None,
+    *,
+    sending: bool,
 ) -> tuple[Payment, tuple[Effect, ...], tuple[Identity, ...]]:
     """The payment to commit, what is to be done after it, and the identities it takes.
 
-    What cannot be prepared is decided as NotSent here, so that the journal never says "out" of what
-    has no identity to undo."""
+    What cannot be prepared, or is not to be sent (``sending``), is decided as NotSent here, so that
+    the journal never says "out" of what has no identity to undo."""
     identities: list[Identity] = []
     for effect in effects:
         if not _has_numbers(after, effect):
             continue
         leg, is_do = after.legs[effect.leg], effect.verb is Verb.DO
-        prepared = await house.counterparty(leg.counterparty).prepare(
-            _order(after, effect), secrets if is_do else None
-        )
+        party, order = house.counterparty(leg.counterparty), _order(after, effect)
+        prepared = await party.prepare(order, secrets if is_do else None) if sending else None
         if prepared is None:
             after, more = _unprepared(after, effect, house.timeline.now_ms())
             effects = (*(other for other in effects if other is not effect), *more)
@@ -73,7 +76,7 @@ def _has_numbers(payment: Payment, effect: Effect) -> bool:
     is made of what the journal has."""
     if effect.kind is not EffectKind.SEND:
         return False
-    own = rung_of(payment, effect) in _OWN_MESSAGES and not payment.legs[effect.leg].unvoiding
+    own = rung_of(payment, effect) in UNDOES and not payment.legs[effect.leg].unvoiding
     return effect.verb is Verb.DO or own
 
 

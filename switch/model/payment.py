@@ -251,7 +251,8 @@ class EventKind(StrEnum):
     UNDO_UNKNOWN = "undo_unknown"
     TIMER = "timer"
     STANDS = "stands"
-    """Evidence (settlement file, day list, two people): the leg's effect stands."""
+    """Evidence (settlement file, day list, two people): the leg's effect stands: the net of its
+    message and of those that undo it."""
     ABSENT = "absent"
     """Evidence: the leg's effect does not stand: never did, or was undone."""
     DEADLINE = "deadline"

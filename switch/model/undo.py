@@ -35,7 +35,8 @@ def named(facts: Mapping[str, str], kind: RungKind) -> dict[str, str]:
 
 
 def as_leg(leg: Leg, kind: RungKind) -> Leg:
-    """The undo as a leg: its own facts, and those of what it undoes as its original's."""
+    """The undo as a leg: its own facts, its own reversals counted, and the facts of what it undoes
+    as its original's."""
     own = f"{kind}_"
     facts = {name.removeprefix(own): v for name, v in leg.facts.items() if name.startswith(own)}
     facts |= {f"original_{name}": v for name, v in leg.facts.items() if not name.startswith(own)}
@@ -47,6 +48,7 @@ def as_leg(leg: Leg, kind: RungKind) -> Leg:
         operation=UNDOES[kind][leg.operation or Operation.SALE],
         facts=facts,
         sent_at=int(facts.get("sent_at", "0")),
+        undos=leg.undos - int(facts.get("undos", "0")),
     )
 
 

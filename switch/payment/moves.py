@@ -192,23 +192,18 @@ def ask_failed(payment: Payment, i: int, event: Event) -> Step:
 
 def undone(payment: Payment, i: int, event: Event) -> Step:
     """Undone and acknowledged; an acknowledged reversal of a void frees the way for the next."""
-    leg = payment.legs[i]
-    if leg.unvoiding:
-        payment = set_leg(payment, i, unvoiding=False)
-        return wait(payment, i, LegState.UNDO_WAIT, event.at + backoff(leg, leg.undos))
+    if payment.legs[i].unvoiding:
+        return _void_anew(payment, i, event)
     payment = learn(payment, i, event, state=LegState.UNDONE, wake_at=0)
     return unwind(_out_of_exception(payment))
 
 
 def undo_refused(payment: Payment, i: int, event: Event) -> Step:
-    """Down the ladder, on a definite Refused only: never on Unknown, never on 25 (rule 8).
-
-    What was reversed without our hearing of it is refused later too; a bank refuses its void as
-    well, and may pay its refund (I1)."""
+    """Down the ladder, on a definite Refused only: never on Unknown, never on 25 (rule 8)."""
     payment = learn(payment, i, event)
     leg = payment.legs[i]
     below = leg.policy.ladder[leg.rung + 1 :]
-    if leg.unvoiding or not below or (leg.undo_unknown and below[0].kind is RungKind.REFUND):
+    if leg.unvoiding or not below or (below[0].kind is RungKind.REFUND and not _may_refund(leg)):
         return stick(set_leg(payment, i, undo_refused=True), i, "its undo was refused")
     payment = set_leg(payment, i, rung=leg.rung + 1, not_founds=0)
     return wait(payment, i, LegState.UNDO_WAIT, event.at)
@@ -226,7 +221,9 @@ def undo_not_found(payment: Payment, i: int, event: Event) -> Step:
         return wait(payment, i, LegState.UNDO_WAIT, event.at + waits[leg.not_founds])
     if leg.kind not in MONEY_KINDS:  # a lock that is not found holds nothing
         return unwind(_out_of_exception(set_leg(payment, i, state=LegState.UNDONE, wake_at=0)))
-    if leg.took_effect or leg.unvoiding or leg.kind is LegKind.BOOK:
+    if leg.unvoiding:
+        return _void_anew(payment, i, event)
+    if leg.took_effect or leg.kind is LegKind.BOOK:
         return stick(payment, i, "its original is not found for undoing, and it may stand")
     return unwind(set_leg(payment, i, state=LegState.UNPROVEN, wake_at=0))
 
@@ -235,6 +232,8 @@ def undo_not_sent(payment: Payment, i: int, event: Event) -> Step:
     """No byte left, or it was refused for stale keys (``doubtful``: without proof): the same rung
     again, whatever it is."""
     leg = payment.legs[i]
+    if event.doubtful and _once_only(leg):
+        return undo_unknown(payment, i, event)
     payment = learn(payment, i, event, undo_unknown=leg.undo_unknown or event.doubtful)
     return wait(payment, i, LegState.UNDO_WAIT, event.at + backoff(leg, leg.undos))
 
@@ -242,16 +241,30 @@ def undo_not_sent(payment: Payment, i: int, event: Event) -> Step:
 def undo_unknown(payment: Payment, i: int, event: Event) -> Step:
     """Undos repeat with back-off and are never dropped (I3); a void is itself reversed, a plain
     refund waits for evidence (rule 8)."""
-    payment = learn(payment, i, event)
+    payment = learn(payment, i, event, undo_unknown=True)
     leg = payment.legs[i]
     rung = leg.policy.ladder[leg.rung]
     if _once_only(leg):
         return stick(payment, i, f"its {rung.kind} may be sent once only and is unknown")
     if rung.repeats or leg.unvoiding:
-        payment = set_leg(payment, i, undo_unknown=leg.undo_unknown or rung.repeats)
         return wait(payment, i, LegState.UNDO_WAIT, event.at + backoff(leg, leg.undos))
-    payment = set_leg(payment, i, unvoiding=True)
+    payment = set_leg(payment, i, unvoiding=True, not_founds=0)
     return wait(payment, i, LegState.UNDO_WAIT, event.at + leg.policy.timeout_ms)
+
+
+def _void_anew(payment: Payment, i: int, event: Event) -> Step:
+    """A void without an answer is reversed, or was never there as often as one asked (25): the
+    next may go. Had it worked after all, the bank refuses the next, and a person has it."""
+    leg = payment.legs[i]
+    payment = set_leg(payment, i, unvoiding=False, not_founds=0)
+    return wait(payment, i, LegState.UNDO_WAIT, event.at + backoff(leg, leg.undos))
+
+
+def _may_refund(leg: Leg) -> bool:
+    """A bank that looks at nothing pays a refund of what it never took, or has given back already:
+    it is sent for what certainly stands alone (I1). What was undone without our hearing of it is
+    refused later as well."""
+    return leg.took_effect and not leg.undo_unknown
 
 
 def _once_only(leg: Leg) -> bool:
@@ -294,17 +307,18 @@ def proven_absent(payment: Payment, i: int, event: Event) -> Step:
 
 def stuck_stands(payment: Payment, i: int, event: Event) -> Step:
     """A stuck leg took effect after all: go on, or undo it once more. Going back, only evidence
-    says that it *still* stands: a late approval knows nothing of the undo that may have worked."""
+    says that it *still* stands: a late approval knows nothing of the undo that may have worked.
+    After a refund not even evidence does: it is in the file of another day (rule 8)."""
     if payment.stage is Stage.FORWARD:
         return done(replace(payment, rest=None), i, event)
     leg = payment.legs[i]
     promised = payment.taken_back and leg.kind is LegKind.BOOK and leg.undo_refused
-    if not leg.policy.ladder or event.kind is not EventKind.STANDS or promised:
+    ladder = leg.policy.ladder
+    refunded = bool(ladder) and ladder[leg.rung].kind is RungKind.REFUND
+    if not ladder or event.kind is not EventKind.STANDS or promised or refunded:
         # The origin was told that it cannot be taken back (rule 11): it is not tried once more.
         return record_late(payment, i, event)
-    payment = learn(
-        payment, i, event, took_effect=True, not_founds=0, unvoiding=False, undo_unknown=False
-    )
+    payment = learn(payment, i, event, took_effect=True, not_founds=0, unvoiding=False)
     return wait(_out_of_exception(payment, but=i), i, LegState.UNDO_WAIT, event.at)
 
 

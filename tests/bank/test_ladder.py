@@ -3,16 +3,21 @@
 The whole house: engine, journal, the real channel, and the bank simulator with its true book.
 """
 
+from pathlib import Path
+
 import msgspec
 import pytest
+import yaml
 
 from channels.bank_simulator.habits import Habit, Name, On
 from channels.bank_simulator.habits import Order as HabitOrder
-from channels.iso8583.config import UndoConfig
+from channels.iso8583.config import Config, UndoConfig
+from channels.iso8583.load import read_source
 from switch.model.batch import BatchState
 from switch.model.payment import LegState, Rest
+from tests.bank.rig import SETTINGS, card
 from tests.bank.settlement_rig import House
-from tests.engine.rig import DONE, REFUSED
+from tests.engine.rig import DONE, REFUSED, request
 
 LADDER = {"ladder": ["reversal", "void", "refund"]}
 VOID_FIRST = LADDER | {"after_approval": "void"}
@@ -201,21 +206,125 @@ def test_rule19_a_void_under_way_is_let_into_the_batch_that_waits_for_it() -> No
     assert [(row.state, row.result) for row in house.rows] == [(BatchState.CLOSED, "balanced")]
 
 
+@pytest.mark.parametrize("code", ["91", "22", "99"])
+def test_rule8_a_void_refused_for_now_is_said_again(code: str) -> None:
+    """A bank that is busy, or wants a sign-on first, has not refused the void for good."""
+    house = House(undo=VOID_FIRST)
+    habits(house, (Name.DECLINE, On.VOID, code))
+    pay_in_vain(house, wait_s=30)
+
+    assert kinds(house) == [SALE, VOID, VOID]
+    assert (house.stored().rest, net_fen(house)) == (Rest.UNDONE, 0)
+
+
+def test_rule9_a_void_that_was_lost_is_sent_anew() -> None:
+    """The bank never had it, so its reversal finds no original (25) as often as it is said."""
+    house = House(undo=VOID_FIRST)
+    habits(house, (Name.LOSE, On.VOID, ""))
+    pay_in_vain(house, wait_s=2_000)
+
+    assert kinds(house) == [SALE, VOID, *[VOID_REVERSAL] * 3, VOID]
+    assert (house.stored().rest, net_fen(house)) == (Rest.UNDONE, 0)
+
+
+def test_I11_a_void_that_waits_for_its_next_try_keeps_no_terminal() -> None:
+    """25 to a void: until it is said again, sales go by the terminal."""
+    house = House(undo=VOID_FIRST)
+    habits(house, (Name.DECLINE, On.VOID, "25"))
+    pay_in_vain(house, wait_s=2)
+    house.pay("k2", 70)
+
+    assert kinds(house) == [SALE, VOID, SALE]
+    assert house.stored("k2").rest is Rest.DONE
+
+
+def test_I11_voids_in_line_keep_no_sale_out_and_go_first() -> None:
+    """Two may wait of either; the terminal that becomes free takes what goes back first."""
+    house = House(undo=VOID_FIRST)
+    house.pay("k1", 10)
+    house.pay("k2", 20)
+    terminal = next(iter(house.channel._bank.terminals.values()))
+    terminal.leases += 1
+    answers = [
+        house.begin(house.engine.start(request(key, amount_fen=30), card())) for key in ("s1", "s2")
+    ]
+    for key in ("k1", "k2"):
+        house.begin(house.engine.reverse("h1", "t1", key, settled=True))
+    house.settle(0.5)
+    answers.append(house.begin(house.engine.start(request("s3", amount_fen=30), card())))
+    terminal.leases -= 1
+    house.channel._pool.serve()
+    house.settle(5)
+
+    assert kinds(house) == [SALE, SALE, VOID, VOID, SALE, SALE]
+    assert [answer.state for [answer] in answers] == ["approved", "approved", "declined"]
+
+
+def test_I3_a_void_without_its_terminal_calls_a_person(capsys: pytest.CaptureFixture[str]) -> None:
+    """The terminal was taken out of the configuration: the void waits, and says so once."""
+    house = House(undo=VOID_FIRST)
+    house.pay("k1", 100)
+    house.settings = {**house.settings, "terminals": SETTINGS["terminals"][1:2]}
+    house.restart()
+    house.begin(house.engine.reverse("h1", "t1", "k1", settled=True))
+    house.settle(60)
+
+    assert house.stored().rest is None
+    assert capsys.readouterr().out.count("] alarm ") == 1
+
+
+def test_rule19_a_void_waits_while_its_batch_is_compared() -> None:
+    """The totals are committed and the bank is silent: nothing comes into the batch any more, and
+    what the hospital said meanwhile is not lost (I4). After the settlement a refund is due."""
+    house = House(undo=VOID_FIRST)
+    house.pay("k1", 100)
+    house.pay("k2", 250)
+    house.host.says = ["", ""]
+    house.order()
+    house.settle(5)
+    calls = len(house.his.sent)
+    house.begin(house.engine.reverse("h1", "t1", "k1", settled=True))
+    house.settle(60)
+    assert kinds(house) == [SALE, SALE]
+    assert len(house.his.sent) == calls + 1
+    house.settle(400)
+
+    assert kinds(house) == [SALE, SALE, REFUND]
+    assert (house.stored().rest, net_fen(house)) == (Rest.UNDONE, 250)
+    assert [(row.state, row.result) for row in house.rows] == [(BatchState.CLOSED, "balanced")]
+
+
+def test_I8_no_news_is_lost_for_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database takes no number for the void: that the hospital cancelled is kept, and the void
+    goes later."""
+    house = House(undo=VOID_FIRST)
+    house.pay("k1", 100)
+    calls = len(house.his.sent)
+    with monkeypatch.context() as shut:
+        shut.setattr(house.database.batches, "shut", lambda *_: True)
+        house.begin(house.engine.reverse("h1", "t1", "k1", settled=True))
+        house.settle(0.5)
+        assert (kinds(house), len(house.his.sent)) == ([SALE], calls + 1)
+    house.settle(30)
+
+    assert (kinds(house), len(house.his.sent)) == ([SALE, VOID], calls + 1)
+    assert house.stored().rest is Rest.UNDONE
+
+
 def test_rule19_after_the_settlement_the_refund_is_of_the_batch_of_its_day() -> None:
-    """What comes back after its batch was settled cannot be reversed any more; the void is refused
-    by the bank, and the refund counts in the batch that it is sent in."""
+    """What comes back after its batch was settled can be neither reversed nor voided any more: the
+    refund counts in the batch that it is sent in."""
     house = House(undo=LADDER)
     house.pay("k1", 100)
     house.order()
     house.settle(5)
-    habits(house, (Name.DECLINE, On.VOID, "12"))
     house.begin(house.engine.reverse("h1", "t1", "k1", settled=True))
     house.settle(5)
     house.pay("k2", 70)
     house.order()
     house.settle(5)
 
-    assert kinds(house) == [SALE, VOID, REFUND, SALE]
+    assert kinds(house) == [SALE, REFUND, SALE]
     assert (house.stored().rest, net_fen(house)) == (Rest.UNDONE, 70)
     assert house.host.settled[1]["48"][:30] == "000000000070001" + "000000000100001"
     assert house.rows[1].result == "balanced"
@@ -227,10 +336,23 @@ def test_rule19_after_the_settlement_the_refund_is_of_the_batch_of_its_day() -> 
         ({"ladder": ["void"]}, "begins with reversal"),
         ({"ladder": ["reversal", "refund", "void"]}, "in this order"),
         ({"ladder": ["reversal"], "after_approval": "void"}, "void is not in undo.ladder"),
-        ({"ladder": ["reversal", "unlock"]}, "of reversal, void, refund"),
+        ({"ladder": ["reversal", "unlock"]}, "unlock"),
+        ({"ladder": ["reversal", "void", "refund"], "after_approval": "refund"}, "refund"),
     ],
 )
 def test_a_ladder_that_is_none_is_refused(undo: dict[str, object], rule: str) -> None:
     """`conf check` names the key and the rule."""
     with pytest.raises(msgspec.ValidationError, match=rule):
         msgspec.convert(undo, UndoConfig, strict=False)
+
+
+def test_a_ladder_that_begins_with_a_void_needs_one(tmp_path: Path) -> None:
+    """A dialect without void: `conf check` says so, before the first approval is to be undone."""
+    without = yaml.safe_load(read_source("cup-pos"))
+    del without["operations"]["void"]
+    file = tmp_path / "no-void.yaml"
+    file.write_text(yaml.safe_dump(without, allow_unicode=True))
+    settings = {**SETTINGS, "dialect": str(file), "undo": VOID_FIRST}
+
+    with pytest.raises(msgspec.ValidationError, match="after_approval: dialect .* has no void"):
+        msgspec.convert(settings, Config, strict=False)

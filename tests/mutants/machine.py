@@ -144,6 +144,12 @@ def refund_after_unknown(patch: pytest.MonkeyPatch) -> None:
     _row(patch, "backward", "undoing", E.UNDO_REFUSED, forget)
 
 
+@mutant("refund of what was never taken", "walk", "I1", "ladder debit+book L3")
+def refund_of_nothing(patch: pytest.MonkeyPatch) -> None:
+    """A debit without an answer is refunded once its reversal and its void are refused."""
+    patch.setattr(moves, "_may_refund", lambda leg: not leg.undo_unknown)
+
+
 @mutant("undo order reversed", "walk", "I6", "debit+book L3")
 def undo_order_reversed(patch: pytest.MonkeyPatch) -> None:
     """Money goes back before the HIS has un-booked."""

@@ -19,7 +19,14 @@ class Play:
         )
 
     def __call__(
-        self, leg: int, kind: E, *, after_ms: int = 0, code: str = "", ledger_ok: bool = True
+        self,
+        leg: int,
+        kind: E,
+        *,
+        after_ms: int = 0,
+        code: str = "",
+        ledger_ok: bool = True,
+        doubtful: bool = False,
     ) -> "Play":
         """Feed one event; an answer belongs to the exchange that is out."""
         self.now += after_ms
@@ -27,7 +34,7 @@ class Play:
         attempt = legs[leg].attempt if kind.startswith("do_") else 0
         event = Event(
             kind=kind, at=Millis(self.now), leg=leg, attempt=attempt, code=code,
-            ledger_ok=ledger_ok,
+            ledger_ok=ledger_ok, doubtful=doubtful,
         )  # fmt: skip
         self.payment, self.effects = decide(self.payment, event)
         return self

@@ -217,14 +217,59 @@ def test_rule_8_an_unknown_void_is_itself_reversed() -> None:
 
 @pytest.mark.parametrize("answer", [E.UNDO_UNKNOWN, E.UNDO_NOT_FOUND])
 def test_rule_8_a_plain_refund_is_sent_once(answer: E) -> None:
-    """Without a clear answer it waits for evidence; an old approval of the debit is none."""
+    """Without a clear answer a person has it: neither an old approval of the debit nor a file, in
+    which a refund may stand days later only, sends it again."""
     play = ladder()(0, E.UNDO_REFUSED).timer(0)(0, E.UNDO_REFUSED).timer(0)(0, answer)
     assert play.payment.rest is Rest.EXCEPTION
-    play(0, E.DO_DONE)
-    assert play.sent == []
-    play(0, E.STANDS).timer(0)
+    play(0, E.DO_DONE)(0, E.STANDS)
 
-    assert play.sent == [(Verb.UNDO, 0)]
+    assert play.sent == []
+    assert play.payment.rest is Rest.EXCEPTION
+    assert play(0, E.ABSENT).payment.rest is Rest.UNDONE
+
+
+def test_rule_8_a_refund_refused_without_proof_is_not_sent_again() -> None:
+    """An A0 that carries no MAC may be anybody's word: the refund may have been paid (I1)."""
+    play = ladder()(0, E.UNDO_REFUSED).timer(0)(0, E.UNDO_REFUSED).timer(0)
+    play(0, E.UNDO_NOT_SENT, doubtful=True)
+
+    assert play.payment.rest is Rest.EXCEPTION
+
+
+def test_I1_no_refund_of_what_was_never_approved() -> None:
+    """The debit is Unknown, its reversal and its void are refused: a bank that looks at nothing
+    would pay a refund of money that it never took."""
+    play = Play((K.DEBIT, BANK_LADDER), (K.BOOK, BOOK_L1))(0, E.DO_UNKNOWN).timer(0)
+    play(0, E.UNDO_REFUSED).timer(0)(0, E.UNDO_REFUSED)
+
+    assert play.payment.legs[0].rung == 1
+    assert play.payment.rest is Rest.EXCEPTION
+
+
+def test_I1_no_refund_after_a_void_without_an_answer() -> None:
+    """Its reversal is acknowledged, and the next void refused: which of the three did what is for a
+    person to find out."""
+    play = ladder()(0, E.UNDO_REFUSED).timer(0)(0, E.UNDO_UNKNOWN).timer(0)(0, E.UNDO_DONE)
+    play.timer(0)(0, E.UNDO_REFUSED)
+
+    assert play.payment.legs[0].rung == 1
+    assert play.payment.rest is Rest.EXCEPTION
+
+
+def test_rule_9_the_reversal_of_a_void_waits_for_the_banks_timeout() -> None:
+    """A 25 to an earlier void does not make it leave before its time when the batch closes."""
+    play = ladder()(0, E.UNDO_REFUSED).timer(0)(0, E.UNDO_NOT_FOUND).timer(0)(0, E.UNDO_UNKNOWN)
+    play(0, E.BATCH_CLOSING)
+    assert play.sent == []
+    assert play.payment.legs[0].wake_at == play.now + BANK_LADDER.timeout_ms
+
+
+def test_rule_9_a_void_that_was_never_there_is_sent_anew() -> None:
+    """It was lost, so its reversal finds no original: that is no reason to keep the money."""
+    play = ladder()(0, E.UNDO_REFUSED).timer(0)(0, E.UNDO_UNKNOWN).timer(0)
+    play(0, E.UNDO_NOT_FOUND).timer(0)(0, E.UNDO_NOT_FOUND)
+    assert not play.payment.legs[0].unvoiding
+    assert play.timer(0)(0, E.UNDO_DONE).payment.rest is Rest.UNDONE
 
 
 def test_rule_9_the_first_reversal_waits_for_the_banks_timeout() -> None:

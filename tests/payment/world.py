@@ -199,10 +199,14 @@ def _unvoid(truth: str) -> list[tuple[str, E]]:
 def _undo(party: Counterparty, cell: Cell, request: Request) -> Handled:
     truth, closed, rung = cell.truth, cell.closed, request.rung
     if truth in (NONE, BARRED):
+        if request.verb == RungKind.REFUND:
+            return [(OVER, E.UNDO_DONE, closed, False)]
         if request.verb in (RungKind.CANCEL, RungKind.UNLOCK, RungKind.REVERSAL):
             missed = [(truth, E.UNDO_NOT_FOUND, closed, truth == NONE)] if party.forgets else []
-            return [(BARRED, E.UNDO_DONE, closed, False), *missed]
-        return [(truth, E.UNDO_NOT_FOUND, closed, False)]
+            unheard = [(truth, E.UNDO_REFUSED, closed, False)] if party.closes else []
+            return [(BARRED, E.UNDO_DONE, closed, False), *missed, *unheard]
+        no = (E.UNDO_NOT_FOUND, E.UNDO_REFUSED)
+        return [(truth, kind, closed, False) for kind in no]
     if rung < closed:
         return [(truth, E.UNDO_REFUSED, closed, False)]
     if truth == STANDS:
