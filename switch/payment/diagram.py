@@ -10,7 +10,7 @@ from functools import cache
 from itertools import product
 from typing import NamedTuple
 
-from switch.payment import moves
+from switch.payment import moves, undos
 from switch.payment.table import EVENTS, OPEN, PHASES, RULES, STATES, UNDO, Move
 
 ITS_TURN = "its turn"
@@ -78,16 +78,16 @@ LEADS: tuple[Lead, ...] = (
     Lead(moves.origin_reverses_in_flight, "forward", "=", "backward"),
     Lead(moves.origin_reverses_waiting, "forward", "ask_wait refused undo_wait stuck",
          "backward declined undone exception"),
-    Lead(moves.undone, "backward", "undo_wait undone", "backward declined undone"),
-    Lead(moves.undone, "exception", "undone", "exception"),
-    Lead(moves.undo_refused, "backward", "undo_wait stuck", "backward exception"),
-    Lead(moves.undo_refused, "exception", "stuck", "exception"),
-    Lead(moves.undo_not_found, "backward", "undo_wait undone unproven stuck",
+    Lead(undos.undone, "backward", "undo_wait undone", "backward declined undone"),
+    Lead(undos.undone, "exception", "undone", "exception"),
+    Lead(undos.undo_refused, "backward", "undo_wait stuck", "backward exception"),
+    Lead(undos.undo_refused, "exception", "stuck", "exception"),
+    Lead(undos.undo_not_found, "backward", "undo_wait undone unproven stuck",
          "backward declined undone exception"),
-    Lead(moves.undo_not_sent, "backward", "undo_wait", "backward"),
-    Lead(moves.undo_not_sent, "exception", "undo_wait", "exception"),
-    Lead(moves.undo_unknown, "backward", "undo_wait stuck", "backward exception"),
-    Lead(moves.undo_unknown, "exception", "undo_wait", "exception"),
+    Lead(undos.undo_not_sent, "backward", "undo_wait", "backward"),
+    Lead(undos.undo_not_sent, "exception", "undo_wait", "exception"),
+    Lead(undos.undo_unknown, "backward", "undo_wait stuck", "backward exception"),
+    Lead(undos.undo_unknown, "exception", "undo_wait", "exception"),
     Lead(moves.closing, "backward", "undoing", "backward"),
     Lead(moves.proven_absent, "backward", "undone", "backward declined undone"),
     Lead(moves.proven_absent, "undone", "undone", "undone"),

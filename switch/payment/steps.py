@@ -171,3 +171,11 @@ def give_up(payment: Payment, i: int, event: Event) -> Step:
     if leg.policy.give_up is GiveUp.UNDO or payment.stage is Stage.BACKWARD:
         return settle_by_undo(payment, i, event)
     return stick(payment, i, "its outcome is unknown")
+
+
+def out_of_exception(payment: Payment, but: int = -1) -> Payment:
+    """The rest EXCEPTION lasts while any (other) leg is stuck."""
+    if payment.rest is not Rest.EXCEPTION:
+        return payment
+    stuck = (leg.state is LegState.STUCK for i, leg in enumerate(payment.legs) if i != but)
+    return payment if any(stuck) else replace(payment, rest=None)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from switch.model.payment import Event, EventKind, LegState, Payment
-from switch.payment import moves
+from switch.payment import moves, undos
 from switch.payment.steps import Step
 
 Move = Callable[[Payment, int, Event], Step]
@@ -94,11 +94,11 @@ TABLE: tuple[Row, ...] = (
     Row("backward", "asking ask_wait", "batch_deadline", moves.batch_deadline, "rule 19"),
     Row("backward exception", UNDO, "do_done ask_found stands", moves.record_late,
         "I5: recorded; the undo under way answers it"),
-    Row("backward exception", UNDO, "undo_done", moves.undone, "acknowledged: the leg before it"),
-    Row("backward exception", "undoing", "undo_refused", moves.undo_refused, "rule 8: next rung"),
-    Row("backward exception", "undoing", "undo_not_found", moves.undo_not_found, "rule 9: 25"),
-    Row("backward exception", "undoing", "undo_not_sent", moves.undo_not_sent, "I3: again"),
-    Row("backward exception", "undoing", "undo_unknown", moves.undo_unknown, "I3: again"),
+    Row("backward exception", UNDO, "undo_done", undos.undone, "acknowledged: the leg before it"),
+    Row("backward exception", "undoing", "undo_refused", undos.undo_refused, "rule 8: next rung"),
+    Row("backward exception", "undoing", "undo_not_found", undos.undo_not_found, "rule 9: 25"),
+    Row("backward exception", "undoing", "undo_not_sent", undos.undo_not_sent, "I3: again"),
+    Row("backward exception", "undoing", "undo_unknown", undos.undo_unknown, "I3: again"),
     Row("backward exception", "undo_wait", "timer", moves.wake, "I3: again"),
     Row("backward exception", "undo_wait", "batch_closing", moves.closing, "rule 9: after a 25"),
     Row("backward exception", UNDO, "absent", moves.proven_absent, "evidence settles it"),

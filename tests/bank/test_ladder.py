@@ -354,5 +354,5 @@ def test_a_ladder_that_begins_with_a_void_needs_one(tmp_path: Path) -> None:
     file.write_text(yaml.safe_dump(without, allow_unicode=True))
     settings = {**SETTINGS, "dialect": str(file), "undo": VOID_FIRST}
 
-    with pytest.raises(msgspec.ValidationError, match="after_approval: dialect .* has no void"):
+    with pytest.raises(msgspec.ValidationError, match=r"after_approval: dialect .* has no void"):
         msgspec.convert(settings, Config, strict=False)

@@ -123,6 +123,6 @@ def test_I3_a_reversal_of_a_terminal_out_of_the_configuration_says_so(capsys):
         reply = rig.run(rig.channel.exchange(to_undo(paid, undos=undos), None))
         assert (reply.outcome, reply.text) == (Outcome.NOT_SENT, "冲正待发:终端不在配置中")
     out = capsys.readouterr().out
-    assert out.count("text='a reversal waits for a terminal that is not configured'") == 1
+    assert out.count("text='an undo waits for a terminal that is not configured'") == 1
     rig.channel._bank.terminals.update(kept)
     assert rig.run(rig.channel.exchange(to_undo(paid, undos=3), None)).outcome is Outcome.DONE

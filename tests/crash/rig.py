@@ -114,7 +114,7 @@ class Rig:
         post(f"{self.http['bank']}/habits", {"next": [{"habit": habit, **more}]})
 
     def his_habit(self, mode: str, **more: Any) -> None:
-        """One bad habit of the hospital."""
+        """A bad habit of the hospital; ``count``: of so many calls, 0 for all."""
         post(f"{self.http['his']}/habits", {"mode": mode, "count": 1, **more})
 
     def heard_by_bank(self) -> Mapping[str, int]:

@@ -10,8 +10,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -58,13 +59,14 @@ def test_K14_killed_again_and_again_inside_the_recovery_sweep(rig: Rig) -> None:
     sweeps = ("K14", "K14#2", "K14", "K14#2")
     start = rig.arm("switch", "K4 sent, no answer#2", *sweeps)
     booking, debiting = f"S{next(_patients)}", f"S{next(_patients)}"
-    rig.his_habit("silent", patient=booking)
-    rig.pay(booking, kiosk="kiosk-2")
-    fresh = _new(rig, known)
-    until(lambda: len(fresh()) == 1 and "book:doing" in rig.trails(fresh()[0])[-1][-1], "booking")
+    rig.his_habit("silent", patient=booking, count=0)
+    first = rig.pay(booking, kiosk="kiosk-2")
+    until(lambda: _books(rig, known, first), "booking")
     rig.pay(debiting, kiosk="kiosk-1")
-    for number in range(len(sweeps) + 1):
-        rig.dies("switch", start + number)
+    rig.dies("switch", start)
+    rig.his_habit("none", patient=booking)
+    for number in range(len(sweeps)):
+        rig.dies("switch", start + 1 + number)
 
     audit = rig.settled()
 
@@ -74,8 +76,11 @@ def test_K14_killed_again_and_again_inside_the_recovery_sweep(rig: Rig) -> None:
     assert sorted(rests.values()) == ["done", "undone"]
 
 
-def _new(rig: Rig, known: set[str]) -> Callable[[], list[str]]:
-    return lambda: [payment.key for payment in rig.books() if payment.key not in known]
+def _books(rig: Rig, known: set[str], paying: "Future[Any]") -> bool:
+    """Whether the new payment waits for its booking. One that ended instead fails here."""
+    trails = [rig.trails(payment.key) for payment in rig.books() if payment.key not in known]
+    assert not paying.done(), f"it ended: {paying.result()}, {trails}"
+    return len(trails) == 1 and "book:doing" in trails[0][-1][-1]
 
 
 def test_I1_random_kills_under_load(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ from switch.model.payment import (
     Stage,
 )
 from switch.payment import machine as machine_module
-from switch.payment import moves, steps
+from switch.payment import moves, steps, undos
 from switch.payment.table import RULES, Move
 from switch.ports import CommitResult, JournalDown, StanBlock, Write
 from switch.store.memory import MemoryDatabase, MemoryJournal, MemoryNumbers
@@ -72,7 +72,7 @@ def _act_before_commit() -> Any:
     ) -> CommitResult:
         self._term = self._house.journal.lease_term()
         prepared, acts, identities = await preparing.prepare(
-            self._house, after, effects, self._card.secrets
+            self._house, after, effects, self._card.secrets, sending=True
         )
         before, self.payment = self.payment, prepared
         self._act(acts)
@@ -230,15 +230,15 @@ def _three_reversals() -> Any:
 
     def give_up(payment: Payment, i: int, event: Event) -> steps.Step:
         if payment.legs[i].undos < 3:
-            return moves.undo_unknown(payment, i, event)
-        return moves.undone(payment, i, event)
+            return undos.undo_unknown(payment, i, event)
+        return undos.undone(payment, i, event)
 
-    return _moved(moves.undo_unknown, give_up)
+    return _moved(undos.undo_unknown, give_up)
 
 
 def _no_original_is_proof() -> Any:
     """25 is taken for an acknowledgement."""
-    return _moved(moves.undo_not_found, moves.undone)
+    return _moved(undos.undo_not_found, undos.undone)
 
 
 def _impatient_reversal() -> Any:

@@ -8,7 +8,7 @@ from switch.model.payment import EventKind as E
 from switch.model.payment import LegState as S
 from switch.model.payment import Payment, Rest, Stage
 from switch.model.payment import RungKind as R
-from switch.payment import answers, machine, moves, steps
+from switch.payment import answers, machine, moves, steps, undos
 from switch.payment.steps import Step
 from switch.payment.table import RULES, Move
 from tests.mutants.registry import mutant
@@ -67,7 +67,7 @@ def give_up_after_three(patch: pytest.MonkeyPatch) -> None:
     def give_up(payment: Payment, i: int, event: moves.Event) -> Step:
         if payment.legs[i].undos >= 3:
             return steps.unwind(steps.set_leg(payment, i, state=S.UNPROVEN))
-        return moves.undo_unknown(payment, i, event)
+        return undos.undo_unknown(payment, i, event)
 
     _row(patch, "backward", "undoing", E.UNDO_UNKNOWN, give_up)
 
@@ -128,7 +128,7 @@ def refund_repeated(patch: pytest.MonkeyPatch) -> None:
         leg = payment.legs[i]
         if leg.policy.ladder[leg.rung].kind is R.REFUND:
             return steps.wait(payment, i, S.UNDO_WAIT, event.at + 1)
-        return moves.undo_unknown(payment, i, event)
+        return undos.undo_unknown(payment, i, event)
 
     _row(patch, "backward", "undoing", E.UNDO_UNKNOWN, again)
 
@@ -140,14 +140,14 @@ def refund_after_unknown(patch: pytest.MonkeyPatch) -> None:
     def forget(payment: Payment, i: int, event: moves.Event) -> Step:
         return refused(steps.set_leg(payment, i, undo_unknown=False), i, event)
 
-    refused = moves.undo_refused
+    refused = undos.undo_refused
     _row(patch, "backward", "undoing", E.UNDO_REFUSED, forget)
 
 
 @mutant("refund of what was never taken", "walk", "I1", "ladder debit+book L3")
 def refund_of_nothing(patch: pytest.MonkeyPatch) -> None:
     """A debit without an answer is refunded once its reversal and its void are refused."""
-    patch.setattr(moves, "_may_refund", lambda leg: not leg.undo_unknown)
+    patch.setattr(undos, "_may_refund", lambda leg: not leg.undo_unknown)
 
 
 @mutant("undo order reversed", "walk", "I6", "debit+book L3")
@@ -179,13 +179,13 @@ def refund_rebooks(patch: pytest.MonkeyPatch) -> None:
 @mutant("25 steps down the ladder", "walk", "I1", "ladder debit+book L3")
 def ladder_on_25(patch: pytest.MonkeyPatch) -> None:
     """*Not found* is read as *cannot be reversed any more*, and the next rung is taken."""
-    _row(patch, "backward", "undoing", E.UNDO_NOT_FOUND, moves.undo_refused)
+    _row(patch, "backward", "undoing", E.UNDO_NOT_FOUND, undos.undo_refused)
 
 
 @mutant("Unknown steps down the ladder", "walk", "I1", "ladder debit+book L3")
 def ladder_on_unknown(patch: pytest.MonkeyPatch) -> None:
     """A reversal without an answer is followed by a void, not by another reversal."""
-    _row(patch, "backward", "undoing", E.UNDO_UNKNOWN, moves.undo_refused)
+    _row(patch, "backward", "undoing", E.UNDO_UNKNOWN, undos.undo_refused)
 
 
 @mutant("not-found believed at once", "walk", "I6", "debit+book L2")
