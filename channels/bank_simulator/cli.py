@@ -1,6 +1,7 @@
 """``yyt bank simulate``: the simulator as a program, with a live view and script files."""
 
 import argparse
+import fcntl
 import json
 import os
 import sys
@@ -41,6 +42,7 @@ _TEXT = {
         "port": "端口是 0 到 65535 的整数",
         "address": "应写作 HOST:PORT，端口 {} 到 65535",
         "no_ledger": "打不开账本",
+        "in_use": "另一个模拟器正在使用此账本",
         "json_alone": "--json 与 --watch 或 --script 同用（启动时的 ready 行总是 JSON）",
         "example": "示例",
     },
@@ -64,6 +66,7 @@ _TEXT = {
         "port": "a port is a whole number from 0 to 65535",
         "address": "HOST:PORT is needed, the port from {} to 65535",
         "no_ledger": "the ledger cannot be opened",
+        "in_use": "another simulator uses this ledger",
         "json_alone": "--json goes with --watch or --script (the line ready is JSON anyway)",
         "example": "examples",
     },
@@ -285,7 +288,13 @@ def _ledger(path: Path, text: dict[str, str]) -> "Ledger":
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return Ledger(str(path))
+        ledger = Ledger(str(path))
+        # Never closed: it is ours until the process ends. What a ledger keeps in memory (RRN, keys,
+        # money spent) would be wrong beside another simulator's.
+        fcntl.flock(os.open(path, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return ledger
+    except BlockingIOError:
+        raise SystemExit(f"{path}: {text['in_use']}") from None
     except OSError as error:
         raise SystemExit(f"{path}: {text['no_ledger']}: {error.strerror}") from None
     except LedgerError as error:

@@ -4,9 +4,10 @@ All of it is test data: real cards and real keys have no business in a simulator
 """
 
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from channels.bank_simulator.mistakes import mistake
 from channels.bank_simulator.yaml_file import YamlFileError, read_yaml
@@ -16,8 +17,8 @@ from channels.iso8583.dialogue import Strict
 class TerminalKey(Strict, frozen=True, kw_only=True):
     """A logical terminal that the bank knows, and its master key in clear (hex)."""
 
-    merchant: str
-    terminal: str
+    merchant: Annotated[str, Meta(pattern="^[0-9A-Za-z]{15}$")]
+    terminal: Annotated[str, Meta(pattern="^[0-9A-Za-z]{8}$")]
     tmk: str
 
     def __repr__(self) -> str:
@@ -28,7 +29,7 @@ class Card(Strict, frozen=True, kw_only=True):
     """A card. ``name`` stands for it in the ledger, which holds no card numbers."""
 
     name: str
-    pan: str
+    pan: Annotated[str, Meta(pattern="^[0-9]{12,19}$")]
     pin: str
     """Empty: it pays without one."""
     balance_fen: int
@@ -105,6 +106,13 @@ def load_world(path: Path) -> World:
     for terminal in (*world.terminals, *world.branches):
         if not _is_key(terminal.tmk):
             raise WorldError(f"{path}: terminal {terminal.terminal}: tmk is not 32 hex digits")
+    for place, names in (
+        ("terminals", [(one.merchant, one.terminal) for one in world.terminals]),
+        ("cards: name", [card.name for card in world.cards]),
+        ("cards: pan", [card.pan for card in world.cards]),
+    ):
+        if len(set(names)) < len(names):
+            raise WorldError(f"{path}: {place}: one stands there twice")
     issuer = world.issuer
     if issuer is not None and not (_is_key(issuer.cryptogram_key) and _is_key(issuer.script_key)):
         raise WorldError(f"{path}: issuer: its keys are not 32 hex digits each")

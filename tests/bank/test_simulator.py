@@ -118,7 +118,10 @@ def test_unknown_terminal_is_refused_97():
     ("text", "said"),
     [
         ("terminals: []\nwhat: 1", "unknown field"),
-        ("terminals: [{merchant: a, terminal: b, tmk: zz}]", "not 32 hex digits"),
+        (
+            "terminals: [{merchant: M00000000000001, terminal: T0000001, tmk: zz}]",
+            "not 32 hex digits",
+        ),
         ("terminals: [", "line 1, column 13: expected the node content"),
         ("cards:\n- {pin: *135790}", r"line 2, column 9: an anchor, alias or tag that is none$"),
     ],

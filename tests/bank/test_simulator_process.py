@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import msgspec
 import pytest
 
 from channels.bank_simulator.entries import WorkingKeys
-from channels.bank_simulator.world import load_world
+from channels.bank_simulator.world import WorldError, load_world
 from channels.iso8583.codec import Codec
 from channels.iso8583.load import BUILT_IN, load_dialect
 from tests.bank.teller import MERCHANT, TERMINAL, WORLD, Teller
@@ -385,6 +386,12 @@ def refused(tmp_path, **changes):
     return done.stderr
 
 
+KEYS_YAML = """terminals:
+- {merchant: "103290083980001", terminal: "10000001", tmk: 0123456789ABCDEFFEDCBA9876543210}
+cards:
+- {name: zhang, pan: "6225881234567890", pin: "135790", balance_fen: 10000}
+- {name: li, pan: "6200000000000000005", pin: "135790", balance_fen: 500}
+"""
 BAD_YAML = "terminals:\n- {merchant: a, terminal: b\n  tmk: 0123456789ABCDEF}\n"
 
 
@@ -416,6 +423,40 @@ def test_a_wrong_ledger_is_one_sentence(tmp_path):
     assert other.read_bytes() == before
     assert f"{tmp_path}: 打不开账本: unable to open" in refused(tmp_path, ledger=tmp_path)
     assert "打不开账本" in refused(tmp_path, ledger=other / "bank.db")
+
+
+def test_a_ledger_has_one_simulator(tmp_path):
+    """A second one would give numbers out twice; when the first is gone, even killed, it may."""
+    with bank(tmp_path) as (process, _):
+        ledger = tmp_path / "bank.db"
+        assert f"{ledger}: 另一个模拟器正在使用此账本" in refused(tmp_path, ledger=ledger)
+        process.kill()
+        process.wait(PATIENCE_S)
+    with bank(tmp_path) as (_, ready):
+        assert ready["ready"] == "bank"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "rule"),
+    [
+        ("10000001", "1001", "terminals 1: terminal: Expected `str` matching"),
+        ("103290083980001", "10329", "terminals 1: merchant: Expected `str` matching"),
+        ("6225881234567890", "62258812345678X0", "cards 1: pan: Expected `str` matching"),
+        ("500", "5.00", "line 5, column 70: not a whole number"),
+        ("name: li", "name: zhang", "cards: name: one stands there twice"),
+        ("6200000000000000005", "6225881234567890", "cards: pan: one stands there twice"),
+    ],
+)
+def test_a_wrong_keys_file_names_place_and_rule_and_no_card(tmp_path, right, wrong, rule):
+    """What would otherwise be found as a sign-on or a sale that fails (I12)."""
+    keys = tmp_path / "own.yaml"
+    assert KEYS_YAML.count(right) == 1
+    keys.write_text(KEYS_YAML.replace(right, wrong), encoding="utf-8")
+
+    with pytest.raises(WorldError, match=re.escape(rule)) as caught:
+        load_world(keys)
+
+    assert "622588" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
