@@ -2,7 +2,13 @@
 
 import pytest
 
-from tests.mutants import business_mutants, engine_mutants, host_mutants, notice_mutants
+from tests.mutants import (
+    business_mutants,
+    engine_mutants,
+    host_mutants,
+    ladder_mutants,
+    notice_mutants,
+)
 from tests.mutants.mutant import Mutant
 from tests.sim.listening import listening
 from tests.sim.world import play
@@ -12,6 +18,7 @@ MUTANTS = (
     *business_mutants.MUTANTS,
     *host_mutants.MUTANTS,
     *notice_mutants.MUTANTS,
+    *ladder_mutants.MUTANTS,
 )
 
 

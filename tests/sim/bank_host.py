@@ -13,9 +13,11 @@ from twisted.internet.protocol import Protocol
 from channels.iso8583.codec import Codec
 from channels.iso8583.message import Message
 from switch.model.operation import Operation
+from switch.model.payment import RungKind
 from switch.net.frames import FrameReader, framed
 from tests.sim.bank_keys import BankKeys
 from tests.sim.batch_desk import BatchDesk
+from tests.sim.book import REFERS, Book
 from tests.sim.chips import ISSUER
 from tests.sim.clock import SimClock
 from tests.sim.entry import Entry
@@ -26,15 +28,6 @@ from tests.sim.reading import Identity, Reading
 from tests.sim.scripts import Notice
 
 PROCESSING_MAX_S = 45.0
-PARTS = frozenset({Operation.REFUND, Operation.QR_REFUND})
-"""Take a part of their original; the others take it whole."""
-REFERS = PARTS | {
-    Operation.VOID,
-    Operation.QR_VOID,
-    Operation.PREAUTH_VOID,
-    Operation.COMPLETION,
-    Operation.COMPLETION_VOID,
-}
 _REPEATED = ("3", "4", "11", "41", "42", "49")
 _ALWAYS = {"7": "0722120000", "12": "120000", "13": "0722", "15": "0722", "37": "000000000000"}
 
@@ -76,6 +69,7 @@ class BankHost:
         self.pushes = Pushes(
             clock, random, mix, codec, self.keys, places, epoch_s, self._push, trace
         )
+        self.book = Book(random, mix, self.entries, self.desk.closed)
         self._tombs: set[Identity] = set()
         self._rrn = 0
 
@@ -204,7 +198,7 @@ class BankHost:
             entry.code = "06"
         elif random() < mix.bank_declines:
             entry.code = "51"
-        elif entry.original is not None and not self._covers(entry):
+        elif entry.original is not None and not self.book.covers(entry):
             entry.code = "12"
         entry.booked = entry.code == "00"
         self.trace("bank", entry.operation, *identity[1:], entry.amount_fen, entry.code)
@@ -212,29 +206,6 @@ class BankHost:
             self._answer(link, message, mak, approval, entry)
         else:
             self._answer(link, message, mak, {"39": entry.code})
-
-    def _covers(self, entry: Entry) -> bool:
-        """Whether enough is left of the original; a lax bank does not look."""
-        original = self.entries.get(entry.original)  # type: ignore[arg-type]
-        if original is None or not original.net_fen:
-            return False
-        return (
-            self.mix.bank_lax
-            or self.taken_of(entry.original) == 0
-            or (
-                entry.operation in PARTS
-                and self.taken_of(entry.original) + entry.amount_fen <= original.net_fen
-            )
-        )
-
-    def taken_of(self, original: Identity | None) -> int:
-        """What stands of all that refers to ``original``: the whole of it for a void or a
-        completion, a part for a refund."""
-        return sum(
-            entry.amount_fen if entry.operation in PARTS else self.entries[original].amount_fen
-            for entry in self.entries.values()
-            if original is not None and entry.original == original and entry.net_fen
-        )
 
     # ---- reversal -------------------------------------------------------------------------------
 
@@ -265,6 +236,10 @@ class BankHost:
             elif self.mix.bank_repeats:
                 self.overtaken.add(identity)
             return "25"
+        if self.book.refuses(identity, entry):
+            return "12"
+        if self.mix.undo is not RungKind.REVERSAL and self.book.voided(identity):
+            return "00"  # a copy that comes late: nothing is left to take back
         if entry.booked and entry.reversed_at is None:
             entry.reversed_at = self.clock.rightNow
         return "00"

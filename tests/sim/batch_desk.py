@@ -56,9 +56,11 @@ class Rows(list[Batch]):
             legs = self._database.rows[key].payment().legs if known[1:4] == wanted else ()
             for leg in legs:
                 facts = leg.facts
-                owner = (facts.get("F42"), facts.get("F41"), facts.get("batch"))
-                if owner == wanted and leg.sent_at >= batch.since and leg.state in _UNSETTLED:
-                    yield key
+                for undo in ("", "void_", "refund_"):
+                    named = tuple(facts.get(undo + name) for name in ("F42", "F41", "batch"))
+                    sent_at = int(facts.get(f"{undo}sent_at", "0")) if undo else leg.sent_at
+                    if named == wanted and sent_at >= batch.since and leg.state in _UNSETTLED:
+                        yield key
 
 
 class BatchDesk:

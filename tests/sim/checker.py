@@ -8,9 +8,8 @@ from collections.abc import Iterator
 
 from his_bridge.policy import Level
 from switch.model.answer import AnswerState
-from switch.model.payment import Leg, LegKind, LegState, Payment, Rest, Stage
+from switch.model.payment import Leg, LegKind, LegState, Payment, Rest, RungKind, Stage
 from switch.payment import answer_of
-from switch.store.memory import MemoryDatabase
 from tests.sim.bank_host import BankHost
 from tests.sim.chips import KEPT, End
 from tests.sim.his_host import BOOKS, Booking, HisHost
@@ -19,7 +18,9 @@ from tests.sim.node import ANNOUNCED_S, BANK, DAY_TURNS_AT_S, EPOCH_S, announces
 from tests.sim.origins import Purchase, Told
 from tests.sim.reading import Identity
 from tests.sim.relatives import Relatives
+from tests.sim.standing import stands_fen, undos_of
 from tests.sim.violation import Violation
+from tests.sim.watched import Watched
 
 _BEFORE_NOON = time.localtime(EPOCH_S).tm_hour < 12
 DAYS = tuple(
@@ -35,20 +36,20 @@ RECORDING_S = 60.0
 
 class Auditor:
     """``committed``: (key, version) → when, as the database noted it. ``trespasses``: money
-    messages that a node wrote for a payment another node drove. ``wire``: when a sale (True) or a
-    reversal was written for a payment. ``ends``: how the chip cards ended, by their terminals."""
+    messages that a node wrote for a payment another node drove. ``wire``: when an operation (True)
+    or its reversal was written. ``ends``: how the chip cards ended, by their terminals."""
 
     def __init__(
         self,
         mix: Mix,
         hsm_fails: bool,
-        database: MemoryDatabase,
+        database: Watched,
         bank: BankHost,
         his: HisHost,
         purchases: list[Purchase],
         committed: dict[tuple[str, int], float],
         trespasses: list[str],
-        wire: list[tuple[float, bool, str]],
+        wire: list[tuple[float, bool, Identity]],
         ends: dict[str, End],
     ) -> None:
         self._ends = ends
@@ -121,11 +122,7 @@ class Auditor:
 
     def _net(self, key: str) -> int:
         """What stands at the bank under the payment's numbers, whichever way it moved."""
-        return sum(
-            self._bank.entries[identity].net_fen
-            for identity in self._identities.get(key, ())
-            if identity in self._bank.entries
-        )
+        return stands_fen(self._bank, self._identities.get(key, ()))
 
     def _bookings_due(self, original: str, books: int) -> frozenset[int]:
         """How many bookings a payment that is done may have: a refund un-books its original, at
@@ -144,9 +141,11 @@ class Auditor:
     def _heard(self, key: str) -> bool:
         """An authentic approval was read by the process that waited for it, which lived on: it
         knows that the money moved (I5), and may not rest before it is back."""
-        entries = [self._bank.entries.get(identity) for identity in self._identities[key]]
+        own = set(self._identities[key])
+        entries = [self._bank.entries.get(identity) for identity in own]
         return any(
             entry is not None
+            and entry.original not in own
             and entry.heard_at is not None
             and entry.sender.died_at - entry.heard_at > RECORDING_S
             and not self._hsm_fails
@@ -161,11 +160,21 @@ class Auditor:
             or any(leg.code == "2006" for leg in payment.legs)
             or any(leg.kind is LegKind.UNBOOK and leg.unknown_seen for leg in payment.legs)
             or _owed(payment)
+            or self._refused_for_good(payment)
         )
-        if _no_way_back(payment) or self._settled_meanwhile(payment):
+        refunded = self._net(payment.key) and any(_refunded(leg) for leg in payment.legs)
+        if _no_way_back(payment) or self._settled_meanwhile(payment) or refunded:
             return
         if reconciled or not excused:
             yield Violation("I15", f"{payment.key}: needless exception: {_shown(payment)}")
+
+    def _refused_for_good(self, payment: Payment) -> bool:
+        """Rule 8: its undo was refused, may have been sent once only, or may have worked, and the
+        bank allows nothing below it; or the void that undoes it was never found."""
+        return self._mix.undo is not RungKind.REVERSAL and any(
+            leg.kind is LegKind.DEBIT and leg.state is LegState.STUCK and _spent(leg)
+            for leg in payment.legs
+        )
 
     def _dates(self, payment: Payment) -> Iterator[Violation]:
         """I14: the bank's date at birth, by its calendar, in every message of it."""
@@ -227,8 +236,10 @@ class Auditor:
 
     def _reversals(self, payment: Payment, i: int, leg: Leg) -> Iterator[Violation]:
         """I6: no reversal while the booking may stand; rule 9: none before the bank's time."""
-        identities = set(self._identities.get(payment.key, ()))
+        identities = self._identities.get(payment.key, ())
+        undos = undos_of(self._bank, identities)
         times = [at for at, identity, _ in self._bank.reversals if identity in identities]
+        times += [self._bank.entries[identity].arrived_at for identity in undos]
         if not times:
             return
         first = min(times)
@@ -239,14 +250,18 @@ class Auditor:
             event["event"].get("kind") == "do_done" and event["event"].get("leg", 0) == i
             for _, _, event in self._trails[payment.key]
         )
-        written = [(at, sale) for at, sale, key in self._wire if key == payment.key]
-        sales = [at for at, sale in written if sale]
-        earliest = max(sales, default=0.0) + BANK.response_timeout_ms / 1000 - A_MOMENT_S
-        first = min((at for at, sale in written if not sale), default=earliest)
-        if not answered and first < earliest:
-            yield Violation(
-                "I3", f"{payment.key}: reversed {earliest - first:.1f} s before the bank's time"
-            )
+        for identity in identities:
+            if answered and identity not in undos:
+                continue
+            written = [(at, sent) for at, sent, one in self._wire if one == identity]
+            last = max((at for at, sent in written if sent), default=0.0)
+            earliest = last + BANK.response_timeout_ms / 1000 - A_MOMENT_S
+            first = min((at for at, sent in written if not sent), default=earliest)
+            if first < earliest:
+                early_s = earliest - first
+                yield Violation(
+                    "I3", f"{payment.key}: reversed {early_s:.1f} s before the bank's time"
+                )
 
     def _write_ahead_of_booking(self, payment: Payment, i: int) -> Iterator[Violation]:
         asked = [
@@ -274,7 +289,7 @@ class Auditor:
                 yield Violation("I8", f"{identity}: the bank saw this number {entry.times} times")
             if entry.amount_fen != payments[key].amount_fen:
                 yield Violation("I8", f"{identity}: the bank has another payment under it")
-            if entry.arrived_at < self._first_mention(key, identity):
+            if entry.arrived_at < self._database.named_at[identity]:
                 yield Violation("I4", f"{key}: at the bank before it was committed")
         for key in self._bookings:
             if key not in payments:
@@ -287,13 +302,6 @@ class Auditor:
         for (_, bill), count in live.items():
             if count > 1:
                 yield Violation("I8", f"bill {bill} was paid {count} times")
-
-    def _first_mention(self, key: str, identity: Identity) -> float:
-        """When the debit's first sending was committed."""
-        for version, where, _ in self._trails[key]:
-            if "|debit:doing" in where or "|credit:doing" in where:
-                return self._committed[key, version]
-        return float("inf")
 
     # ---- what was told --------------------------------------------------------------------------
 
@@ -365,6 +373,24 @@ def _no_way_back(payment: Payment) -> bool:
         for leg in payment.legs
     )
     return stuck and payment.stage is Stage.BACKWARD
+
+
+def _spent(leg: Leg) -> bool:
+    """No rung is left that may be tried: a refund is for what certainly stood when the rung above
+    it was refused; an approval that comes later changes nothing."""
+    ladder = leg.policy.ladder
+    below = ladder[leg.rung + 1 :]
+    refunds = bool(below) and below[0].kind is RungKind.REFUND
+    certain = leg.took_effect and not leg.undo_unknown and not leg.unknown_seen
+    refused = leg.undo_refused and (not below or (refunds and not certain))
+    return len(ladder) > 1 and (refused or leg.unvoiding or _refunded(leg))
+
+
+def _refunded(leg: Leg) -> bool:
+    """A refund that came to nothing, or of which nobody knows what: not even evidence lets it be
+    sent again (rule 8)."""
+    ladder, stuck = leg.policy.ladder, leg.state is LegState.STUCK
+    return stuck and bool(ladder) and ladder[leg.rung].kind is RungKind.REFUND
 
 
 def _shown(payment: Payment) -> str:

@@ -13,6 +13,12 @@ def counted(database: MemoryDatabase, bank: BankHost, purchases: list[Purchase])
     rows = database.rows.values()
     finishes = [leg for p in database.payments() for leg in p.legs if leg.kind == "finish"]
     resets = [push for push in bank.pushes.sent.values() if push.key]
+    undos = Counter(
+        f"undone_by_{leg.facts['undone_by']}"
+        for payment in database.payments()
+        for leg in payment.legs
+        if leg.state is LegState.UNDONE and "undone_by" in leg.facts
+    )
     stands = Counter(f"bank_{one.operation}" for one in bank.entries.values() if one.net_fen > 0)
     return {
         "payments": len(rows),
@@ -28,4 +34,5 @@ def counted(database: MemoryDatabase, bank: BankHost, purchases: list[Purchase])
         "resets_unheard": sum(push.answer == "" for push in resets),
         "taken_back": sum(one.taken_back for one in purchases),
         **stands,
+        **undos,
     }

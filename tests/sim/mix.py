@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from his_bridge.policy import Level
+from switch.model.payment import RungKind
 
 PAYMENTS_MIN, PAYMENTS_MAX = 3, 8
 STORIES_MIN, STORIES_MAX = 3, 8
@@ -41,6 +42,11 @@ class Mix(Struct, kw_only=True):
     """A host that soon takes nothing more under the keys before (a dialect with key resets)."""
     bank_newest_mac: bool
     """And makes its answers under the newest, whatever the request was under."""
+    undo: RungKind = RungKind.REVERSAL
+    """The last rung that the bank allows (rule 8)."""
+    undo_after_approval: RungKind = RungKind.REVERSAL
+    bank_final: bool = False
+    """Takes no reversal of what was approved and heard."""
     # processes
     crash: float = 0.0
     """Before or after a commit or a write to a socket; elsewhere a tenth of it."""
@@ -72,6 +78,9 @@ class Mix(Struct, kw_only=True):
     bank_new_keys: float = 0.0
     """Answers A0 or 77: wants a new sign-on first."""
     bank_reversal_lost: float = 0.0
+    bank_shut: float = 0.0
+    """Refuses a void, or a reversal and from then on every one of that operation, whatever came of
+    the first (a bank that allows a rung below reversal)."""
     bank_resets: float = 0.0
     """New keys, sent while a message of ours is with it (a dialect with key resets)."""
     reset_wrong: float = 0.0
@@ -119,7 +128,7 @@ class Mix(Struct, kw_only=True):
 
     def heal(self) -> None:
         """Every fault off; what the counterparties *are* stays."""
-        for name in (*_STRENGTHS, *_HOST_STRENGTHS, "take_back", "race"):
+        for name in (*_STRENGTHS, *_HOST_STRENGTHS, "bank_shut", "take_back", "race"):
             setattr(self, name, 0.0)
 
     def shown(self) -> str:
@@ -182,6 +191,8 @@ _STRENGTHS: Mapping[str, float] = {
 """The strongest each fault gets."""
 
 
+_LADDER_SHARE = 0.4
+_SHUT_MIN, _SHUT_MAX = 0.1, 0.7
 _HOST_SHARE = 0.25
 _HOST_STRENGTHS: Mapping[str, float] = {
     "bank_resets": 0.5,
@@ -215,6 +226,8 @@ def draw(seed: int, random: Random) -> Mix:
     mix.settles = mix.dialect == "cup-pos" and random.random() < 0.4
     if random.random() < _HOST_SHARE:  # behind all else: other worlds stay what they were
         _host(mix, random)
+    if random.random() < _LADDER_SHARE:
+        _ladder(mix, random)
     return mix
 
 
@@ -224,6 +237,14 @@ def _host(mix: Mix, random: Random) -> None:
     mix.bank_strict_keys = random.random() < 0.5
     mix.bank_newest_mac = random.random() < 0.5
     _strengths(mix, random, _HOST_STRENGTHS)
+
+
+def _ladder(mix: Mix, random: Random) -> None:
+    """A bank that allows voids, and perhaps refunds, where it refuses reversals."""
+    mix.undo = random.choice((RungKind.VOID, RungKind.REFUND, RungKind.REFUND))
+    mix.undo_after_approval = random.choice((RungKind.REVERSAL, RungKind.VOID))
+    mix.bank_final = random.random() < 0.4
+    mix.bank_shut = random.uniform(_SHUT_MIN, _SHUT_MAX)
 
 
 def _strengths(mix: Mix, random: Random, strengths: Mapping[str, float]) -> None:

@@ -10,7 +10,7 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, convert
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 
@@ -18,7 +18,7 @@ from channels.iso8583 import bank as bank_module
 from channels.iso8583 import channel as channel_module
 from channels.iso8583.channel import BankChannel
 from channels.iso8583.codec import Codec
-from channels.iso8583.config import ClientLink, SettlementConfig, TerminalConfig
+from channels.iso8583.config import ClientLink, SettlementConfig, TerminalConfig, UndoConfig
 from channels.iso8583.config import Config as BankConfig
 from channels.iso8583.dialect import Dialect, KeyLayout, Span
 from channels.iso8583.load import load_dialect
@@ -33,7 +33,7 @@ from switch.engine import Engine, Limits, Route
 from switch.jobs.notices import NoticeJob
 from switch.jobs.settlement import Settlement
 from switch.model.outcome import Reply
-from switch.model.payment import Payment
+from switch.model.payment import Payment, RungKind
 from switch.ports import CommitResult, JournalDown, Write
 from switch.store.memory import MemoryDatabase, MemoryJournal
 from switch.timeline import ReactorTimeline
@@ -94,6 +94,7 @@ BANK = BankConfig(
     not_found_waits_ms=(60_000, 600_000),
     reversal_waits_ms=(2_000, 5_000, 15_000, 40_000),
 )
+LADDER = (RungKind.REVERSAL, RungKind.VOID, RungKind.REFUND)
 SETTLEMENT = SettlementConfig(deadline_ms=60_000, waits_ms=(5_000, 20_000), tries=3)
 KIOSKS = KioskConfig(
     bind="127.0.0.1",
@@ -158,10 +159,19 @@ def codec_of(dialect: str) -> Codec:
 
 
 @cache
-def bank_config(dialect: str, *, day_turns: bool) -> BankConfig:
-    """The bank of a world that speaks it. ``day_turns``: at its second minute."""
+def bank_config(
+    dialect: str, undo: RungKind, after_approval: RungKind, *, day_turns: bool
+) -> BankConfig:
+    """The bank of a world that speaks it. ``undo``: its ladder's last rung. ``day_turns``: at its
+    second minute."""
     settles = _dialect(dialect).settlement is not None
-    config = replace(BANK, dialect=dialect, settlement=SETTLEMENT if settles else None)
+    ladder = LADDER[: LADDER.index(undo) + 1]
+    config = replace(
+        BANK,
+        dialect=dialect,
+        settlement=SETTLEMENT if settles else None,
+        undo=convert({"ladder": ladder, "after_approval": after_approval}, UndoConfig),
+    )
     if not day_turns:
         return config
     first_s, by_clock_s, last_s = ANNOUNCED_S if announces_day(dialect) else (DAY_TURNS_AT_S,) * 3
@@ -261,7 +271,10 @@ class Node:
             late=self,
             random=random.random,
         )
-        self.bank = BankChannel("bank", bank_config(mix.dialect, day_turns=mix.day_turns), context)
+        config = bank_config(
+            mix.dialect, mix.undo, mix.undo_after_approval, day_turns=mix.day_turns
+        )
+        self.bank = BankChannel("bank", config, context)
         self.his = Hospital("his", PROFILE, his_config(mix.his_level), context)
         self.engine = Engine(
             journal=self.journal,

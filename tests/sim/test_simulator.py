@@ -75,7 +75,8 @@ def test_the_same_seed_gives_the_same_trace() -> None:
 
 def test_worlds_are_rich_enough_to_mean_something() -> None:
     """Payments end in every way, every operation stands at some bank at the end, origins take back,
-    nodes die and stall, hosts send keys, and something is reversed."""
+    nodes die and stall, hosts send keys, and something is reversed, voided and
+    refunded on its way back."""
     results = [play(seed) for seed in range(100)]
     total = Counter[str]()
     for result in results:
@@ -86,6 +87,8 @@ def test_worlds_are_rich_enough_to_mean_something() -> None:
         "resets_taken",
         "resets_refused",
         "taken_back",
+        "undone_by_void",
+        "undone_by_refund",
         *(f"bank_{operation}" for operation in MONEY),
     ):
         assert total[name] >= 1, (name, total)

@@ -20,6 +20,8 @@ class Watched(MemoryDatabase):
         """Original → what was committed for it."""
         self.owners: dict[Identity, str] = {}
         """Numbers at the bank → the payment they were committed for."""
+        self.named_at: dict[Identity, float] = {}
+        """And when."""
         self._clock = clock
         self._trace = trace
 
@@ -30,7 +32,9 @@ class Watched(MemoryDatabase):
         if result.committed:
             self.committed[payment.key, payment.version] = self._clock.rightNow
             for one in write.identities:
-                self.owners[one.merchant, one.terminal, one.batch, one.stan] = payment.key
+                identity = one.merchant, one.terminal, one.batch, one.stan
+                self.owners[identity] = payment.key
+                self.named_at[identity] = self._clock.rightNow
             if payment.version == 1 and payment.original:
                 self.referring.setdefault(payment.original, []).append(payment.key)
             trail = self.events[payment.key, payment.version][0]

@@ -24,7 +24,7 @@ _TIMEOUT_S = BANK.response_timeout_ms / 1000
 
 
 class Wire:
-    """``moves``: when a payment's operation (True) or its reversal was written. ``trespasses``:
+    """``moves``: when an operation (True) or its reversal was written. ``trespasses``:
     what was written by a node that may not."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Wire:
         epoch_of: Callable[[str], int],
         trace: Callable[..., None],
     ) -> None:
-        self.moves: list[tuple[float, bool, str]] = []
+        self.moves: list[tuple[float, bool, Identity]] = []
         self.trespasses: list[str] = []
         self.acknowledged: Callable[[str, Message], None] = _unseen
         """Called with our answers to what the bank asks."""
@@ -83,7 +83,7 @@ class Wire:
         key = self._database.owners.get(identity, "")
         if not key:
             return
-        self.moves.append((self._clock.rightNow, operates, key))
+        self.moves.append((self._clock.rightNow, operates, identity))
         if operates:
             self._check_terminal(process, epoch, key, identity)
         merchant, terminal, number, _ = identity

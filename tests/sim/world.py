@@ -45,6 +45,7 @@ from tests.sim.process import Mortal, Process
 from tests.sim.reading import Reading
 from tests.sim.scripts import all_told
 from tests.sim.scripts import findings as scripts_findings
+from tests.sim.standing import stands_fen
 from tests.sim.violation import Violation
 from tests.sim.watched import Watched
 from tests.sim.wire import Wire
@@ -263,11 +264,11 @@ class World:
 
     def _evidence(self, payment: Payment, i: int, kind: LegKind) -> None:
         if kind in (LegKind.DEBIT, LegKind.CREDIT):
-            stands = any(
-                entry.net_fen
-                for identity, entry in self.bank.entries.items()
-                if self.database.owners.get(identity) == payment.key
-            )
+            owners = self.database.owners
+            own = [
+                identity for identity in self.bank.entries if owners.get(identity) == payment.key
+            ]
+            stands = stands_fen(self.bank, own) != 0
         else:
             key = payment.original if kind is LegKind.UNBOOK else payment.key
             booked = any(row.key == key and row.cancelled_at is None for row in self.his.bookings)
