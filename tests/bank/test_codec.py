@@ -15,27 +15,11 @@ from channels.iso8583.mac import cup_fold
 from channels.iso8583.message import Message
 from channels.iso8583.rules import check_complete, check_echo
 from hsm import primitives
+from tests.bank import dialects
 
 DIALECT = load_dialect("cup-pos")
 CODEC = Codec(DIALECT)
-SALE = {
-    "2": "6225881234567890123",
-    "3": "000000",
-    "4": "000000012345",
-    "11": "000042",
-    "22": "021",
-    "23": "001",
-    "25": "00",
-    "26": "12",
-    "35": "6225881234567890123D49121010000012300",
-    "41": "10000001",
-    "42": "103290083980001",
-    "49": "156",
-    "52": "0123456789ABCDEF",
-    "53": "2600000000000000",
-    "60": "2200000700050",
-    "64": "ABCDEF01",
-}
+SALE = {n: value for n, value in dialects.SALE.items() if n != "55"} | {"64": "ABCDEF01"}
 
 
 def _values(number):
