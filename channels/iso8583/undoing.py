@@ -49,6 +49,8 @@ class Undoing:
         """One reversal of a leg, or of the void that undoes it. Raises nothing but defects."""
         if order.unvoiding:
             order = as_order(order)
+            if not order.leg.facts.get("F11"):  # barred before it had numbers, and the process died
+                return Reply(outcome=Outcome.DONE)
         barred = await self.barred(order)
         if barred is not None:
             return barred

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import yaml
+from twisted.internet.defer import Deferred
 
 from channels.bank_simulator.habits import Habit, Name, On
 from channels.bank_simulator.habits import Order as HabitOrder
@@ -83,6 +84,24 @@ def test_rule8_by_default_a_person_has_what_cannot_be_reversed() -> None:
     pay_in_vain(house)
 
     assert kinds(house) == [SALE, REVERSAL]
+    assert house.stored().rest is Rest.EXCEPTION
+
+
+def test_I3_a_void_barred_without_numbers_is_not_reversed_for_ever() -> None:
+    """Its batch is settled, so it is refused unsent and takes no numbers; the process dies before
+    that refusal is durable. The next has nothing to reverse, and a person has the payment."""
+    house = House(undo=LADDER)
+    house.pay("k1", 100)
+    house.order()
+    house.settle(5)
+    house.channel._undo_by_message = lambda *_: Deferred()
+    house.begin(house.engine.reverse("h1", "t1", "k1", settled=True))
+    house.settle(5)
+    assert "void_F11" not in house.stored().legs[1].facts
+    house.restart()
+    house.settle(200)
+
+    assert kinds(house) == [SALE]
     assert house.stored().rest is Rest.EXCEPTION
 
 
