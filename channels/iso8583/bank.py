@@ -33,6 +33,7 @@ from channels.iso8583.template import compiled, filled, terminal_block
 from channels.iso8583.terminal import Terminal
 from channels.iso8583.trace import Trace
 from channels.iso8583.writes import Write
+from switch.observe import metrics
 from switch.observe.logs import get_logger
 from switch.ports import Context, JournalDown, LogicalTerminal
 
@@ -367,6 +368,7 @@ class Bank:
     def _door(self, number: int) -> Dialer | Listener:
         where = self._config.links[number]
         name = f"{self.name}-{number + 1}"
+        metrics.LINK_UP.labels(self.name, name).set(0)  # down until it is up, though it never is
         if isinstance(where, ClientLink):
             return Dialer(
                 bank=self.name,

@@ -5,6 +5,7 @@ proven answer or Unknown. Secrets live from the call to the write and nowhere el
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -24,6 +25,7 @@ from switch.model.chip import ChipError
 from switch.model.operation import Operation
 from switch.model.outcome import Outcome, Reply, Verb
 from switch.model.payment import Leg, LegKind, LegPolicy, OnUnknown, RungKind
+from switch.observe import metrics
 from switch.observe.logs import get_logger
 from switch.ports import (
     BalanceQuery,
@@ -70,6 +72,8 @@ class BankChannel:
             for terminal in self._bank.terminals.values()
         }
         self._balances = 0
+        for clearing in {terminal.clearing for terminal in config.terminals}:
+            metrics.BANK_READY.labels(name, clearing).set_function(partial(self.ready, clearing))
 
     # ---- life ------------------------------------------------------------------------------------
 

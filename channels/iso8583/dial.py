@@ -168,7 +168,7 @@ class Listener(ServerFactory):
         taken = {link.name for link in self._links}
         names = (f"{self._name}.{number}" for number in range(1, self._where.accept_limit + 1))
         link = self._new_link(next(name for name in names if name not in taken), self._expected)
-        link.peer = peer
+        link.entry, link.peer = self._name, peer
         self._links.append(link)
         return link if self._tls is None else self._tls.protocol(self._tls, link)
 
@@ -186,4 +186,6 @@ class Listener(ServerFactory):
 def _tls_end(name: str, files: TlsFiles) -> TlsEnd:
     end = tls_end(files)
     metrics.LINK_CERTIFICATE_END_SECONDS.labels(name).set(end.ends_at)
+    for reason in ("tls", "peer_name"):  # an increase is seen only of a series that was there
+        metrics.CONNECTIONS_REFUSED.labels(name, reason)
     return end

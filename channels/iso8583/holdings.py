@@ -137,7 +137,7 @@ class Holdings:
             _log.warning("terminals_not_seen", bank=self._bank, why=str(error))
         finally:
             self._looking = False
-            self._held.set(sum(thing.held for thing in self._things.values()))
+            self._held.set(sum(thing.held for name, thing in self._things.items() if name.terminal))
             self._looked_at = began_at
             self._arm()
 

@@ -163,16 +163,22 @@ class Hub:
 
     def link_up(self, link: Link) -> None:
         self.links.append(link)
-        metrics.LINK_UP.labels(self.name, link.name).set(1)
+        self._show(link)
         _log.info("link_up", bank=self.name, link=link.name)
         self._owner.links_changed(first=len(self.links) == 1, last=False)
 
     def link_down(self, link: Link) -> None:
         if link in self.links:
             self.links.remove(link)
-        metrics.LINK_UP.labels(self.name, link.name).set(0)
+        self._show(link)
         _log.warning("link_down", bank=self.name, link=link.name)
         self._owner.links_changed(first=False, last=not self.links)
+
+    def _show(self, link: Link) -> None:
+        """One series for each configured link; a bank that dials us may have several connections
+        on one, and closes the old after the new is there."""
+        up = any(other.entry == link.entry for other in self.links)
+        metrics.LINK_UP.labels(self.name, link.entry).set(up)
 
     def idle(self, link: Link) -> None:
         """An empty frame first, where the bank knows that; then a question that must be

@@ -74,6 +74,8 @@ class Link(Protocol):
         holds_back: bool = False,
     ) -> None:
         self.name = name
+        self.entry = name
+        """The configured link that this connection belongs to: metrics count by it."""
         self.peer = ""
         """Address of whoever dialled us."""
         self.gone = False
@@ -213,7 +215,7 @@ class Link(Protocol):
         self.drop(why)
 
     def _refused(self, reason: str, why: str) -> None:
-        metrics.CONNECTIONS_REFUSED.labels(self.name, reason).inc()
+        metrics.CONNECTIONS_REFUSED.labels(self.entry, reason).inc()
         _log.error("tls_refused", link=self.name, peer=self.peer, why=why, invariant="I10")
 
     def _later(self, wait_ms: int) -> Millis:

@@ -87,7 +87,13 @@ REVERSALS_ENDED = _counter(
 )
 
 # ---- banks ---------------------------------------------------------------------------------------
-LINK_UP = _gauge("yyt_link_up", "链路状态 1 = connected and signed on", "bank", "link")
+LINK_UP = _gauge("yyt_link_up", "链路状态 1 = connected", "bank", "link")
+BANK_READY = _gauge(
+    "yyt_bank_ready",
+    "银行可受理 1 = new debits may go there: connected and signed on, here or by another node",
+    "bank",
+    "clearing",
+)
 LINK_RECONNECTS = _counter("yyt_link_reconnects_total", "重连次数 reconnects", "bank", "link")
 CONNECTIONS_REFUSED = _counter(
     "yyt_connections_refused_total",

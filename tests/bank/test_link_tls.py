@@ -124,6 +124,7 @@ def test_I10_a_stranger_that_dials_us_gets_nothing(town, wrong, capsys):
         "another name": town.authority.issue("shop", hosts=("shop.example",)),
         "in clear": None,
     }[wrong]
+    before = refused("icbc-1", "tls") + refused("icbc-1", "peer_name")
     rig = town.they_dial(bank)
     if wrong == "in clear":
         _, outside = rig.net.ends[0]
@@ -134,6 +135,7 @@ def test_I10_a_stranger_that_dials_us_gets_nothing(town, wrong, capsys):
     assert not rig.channel.ready("outpatient")
     assert rig.host.counts.get("sign_on", 0) == 0
     assert "tls_refused" in capsys.readouterr().out
+    assert refused("icbc-1", "tls") + refused("icbc-1", "peer_name") > before, "of the link"
     true_bank = TLSMemoryBIOFactory(
         bank_options(town.bank), True, BankListener(rig.service), rig.net
     )
@@ -200,7 +202,11 @@ def test_a_section_tls_says_who_must_answer():
 
 
 def test_our_certificate_s_end_is_a_metric(town):
-    """An operator sees it coming."""
+    """An operator sees it coming. A refusal's series is there before the first: Prometheus sees an
+    increase only of what it has seen before."""
+    metrics.CONNECTIONS_REFUSED.clear()
     town.we_dial()
 
     assert metrics.LINK_CERTIFICATE_END_SECONDS.labels("icbc-1")._value.get() > 1_700_000_000
+    (family,) = metrics.CONNECTIONS_REFUSED.collect()
+    assert {one.labels["reason"]: one.value for one in family.samples} == {"tls": 0, "peer_name": 0}

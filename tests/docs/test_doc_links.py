@@ -28,6 +28,13 @@ def test_links_resolve(page: Path) -> None:
     assert lost == []
 
 
+@pytest.mark.parametrize("page", pages.pages(), ids=pages.name)
+def test_a_link_that_is_called_like_a_page_leads_to_it(page: Path) -> None:
+    """`[bank-link.md](link-runbook.md)` sends whoever has it on paper to the wrong page."""
+    named = re.findall(r"\[([\w.-]+\.md)\]\(([^)#\s]+)", pages.prose(page))
+    assert [(text, path) for text, path in named if Path(path).name != text] == []
+
+
 def test_every_page_is_in_the_index() -> None:
     """A page that nobody finds is not read."""
     listed = {(DOCS / link.partition("#")[0]).resolve() for link in pages.links(INDEX)}
