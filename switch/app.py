@@ -208,7 +208,12 @@ class Switch:
             for name, service in self._services.items()
             if (settling := getattr(service, "settling", None)) is not None
         }
-        return Settlement(self.journal.batches, banks, self.engine, self._timeline)
+        others = {
+            name: holds
+            for name, service in self._services.items()
+            if name not in banks and (holds := getattr(service, "holds", None)) is not None
+        }
+        return Settlement(self.journal.batches, banks, self.engine, self._timeline, others)
 
     def _build_notices(self) -> NoticeJob:
         banks = {

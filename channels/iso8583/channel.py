@@ -35,6 +35,7 @@ from switch.ports import (
     InquiryReply,
     JournalDown,
     KeyServiceError,
+    LogicalTerminal,
     Order,
     PinPlan,
     Prepared,
@@ -86,6 +87,11 @@ class BankChannel:
         await self._bank.stop()
         if self._bank.trace is not None:
             self._bank.trace.close()
+
+    def holds(self, terminal: LogicalTerminal) -> bool:
+        """Whether a logical terminal of this bank is this node's."""
+        known = self._bank.terminals.get((terminal.merchant, terminal.terminal))
+        return known is not None and known.held
 
     def health(self) -> Mapping[str, str]:
         """``up`` or a reason, for links and sign-on; a terminal that another node holds counts."""

@@ -12,13 +12,15 @@ Rules
 - That they may have gone out is committed before they do, and stays once an answer did not come:
   no refusal of a later try says anything of the first (I9).
 - A definite failure is tried again a stated number of times; then the batch goes on, alarmed.
+- An order for a bank whose batches are not ours to settle fails, by the node that has the terminal:
+  another one's configuration may be newer.
 - Totals that the message has no digits for are not sent: alarmed, and the batch goes on. It is
   settled before it comes to that (``fullness.py``).
 """
 
 import datetime
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -27,6 +29,7 @@ from twisted.python.failure import Failure
 
 from switch.jobs.fullness import Fullness
 from switch.model.batch import (
+    NOT_OURS,
     Batch,
     BatchAnswer,
     BatchBank,
@@ -58,7 +61,8 @@ class Events(Protocol):
 
 
 class Settlement:
-    """The job. ``banks`` by name of the channel."""
+    """The job. ``banks`` by name of the channel; ``others``: those that close batches themselves,
+    and whether a terminal of theirs is this node's."""
 
     def __init__(
         self,
@@ -66,15 +70,17 @@ class Settlement:
         banks: Mapping[str, BatchBank],
         events: Events,
         timeline: Timeline,
+        others: Mapping[str, Callable[[LogicalTerminal], bool]],
     ) -> None:
         self._batches = batches
         self._banks = banks
+        self._others = others
         self._events = events
         self._timeline = timeline
         self._fullness = Fullness(batches, timeline)
         self._running: dict[int, LogicalTerminal] = {}
         self._nobodys: set[int] = set()
-        """Orders for terminals that are not configured, alarmed."""
+        """Orders for terminals or settlements that are not configured, alarmed."""
         self._ordered: dict[LogicalTerminal, str] = {}
         """The day of the timetable that was seen to."""
         self._unanswered: Counter[int] = Counter()
@@ -83,7 +89,7 @@ class Settlement:
 
     async def start(self) -> None:
         """Look once before any payment begins, then again and again. Raises nothing."""
-        if self._banks:
+        if self._banks or self._others:
             await self._look()
 
     def stop(self) -> None:
@@ -99,6 +105,9 @@ class Settlement:
             for name, bank in self._banks.items():
                 # A defect at one bank keeps no other from settling, and no switch from starting.
                 await Deferred.fromCoroutine(self._look_at(name, bank)).addErrback(_defect, name)
+            for name, holds in self._others.items():
+                looked = Deferred.fromCoroutine(self._turn_away(name, holds))
+                await looked.addErrback(_defect, name)
         finally:
             if not self._stopped:
                 self._timer = self._timeline.call_at(
@@ -120,6 +129,22 @@ class Settlement:
             busy = {one.terminal for one in batches} | {*self._running.values()}
             for terminal in {*bank.terminals} - busy - full:
                 bank.resume(terminal)
+        except JournalDown as error:
+            _log.warning("settlement_waits", bank=name, why=str(error))
+
+    async def _turn_away(self, name: str, holds: Callable[[LogicalTerminal], bool]) -> None:
+        """Nobody would ever carry out an order of this bank: it ends here. Committed totals may
+        have reached the bank: they stay until its section is there again."""
+        try:
+            for batch in await self._batches.open(name):
+                if not holds(batch.terminal):
+                    continue
+                if batch.state is BatchState.ORDERED:
+                    _log.warning("settlement_not_ours", **_names(batch))
+                    await self._move(batch, state=BatchState.FAILED, code=NOT_OURS)
+                elif batch.id not in self._nobodys:
+                    self._nobodys.add(batch.id)
+                    _alarm(batch, "a settlement is under way of a bank without section settlement")
         except JournalDown as error:
             _log.warning("settlement_waits", bank=name, why=str(error))
 

@@ -31,6 +31,8 @@ class BatchState(StrEnum):
     """The bank answered that it cannot: the batch goes on, a person looks."""
 
 
+NOT_OURS = "not_ours"
+"""Code of an order that failed because the bank's batches are not settled by us."""
 OPEN = frozenset({BatchState.ORDERED, BatchState.SETTLING, BatchState.UPLOADING})
 FROZEN = frozenset({BatchState.SETTLING, BatchState.UPLOADING})
 """No debit enters the batch, and nothing of it is reversed."""

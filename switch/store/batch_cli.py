@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from psycopg2.extensions import connection
 
-from switch.model.batch import OPEN, Batch, BatchResult, BatchState
+from switch.model.batch import NOT_OURS, OPEN, Batch, BatchResult, BatchState
 from switch.ports import LogicalTerminal
 from switch.store import history
 from switch.store.batches import order, select
@@ -54,6 +54,7 @@ _TEXT = {
         "failed": "失败",
         "balanced": "平",
         "unbalanced": "不平",
+        NOT_OURS: "本行批次不由我方结算",
     },
     "en": {
         "settle": "order the settlement of a bank's terminals and wait for its end",
@@ -73,6 +74,7 @@ _TEXT = {
         "failed": "failed",
         "balanced": "balanced",
         "unbalanced": "unbalanced",
+        NOT_OURS: "this bank's batches are not settled by us",
     },
 }
 
@@ -160,7 +162,7 @@ def _show(args: argparse.Namespace, batches: Sequence[Batch]) -> None:
 
 
 def _row(batch: Batch) -> list[str]:
-    sums = batch.totals
+    sums, ours = batch.totals, batch.code != NOT_OURS
     return [
         batch.terminal.terminal,
         batch.number,
@@ -171,8 +173,8 @@ def _row(batch: Batch) -> list[str]:
         str(sums.credit_count),
         _yuan(sums.credit_fen),
         str(batch.uploaded),
-        batch.code or "-",
-        batch.text,
+        (batch.code or "-") if ours else "-",
+        batch.text if ours else _say(NOT_OURS),
     ]
 
 

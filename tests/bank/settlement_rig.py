@@ -142,8 +142,12 @@ class House:
             ),
             limits=LIMITS,
         )
-        banks = {"icbc": self.channel.settling}
-        self.settlement = Settlement(self.journal.batches, banks, self.engine, self.timeline)
+        settling = self.channel.settling
+        banks = {"icbc": settling} if settling is not None else {}
+        others = {"icbc": self.channel.holds} if settling is None else {}
+        self.settlement = Settlement(
+            self.journal.batches, banks, self.engine, self.timeline, others
+        )
         self.channel.start()
         self.settle(1)
         self.begin(self.settlement.start())

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from switch.jobs.settlement import Settlement
-from switch.model.batch import Batch, BatchState
+from switch.model.batch import NOT_OURS, Batch, BatchState
 from switch.model.logical_terminal import LogicalTerminal
 from switch.model.payment import Rest
 from switch.ports import JournalDown
@@ -144,7 +144,7 @@ def test_a_defect_at_one_bank_keeps_no_other_from_settling(capsys) -> None:
     house.pay("k1", 100)
     house.settlement.stop()
     banks: Any = {"broken": SimpleNamespace(), "icbc": house.channel.settling}
-    job = Settlement(house.journal.batches, banks, house.engine, house.timeline)
+    job = Settlement(house.journal.batches, banks, house.engine, house.timeline, {})
     started = house.begin(job.start())
     house.order()
     house.settle(5)
@@ -209,3 +209,67 @@ def test_I13_who_waits_for_a_lease_commits_nothing_after_its_time(ends: str) -> 
     house.settle(5)
 
     assert (house.rows[0].state, house.host.settled) == (BatchState.ORDERED, [])
+
+
+def without_section(house: House) -> None:
+    """The bank's section ``settlement`` is taken out, and another process starts with that."""
+    del house.settings["settlement"]
+    house.restart()
+
+
+def test_an_order_for_a_bank_that_closes_batches_itself_fails(capsys) -> None:
+    """By the node that has the terminal, with a log line; sales go on. Once the section is there a
+    new order settles the same batch."""
+    house = House()
+    terms = house.settings["settlement"]
+    without_section(house)
+    house.pay("k1", 100)
+    assert house.order()
+    house.settle(3)
+
+    assert [(row.state, row.code) for row in house.rows] == [(BatchState.FAILED, NOT_OURS)]
+    assert capsys.readouterr().out.count("settlement_not_ours") == 1
+    assert house.pay("k2", 200)[0].state == "approved"
+    assert not house.host.settled
+
+    house.settings["settlement"] = terms
+    house.restart()
+    house.order()
+    house.settle(3)
+    assert [row.state for row in house.rows] == [BatchState.FAILED, BatchState.CLOSED]
+    assert house.rows[-1].totals.debit_count == 2
+
+
+def test_I13_an_order_for_a_terminal_of_another_node_is_that_node_s(capsys) -> None:
+    """Whose configuration may have the section already: only the holder turns an order away."""
+    house = House()
+    without_section(house)
+    house.pay("k1", 100)
+    house.settlement.stop()
+    elsewhere = {"icbc": lambda terminal: terminal != TERMINAL}
+    job = Settlement(house.journal.batches, {}, house.engine, house.timeline, elsewhere)
+    house.begin(job.start())
+    house.order()
+    house.settle(3)
+
+    assert [row.state for row in house.rows] == [BatchState.ORDERED]
+
+
+def test_I9_totals_that_are_committed_wait_for_the_section_to_come_back(capsys) -> None:
+    """The bank may have closed the batch: it is not called failed, a person is told once, and with
+    the section the settlement goes on."""
+    house = House()
+    terms = house.settings["settlement"]
+    house.pay("k1", 100)
+    house.host.says = [""]
+    house.order()
+    house.settle(3)
+    without_section(house)
+    house.settle(5)
+
+    assert [row.state for row in house.rows] == [BatchState.SETTLING]
+    assert capsys.readouterr().out.count("of a bank without section settlement") == 1
+    house.settings["settlement"] = terms
+    house.restart()
+    house.settle(5)
+    assert [row.state for row in house.rows] == [BatchState.CLOSED]

@@ -297,7 +297,7 @@ class Node:
         self.notices = NoticeJob(
             self.journal.notices, {"bank": self.bank.notifying}, self.journal.load, timeline
         )
-        self.settlement = Settlement(self.journal.batches, banks, self.engine, timeline)
+        self.settlement = Settlement(self.journal.batches, banks, self.engine, timeline, {})
 
     def start(self) -> None:
         self.bank.start()

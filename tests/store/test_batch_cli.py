@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from switch.cli import main
-from switch.model.batch import Batch, BatchState, Totals
+from switch.model.batch import NOT_OURS, Batch, BatchState, Totals
 
 sys.path.insert(0, str(Path(__file__).parent))
 import store_worlds as worlds
@@ -150,3 +150,28 @@ def test_without_a_journal_it_is_said_in_the_operators_language(
     assert f"{tmp_path}/postgres" in err
     assert words in err
     assert "yyt journal serve --data" in err
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [("en", "this bank's batches are not settled by us"), ("zh", "本行批次不由我方结算")],
+)
+def test_an_order_for_a_bank_that_closes_batches_itself_says_so(
+    journal, monkeypatch, capsys, language: str, sentence: str
+) -> None:
+    """The node that has the terminal ended it: failed, exit code 1, and why in the last column."""
+    monkeypatch.setenv("YYT_LANG", language)
+
+    def node() -> None:
+        end = time.monotonic() + PATIENCE_S
+        while not journal.sql("SELECT FROM settlement") and time.monotonic() < end:
+            time.sleep(0.01)
+        move(journal, state=BatchState.FAILED, code=NOT_OURS)
+
+    worker = threading.Thread(target=node)
+    worker.start()
+    code, out, _ = run(capsys, "bank", "settle", "b", "--wait", str(PATIENCE_S))
+    worker.join()
+
+    assert code == 1
+    assert out.splitlines()[1].endswith(f"0  -  {sentence}")
