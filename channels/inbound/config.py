@@ -66,6 +66,10 @@ class DoorConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """(field, path) of every file of TLS this section names."""
         return tls_files("listen.tls", self.listen.tls)
 
+    def listens_on(self) -> tuple[tuple[tuple[str | int, ...], str, int], ...]:
+        """(path, host, port) of the port that peers dial."""
+        return ((("listen", "port"), self.listen.host, self.listen.port),)
+
     def read_dialect(self) -> Dialect:
         """Raises ValueError for a file that is none, or that is for no door."""
         try:

@@ -77,7 +77,7 @@ class Bank:
         self.terminals = self._built(config.terminals)
         terminals = tuple(self.terminals.values())
         limits = pool_limits(config)
-        self.pool = Pool(terminals, limits, context.timeline, self._demand_changed)
+        self.pool = Pool(name, terminals, limits, context.timeline, self._demand_changed)
         shared = () if dialect.sign_on.brings_keys else tuple(self.sessions)
         self._holdings = Holdings(
             bank=name,

@@ -1,5 +1,6 @@
 """Configuration of a bank channel. Every time and every limit is the operator's to state."""
 
+from pathlib import Path
 from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
@@ -165,11 +166,16 @@ class TraceConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """A masked record of every message, for a bank's tests (验收测试)."""
 
     directory: str
-    """A folder of the switch's user; below ``node.data_dir``, say."""
+    """Whole path of a folder of the switch's user; below ``node.data_dir``, say."""
     files: Limit
     """The one that is written, and older ones, oldest dropped."""
     bytes: Annotated[int, Meta(ge=4_096, le=1_000_000_000)]
     """A file this long is full."""
+
+    def __post_init__(self) -> None:
+        """Not below whatever folder the switch happens to be started in."""
+        if not Path(self.directory).is_absolute():
+            raise ValueError(f"trace.directory: write the whole path, not {self.directory!r}")
 
 
 _WISH_LOOKS = 3
@@ -268,6 +274,16 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """(field, path) of every file of TLS this section names."""
         links = enumerate(self.links)
         return tuple(one for n, link in links for one in tls_files(f"links[{n}].tls", link.tls))
+
+    def listens_on(self) -> tuple[tuple[tuple[str | int, ...], str, int], ...]:
+        """(path, host, port) of every port that peers dial."""
+        links = enumerate(self.links)
+        doors = ((n, link) for n, link in links if isinstance(link, ServerLink))
+        return tuple((("links", n, "port"), link.host, link.port) for n, link in doors)
+
+    def clearings(self) -> frozenset[str]:
+        """Merchant roles with terminals for everybody."""
+        return frozenset(one.clearing for one in self.terminals if not one.kiosk)
 
     def pass_through(self) -> frozenset[str]:
         """Merchant roles with terminals that are dedicated to kiosks."""

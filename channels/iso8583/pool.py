@@ -65,11 +65,13 @@ class Pool:
 
     def __init__(
         self,
+        bank: str,
         terminals: Sequence[Terminal],
         limits: PoolLimits,
         timeline: Timeline,
         changed: Callable[[], object],
     ) -> None:
+        self._bank = bank
         self._limits = limits
         self._timeline = timeline
         self._changed = changed
@@ -84,11 +86,11 @@ class Pool:
     def ready(self, clearing: str) -> bool:
         """Whether any terminal of this clearing may take new debits: a busy one counts, and so
         does one that another node may give up."""
+        rings = [terminals for ring, terminals in self._rings.items() if ring[0] == clearing]
+        if not rings:
+            self._tell_absent(clearing)
         return any(
-            terminal.fresh or terminal.elsewhere
-            for ring, terminals in self._rings.items()
-            if ring[0] == clearing
-            for terminal in terminals
+            terminal.fresh or terminal.elsewhere for terminals in rings for terminal in terminals
         )
 
     def leased(self, key: LeaseKey) -> Terminal | None:
@@ -104,7 +106,15 @@ class Pool:
         """A free signed-on terminal, or None when there was none in time. ``kiosk`` is where the
         payment comes from."""
         ring = self._rings.get((clearing, kiosk)) or self._rings.get((clearing, ""))
-        return None if ring is None else await self._lease(key, ring)
+        if ring is None:
+            self._tell_absent(clearing)
+            return None
+        return await self._lease(key, ring)
+
+    def _tell_absent(self, clearing: str) -> None:
+        """It can never be served, whatever the link does: somebody must look at the settings."""
+        rule = f"no terminal that everybody may use is of clearing {clearing!r}"
+        _log.warning("not_taken", bank=self._bank, field="clearing", rule=rule)
 
     async def lease_this(
         self, key: LeaseKey, terminal: Terminal, *, undo: bool = False

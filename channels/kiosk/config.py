@@ -6,6 +6,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from channels.kiosk.registry import Registry
+from switch.model.ask import Ask
 
 Milliseconds = Annotated[int, Meta(ge=1, le=86_400_000)]
 Limit = Annotated[int, Meta(ge=1, le=1_000)]
@@ -62,6 +63,18 @@ class KioskConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """A whole enrolment exchange."""
     enrol_tries_per_minute: int
     """Codes tried, over all terminals; more are answered 429."""
+
+    def listens_on(self) -> tuple[tuple[tuple[str | int, ...], str, int], ...]:
+        """(path, host, port) of both ports."""
+        ports = {"port": self.port, "enrol_port": self.enrol_port}
+        return tuple(((key,), self.bind, port) for key, port in ports.items())
+
+    def asks_for(self) -> tuple[Ask, ...]:
+        """Its businesses; hospital and medium are the terminal's to say."""
+        return tuple(
+            Ask(path=("businesses", name), business=name, clearing=offer.clearing, kiosks=True)
+            for name, offer in self.businesses.items()
+        )
 
     def longest_ms(self) -> int:
         """What its terminals may add to a payment: finishing the card."""

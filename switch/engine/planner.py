@@ -69,6 +69,8 @@ class Planner:
             raise Refusal("unknown_business", "不支持的业务")
         hospital = self._hospitals.get(request.hospital)
         if hospital is None:
+            rule = f"no hospital {request.hospital!r}"
+            log.warning("not_taken", key=request.key, field="hospital", rule=rule)
             raise Refusal("no_route", "暂不支持该支付方式")
         referred = refer(business, request, original, card) if business.original else None
         way = self._way(business, request, card, referred)

@@ -1,22 +1,32 @@
 """What must fit together between sections: names, capabilities, and who waits for whom.
 
-A plugin's settings may offer ``operations() -> frozenset[str]``, what a channel's bank, or a
-hospital beyond bills, can be asked (switch.model.operation), and ``longest_ms() -> int``, the sum
-of the timeouts of the exchanges it makes for one payment (a front: those with its terminals, that
-finish a card); a channel's ``pass_through() -> frozenset[str]``, the merchant roles in which it has
-terminals dedicated to kiosks; a front's may offer ``terminal_timeout_ms``, how long its terminals
-wait, and ``books_at() -> frozenset[str]``, the hospitals that book its payments: they take no
-route, and last as long as a hospital's ``booking_ms() -> int`` says.
+Sections of plugins offer what is asked here, each where it has something to say:
+
+- any: ``longest_ms() -> int``, the sum of the timeouts of the exchanges it makes for one payment (a
+  front: those with its terminals, that finish a card), and ``listens_on()``, (path, host, port) of
+  the ports that it listens on;
+- channels and hospitals: ``operations() -> frozenset[str]``, what the bank, or the hospital beyond
+  bills, can be asked (switch.model.operation);
+- channels: ``clearings() -> frozenset[str]``, the merchant roles in which it has terminals for
+  everybody, and ``pass_through() -> frozenset[str]``, those in which terminals are dedicated to
+  kiosks;
+- fronts: ``asks_for() -> tuple[Ask, ...]``, what its terminals may ask for;
+  ``terminal_timeout_ms``, how long they wait; ``books_at() -> frozenset[str]``, the hospitals that
+  book its payments: they take no route, and last as long as a hospital's ``booking_ms() -> int``
+  says.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from switch.catalogue import BUSINESSES, CHANNEL_KINDS, Business, operation_of
 from switch.engine.bounds import Route
 from switch.model.payment import LegKind
 from switch.plugins import Group, PluginError, find, require
-from switch.settings.document import Mapping, Node, Place, Problem, Sequence
+from switch.settings.asks import clearings_of, unserved
+from switch.settings.document import Mapping, Problem, problem_at
+from switch.settings.listeners import collisions
 from switch.settings.schema import Front, Hospital, Settings
 from switch.store.errors import StartRefused
 from switch.store.settings import resolve_dsn
@@ -41,7 +51,8 @@ def crosscheck(settings: Settings, root: Mapping) -> list[Problem]:
             root, "channels", [entry.name for entry in settings.channels], names_taken(settings)
         ),
         "routes": _routes(settings, root),
-        "fronts": _fronts(settings, root),
+        "fronts": chain(_fronts(settings, root), unserved(settings, root)),
+        "listeners": collisions(settings, root),
     }
     return [problem for found in checks.values() if (problem := next(found, None)) is not None]
 
@@ -69,7 +80,7 @@ def _twice(
     seen = set(taken)
     for index, name in enumerate(given):
         if name in seen:
-            yield _problem(root, section, index, f"the name {name!r} is taken already")
+            yield problem_at(root, f"the name {name!r} is taken already", section, index)
         seen.add(name)
 
 
@@ -83,29 +94,31 @@ def _routes(settings: Settings, root: Mapping) -> Iterator[Problem]:
         what = (route.hospital, route.business, route.medium)
         whose = {(*what, prefix) for prefix in route.bins or ("",)}
         if hospital is None:
-            yield _problem(root, "routes", index, f"no hospital {route.hospital!r}", "hospital")
+            text = f"no hospital {route.hospital!r}"
+            yield problem_at(root, text, "routes", index, "hospital")
         elif channel is None:
-            yield _problem(root, "routes", index, f"no channel {route.channel!r}", "channel")
+            text = f"no channel {route.channel!r}"
+            yield problem_at(root, text, "routes", index, "channel")
         elif business is None:
             text = f"no business {route.business!r} ({', '.join(BUSINESSES)})"
-            yield _problem(root, "routes", index, text, "business")
+            yield problem_at(root, text, "routes", index, "business")
         elif route.medium not in business.media:
             text = f"{route.business} is not paid by {route.medium!r} ({', '.join(business.media)})"
-            yield _problem(root, "routes", index, text, "medium")
+            yield problem_at(root, text, "routes", index, "medium")
         elif not any(kind in CHANNEL_KINDS for kind in business.legs):
             text = f"{route.business} moves no money through a channel: it needs no route"
-            yield _problem(root, "routes", index, text, "business")
+            yield problem_at(root, text, "routes", index, "business")
         elif business.original is not None:
             text = f"{route.business} goes the way of its original: it needs no route"
-            yield _problem(root, "routes", index, text, "business")
+            yield problem_at(root, text, "routes", index, "business")
         elif twice := sorted(whose & seen):
             text = f"a second route for {' '.join(twice[0]).rstrip()}"
-            yield _problem(root, "routes", index, text)
+            yield problem_at(root, text, "routes", index)
         else:
             yield from _capabilities(root, index, channel.plugin, hospital.plugin, business)
             yield from _offered(root, index, route, channel.settings, business)
             yield from _booked(root, index, hospital, business)
-            yield from _passed_through(root, index, route, channel.settings, business)
+            yield from _collected(root, index, route, channel.settings, business)
         seen |= whose
 
 
@@ -117,7 +130,7 @@ def _offered(
     wanted = operation_of(business, route.medium, None)
     if operations is not None and wanted not in operations():
         text = f"{route.channel} has no operation {wanted} ({', '.join(sorted(operations()))})"
-        yield _problem(root, "routes", index, text, "channel")
+        yield problem_at(root, text, "routes", index, "channel")
 
 
 def _booked(root: Mapping, index: int, hospital: Hospital, business: Business) -> Iterator[Problem]:
@@ -126,20 +139,31 @@ def _booked(root: Mapping, index: int, hospital: Hospital, business: Business) -
     wanted = business.booking
     if wanted is not None and operations is not None and wanted not in operations():
         text = f"the profile of {hospital.id} has no function {wanted}"
-        yield _problem(root, "routes", index, text, "business")
+        yield problem_at(root, text, "routes", index, "business")
 
 
-def _passed_through(
+def _collected(
     root: Mapping, index: int, route: Route, channel_settings: Any, business: Business
 ) -> Iterator[Problem]:
-    """A bank's own PIN key sits in a kiosk only where a logical terminal is dedicated to one."""
-    if route.pin != "pass_through":
-        return
-    roles = getattr(channel_settings, "pass_through", frozenset[str])()
+    """Somebody must collect the money: a logical terminal of the merchant role. A bank's own PIN
+    key sits in a kiosk only where one is dedicated to it; under the shared key PIN blocks go by the
+    others."""
+    own = clearings_of(channel_settings, "pass_through") or frozenset()
     clearing = route.clearing or business.clearing
-    if clearing not in roles:
-        text = f"{route.channel} has no terminal with a kiosk of its own in {clearing!r}"
-        yield _problem(root, "routes", index, text, "pin")
+    if route.pin == "pass_through":
+        if clearing not in own:
+            text = f"{route.channel} has no terminal with a kiosk of its own in {clearing!r}"
+            yield problem_at(root, text, "routes", index, "pin")
+        return
+    shared = clearings_of(channel_settings, "clearings")
+    if shared is None or clearing in shared:
+        return
+    if clearing not in own:
+        text = f"{route.channel} has no terminal of clearing {clearing!r}"
+        yield problem_at(root, text, "routes", index, "clearing")
+    elif route.medium == "bank_card":
+        text = f"every terminal of {route.channel} in {clearing!r} has a kiosk of its own: "
+        yield problem_at(root, f"{text}none is for pin translate", "routes", index, "pin")
 
 
 def _capabilities(
@@ -153,7 +177,7 @@ def _capabilities(
         require(find(Group.CHANNELS, channel_plugin), channel_needs, business.name)
         require(find(Group.HIS, his_plugin), his_needs, business.name)
     except PluginError as error:
-        yield _problem(root, "routes", index, str(error))
+        yield problem_at(root, str(error), "routes", index)
 
 
 def _fronts(settings: Settings, root: Mapping) -> Iterator[Problem]:
@@ -163,7 +187,7 @@ def _fronts(settings: Settings, root: Mapping) -> Iterator[Problem]:
     for index, front in enumerate(settings.fronts):
         if unknown := sorted(_books_at(front) - hospitals):
             text = f"no hospital {unknown[0]!r}"
-            yield _problem(root, "fronts", index, text, "settings", "terminals")
+            yield problem_at(root, text, "fronts", index, "settings", "terminals")
             continue
         waits_ms = getattr(front.settings, "terminal_timeout_ms", None)
         longest_ms, sum_text = _longest_payment(settings, front)
@@ -172,10 +196,10 @@ def _fronts(settings: Settings, root: Mapping) -> Iterator[Problem]:
                 f"{waits_ms} is shorter than the exchanges of one payment may take together: "
                 f"{longest_ms} ({sum_text})"
             )
-            yield _problem(root, "fronts", index, text, "settings", "terminal_timeout_ms")
+            yield problem_at(root, text, "fronts", index, "settings", "terminal_timeout_ms")
         if waits_ms is not None and settings.limits.answer_wait_ms >= waits_ms:
             text = f"{waits_ms}: limits.answer_wait_ms must be shorter, an answer later is not told"
-            yield _problem(root, "fronts", index, text, "settings", "terminal_timeout_ms")
+            yield problem_at(root, text, "fronts", index, "settings", "terminal_timeout_ms")
 
 
 def _longest_payment(settings: Settings, front: Front) -> tuple[int, str]:
@@ -215,17 +239,3 @@ def _longest_route(settings: Settings) -> tuple[int, str]:
 def _longest_ms(plugin_settings: Any, name: str = "longest_ms") -> int:
     hook = getattr(plugin_settings, name, None)
     return hook() if hook is not None else 0
-
-
-def _problem(root: Mapping, section: str, index: int, text: str, *path: str) -> Problem:
-    """A problem at the given key of the entry, or at the entry where the key is not written."""
-    entries = root.items[section]
-    assert isinstance(entries, Sequence)
-    node: Node = entries.items[index]
-    place: Place = node.place
-    for key in path:
-        if not isinstance(node, Mapping) or key not in node.items:
-            break
-        node = node.items[key]
-        place = node.place
-    return Problem(place.file, place.line, place.path, text)

@@ -112,6 +112,21 @@ def parse(text: str, file: str) -> Mapping:
     return node
 
 
+def problem_at(root: Mapping, text: str, *path: str | int) -> Problem:
+    """A problem at the node that ``path`` leads to (keys, numbers of list items), or at the last
+    one on the way where the rest is not written."""
+    node: Node = root
+    for step in path:
+        if isinstance(node, Mapping) and step in node.items:
+            node = node.items[str(step)]
+        elif isinstance(node, Sequence) and isinstance(step, int):
+            node = node.items[step]
+        else:
+            break
+    place = node.place
+    return Problem(place.file, place.line, place.path, text)
+
+
 def _refuse_events(text: str, file: str) -> None:
     """Aliases and tags before anything is built; depth before anything recurses."""
     depth = 0

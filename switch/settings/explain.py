@@ -29,7 +29,12 @@ they say. Integers have no leading zeros, no dots and no units; the unit is the 
 key (`_ms` milliseconds, `_fen` 分). Secrets are given by reference only: `file:/path` or
 `env:NAME`. Keys without a default must be given; unknown and duplicate keys are mistakes.
 
-`conf check` also tries to read the secrets and the TLS files that are named. One that cannot be
+`conf check` refuses what could never start (two listeners on one port; `0.0.0.0` and `::` are
+every host) and what could never take a payment: a hospital that is not there, a business or an
+operation of a front without a route for its medium, a `clearing` that no terminal of the routed
+bank has.
+
+It also tries to read the secrets and the TLS files that are named. One that cannot be
 read is a note (`注意`), no mistake: often only the switch's own user may read it. Check as that
 user. What the key store and the HSM hold is not asked: of a key only the form is checked.
 """

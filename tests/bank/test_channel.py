@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from channels.bank_simulator.entries import State
 from channels.bank_simulator.service import BankDialer
@@ -579,3 +580,14 @@ def test_bank_that_dials_us_is_served_by_the_same_session():
 
     assert reply.outcome is Outcome.DONE
     assert PIN not in repr(reply)
+
+
+def test_a_merchant_role_without_terminals_is_named_in_one_log_line():
+    """The channel is not ready for it, however well the link stands, and says field and rule."""
+    rig = Rig()
+    with capture_logs() as logs:
+        assert not rig.channel.ready("dental")
+        assert rig.channel.ready("outpatient")
+    [line] = logs
+    assert (line["log_level"], line["field"], line["bank"]) == ("warning", "clearing", "icbc")
+    assert line["rule"] == "no terminal that everybody may use is of clearing 'dental'"

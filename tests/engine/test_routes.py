@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from switch.engine import Route
 from tests.engine.rig import House
@@ -62,3 +63,13 @@ def test_a_terminal_may_ask_for_the_route_before_the_pin() -> None:
     assert found is not None
     assert (found.channel, found.clearing, found.pin) == ("bank-b", "outpatient", "pass_through")
     assert house.engine.route("h1", "nothing", "bank_card", PAN) is None
+
+
+def test_a_hospital_that_is_not_configured_is_named_in_one_log_line() -> None:
+    """Nothing is taken for it, and whoever looks for the reason finds field and rule, no card."""
+    house = House()
+    with capture_logs() as logs:
+        assert house.pay(hospital="h9").answer.code == "no_route"
+    [line] = [line for line in logs if line["log_level"] == "warning"]
+    assert (line["field"], line["rule"]) == ("hospital", "no hospital 'h9'")
+    assert PAN not in repr(logs)

@@ -28,3 +28,11 @@ CREDITS = frozenset({"pos_void", "pos_refund", "pos_completion_void"})
 
 OFFERED = SERVED.keys() | {Operation.BALANCE}
 """What a terminal's list may name."""
+
+BALANCE_OF = "pos_sale"
+"""A balance is asked of the bank that a sale would go to."""
+
+
+def business_of(operation: Operation) -> str:
+    """The business whose route an operation of ``OFFERED`` goes by, or whose original's."""
+    return SERVED[operation][0] if operation in SERVED else BALANCE_OF

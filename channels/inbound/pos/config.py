@@ -5,8 +5,9 @@ from typing import Annotated
 from msgspec import Meta
 
 from channels.inbound.config import DoorConfig, StationConfig, checked_stations, held_keys
-from channels.inbound.pos.businesses import OFFERED
+from channels.inbound.pos.businesses import BY_CODE, CARD, CODE, OFFERED, business_of
 from channels.iso8583.config import Limit, Milliseconds
+from switch.model.ask import Ask
 from switch.model.operation import Operation
 
 
@@ -38,6 +39,21 @@ class PosConfig(DoorConfig, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             if absent:
                 text = f"terminal {one.terminal}: {', '.join(absent)} is not offered to a POS"
                 raise ValueError(f"{text} in this dialect")
+
+    def asks_for(self) -> tuple[Ask, ...]:
+        """What its terminals may do, as businesses of the switch."""
+        return tuple(
+            Ask(
+                path=("terminals", number),
+                hospital=one.hospital,
+                business=business_of(operation),
+                medium=CODE if operation in BY_CODE else CARD,
+                operation=operation,
+                clearing=one.clearing,
+            )
+            for number, one in enumerate(self.terminals)
+            for operation in one.operations
+        )
 
     def held_keys(self) -> tuple[tuple[str, str, str], ...]:
         """(field, key type, text) of every key this section names."""

@@ -8,7 +8,15 @@ from channels.inbound.answering import Said, said_of
 from channels.inbound.capture import exact_part
 from channels.inbound.card import card_secrets, scanned_code
 from channels.inbound.numbering import original_key, payment_key
-from channels.inbound.pos.businesses import BY_CODE, CREDITS, DEBITS, OFFERED, ORIGINAL, SERVED
+from channels.inbound.pos.businesses import (
+    BALANCE_OF,
+    BY_CODE,
+    CREDITS,
+    DEBITS,
+    OFFERED,
+    ORIGINAL,
+    SERVED,
+)
 from channels.inbound.pos.config import PosConfig, PosTerminal
 from channels.inbound.reception import Arrived
 from channels.inbound.reversing import take_back
@@ -159,7 +167,7 @@ class PosDesk:
         assert arrived.keys is not None
         secrets = card_secrets(arrived.fields, arrived.keys.pik)
         hospital, clearing = arrived.station.config.hospital, _terminal(arrived).clearing
-        reply = await self._front.balance(hospital, "pos_sale", secrets, clearing)
+        reply = await self._front.balance(hospital, BALANCE_OF, secrets, clearing)
         if not reply.ok:
             known = Answer(key="", state=AnswerState.DECLINED, code=reply.code)
             said = said_of(self._dialect, known, by_a_bank=True)
