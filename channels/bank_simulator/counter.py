@@ -64,6 +64,8 @@ class Counter:
             return {"39": codes.NOT_SIGNED_ON}
         known = self._ledger.find(key)
         holder = self._holder(asked)
+        if self._taken(key):
+            return {"39": codes.DUPLICATE}
         if known is not None:
             fields = self._again(asked, known)
             return fields | self._chips.answer(asked.message, holder, fields["39"], asked.habit)
@@ -171,6 +173,10 @@ class Counter:
         if asked.kind == Operation.QR_SALE:
             return self._issuer.payer(asked.values.get("qr_code", ""))
         return self._issuer.holder(asked.pan)
+
+    def _taken(self, key: Key) -> bool:
+        """At a centre that knows a message without its terminal: by another terminal's message."""
+        return self._dialect.stan_scope == "bank" and self._ledger.number_taken(key, self._date())
 
     def _open_batch(self, asked: Asked) -> str:
         keys = self._ledger.keys(asked.merchant, asked.terminal)

@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS entry (
     given_fen INTEGER NOT NULL, original_batch TEXT NOT NULL, original_stan TEXT NOT NULL,
     PRIMARY KEY (merchant, terminal, batch, stan)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS entry_number ON entry (stan, date);
 CREATE TABLE IF NOT EXISTS working_key (
     merchant TEXT NOT NULL, terminal TEXT NOT NULL,
     pik BLOB NOT NULL, mak BLOB NOT NULL, batch TEXT NOT NULL,
@@ -59,6 +60,7 @@ CREATE TABLE IF NOT EXISTS day (only_row INTEGER PRIMARY KEY CHECK (only_row = 1
 _COLUMNS = ", ".join(Entry.__struct_fields__)
 _PLACES = ", ".join("?" * len(Entry.__struct_fields__))
 _WHERE = "merchant = ? AND terminal = ? AND batch = ? AND stan = ?"
+_SAME_NUMBER = "stan = ? AND date = ? AND (merchant, terminal) <> (?, ?)"
 _FIND = f"SELECT {_COLUMNS} FROM entry WHERE {_WHERE}"  # noqa: S608 - names of columns only
 _ADD = f"INSERT INTO entry ({_COLUMNS}) VALUES ({_PLACES})"  # noqa: S608
 _CHANGE = f"UPDATE entry SET state = ?, net_fen = ?, held_fen = ?, given_fen = ? WHERE {_WHERE}"  # noqa: S608
@@ -120,6 +122,11 @@ class Ledger:
         """The entry with this identity."""
         row = self._db.execute(_FIND, key).fetchone()
         return _entry(row) if row else None
+
+    def number_taken(self, entry: Key, date: str) -> bool:
+        """Whether another terminal used the same STAN on this day."""
+        merchant, terminal, _, stan = entry
+        return bool(self._rows(_SAME_NUMBER, stan, date, merchant, terminal))
 
     def find_rrn(self, merchant: str, rrn: str) -> Entry | None:
         """The booked entry with this reference number."""

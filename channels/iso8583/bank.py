@@ -318,15 +318,16 @@ class Bank:
     # ---- parts -----------------------------------------------------------------------------------
 
     def _built(self, configs: Sequence[TerminalConfig]) -> dict[tuple[str, str], Terminal]:
-        """The terminals, each with its session; at a host all share one."""
+        """The terminals, each with its session and its numbers, where they do not share them."""
+        ours = LogicalTerminal(bank=self.name, merchant="", terminal="")
+        common = self._stans(ours)
         shared = None
         if not self.dialect.sign_on.brings_keys:
-            ours = LogicalTerminal(bank=self.name, merchant="", terminal="")
-            shared = self._session(ours, self._stans(ours), configs[0])
+            shared = self._session(ours, common, configs[0])
         terminals = {}
         for one in configs:
             identity = LogicalTerminal(bank=self.name, merchant=one.merchant, terminal=one.terminal)
-            stans = self._stans(identity)
+            stans = common if self.dialect.stan_scope == "bank" else self._stans(identity)
             terminals[one.merchant, one.terminal] = Terminal(
                 config=one,
                 dialect=self._dialect_of(one),

@@ -51,6 +51,8 @@ def problems(dialect: Dialect) -> Iterator[tuple[str, str]]:
             yield "answers.echo", f"field {number} is not in fields"
     if unknown := names_in(dialect.terminal_block) - {"serial"}:
         yield "terminal_block", f"no value is called {min(unknown)}"
+    if dialect.stan_scope == "bank" and (dialect.sign_on.batch or dialect.settlement):
+        yield "stan_scope", "bank: batches are a terminal's, and so are their numbers"
     yield from _codes(dialect)
     yield from _keys(dialect)
     yield from _subfields(dialect)

@@ -218,6 +218,9 @@ class Dialect(Strict, frozen=True, kw_only=True):
     """``sign_on``, ``sign_off``, ``echo``, ``key_request``; of the bank's: ``key_reset``,
     ``day_cut_start``, ``day_cut_end``, ``echo``."""
     sign_on: SignOn
+    stan_scope: Literal["terminal", "bank"] = "terminal"
+    """What F11 counts over: each logical terminal by itself, or all of the bank's together, where
+    the bank knows a message without its terminal (F90, F37 of a host)."""
     keys: tuple[KeyField, ...]
     """Where working keys are found; the first field that is there counts."""
     operations: dict[str, OperationTemplate]

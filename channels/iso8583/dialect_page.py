@@ -45,6 +45,7 @@ def _head(dialect: Dialect) -> Iterator[str]:
         "MAC": f"field {mac.field}, `{mac.rule}`, padding {mac.padding}",
         "refusals believed without a MAC": ", ".join(sorted(mac.unmaced)),
         "currency": dialect.currency,
+        "F11 is counted by": dialect.stan_scope,
         "balance in": f"field {dialect.balance_field}",
     }
     facts |= {f"MAC fields, {mti}": _joined(numbers) for mti, numbers in mac.fields.items()}

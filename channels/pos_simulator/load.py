@@ -176,7 +176,7 @@ class Load:
 
     def _tick(self) -> None:
         now = self._reactor.seconds()
-        due = min(int((now - self._began) * self._rate), self._rate * self._seconds)
+        due = min(int((now - self._began) * self._rate) + 1, self._rate * self._seconds)
         while self._sent < due and len(self._out) < self._in_flight and self._free:
             self._begin(self._free.popleft())
         if now - self._began < self._seconds:

@@ -322,6 +322,7 @@ def _text():
         ('echoes: ["11", "41"]', 'echoes: ["11", "9"]', "field 9 is not in fields"),
         ("{length: 24,", "{length: 20,", "lies outside the block"),
         ("action: approve", "action: aprove", "Invalid enum value 'aprove'"),
+        ("name: cup-pos", "name: cup-pos\nstan_scope: bank", "stan_scope: bank: batches are"),
         ("name: cup-pos", "name: [", "while parsing"),
     ],
 )

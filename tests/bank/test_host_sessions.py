@@ -662,3 +662,16 @@ def test_a_sign_off_that_is_not_answered_keeps_nobody_waiting():
 
     assert len(stopped) == 1
     assert rig.bank.hub.links == []
+
+
+def test_I8_F11_counts_over_all_terminals_of_a_host():
+    """F90 and F37 do not say the terminal: sales of two terminals in one second differ in F11, and
+    a reversal names one of them."""
+    rig = _host()
+    begun = [rig.begin(sell(rig, payment(rig, key))) for key in ("p1", "p2", "p3")]
+    rig.settle()
+    legs = [paid.legs[0].facts for [(paid, _)] in begun]
+
+    assert len({facts["F41"] for facts in legs}) == 2
+    assert len({facts["F11"] for facts in legs}) == 3
+    assert {reply.outcome for [(_, reply)] in begun} == {Outcome.DONE}

@@ -146,6 +146,11 @@ def test_every_sale_of_the_schedule_is_sent_and_counted() -> None:
     assert made.told == ["4 terminals signed on"]
 
 
+def test_a_sale_is_sent_when_it_is_due() -> None:
+    """One a second at a host of 10 ms: its time is the host's, and no second is added to it."""
+    assert load(rate=1, seconds=3, in_flight=4).report.p99_ms < 30
+
+
 def test_a_slow_host_cannot_hide_behind_its_own_slowness() -> None:
     """One at a time at a host of half a second, ten a second due: the times count from when a sale
     was due, so they grow; what has not begun at the end is not sent."""

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from channels.bank_simulator.ledger import Ledger
 from channels.iso8583.load import load_dialect
@@ -224,3 +225,17 @@ def test_ledger_says_totals_by_batch_and_day(dialect):
     (day,) = shown["days"]
     assert (day["date"], day["debit_fen"]) == ("20260704", 570)
     assert PAN not in json.dumps(shown)
+
+
+def test_a_centre_takes_a_number_once_a_day_whatever_the_terminal():
+    """Where F90 names a message without its terminal, a second terminal's same F11 is a duplicate;
+    where each terminal counts by itself it is another sale."""
+    codes = {}
+    for dialect in ("cups-host", "cup-pos"):
+        teller = Teller(dialect)
+        teller.business("sale", 100)
+        (mine,) = teller.ledger.entries()
+        teller.ledger.add(replace(mine, terminal="10000002", stan="000050"))
+        codes[dialect] = teller.business("sale", 100, stan="000050")
+
+    assert codes == {"cups-host": "94", "cup-pos": "00"}

@@ -85,6 +85,7 @@ class Auditor:
             found += self._dates(payment)
         found += Relatives(payments, self._net, self._database, self._purchases).findings()
         found += self._strangers(payments)
+        found += self._numbers()
         found += [Violation("I13", text) for text in self._trespasses]
         for purchase in self._purchases:
             found += self._told(purchase, payments.get(purchase.key))
@@ -302,6 +303,13 @@ class Auditor:
         for (_, bill), count in live.items():
             if count > 1:
                 yield Violation("I8", f"bill {bill} was paid {count} times")
+
+    def _numbers(self) -> Iterator[Violation]:
+        """A centre knows a message by F11 alone, whichever terminal it is of."""
+        if self._bank.codec.dialect.stan_scope == "bank":
+            for stan, count in Counter(identity[-1] for identity in self._bank.entries).items():
+                if count > 1:
+                    yield Violation("I8", f"{stan}: of {count} messages of one bank")
 
     # ---- what was told --------------------------------------------------------------------------
 
