@@ -41,6 +41,11 @@ def _histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -
     return Histogram(name, text, labels, registry=REGISTRY, buckets=buckets)
 
 
+# ---- alarms --------------------------------------------------------------------------------------
+ALARMS = _counter(
+    "yyt_alarms_total", "日志报警 log lines of level error, by name", "event", "invariant"
+)
+
 # ---- payments ------------------------------------------------------------------------------------
 PAYMENTS = _counter(
     "yyt_payments_total", "支付终局数 payments come to rest", "hospital", "business", "end"
@@ -192,11 +197,24 @@ TERMINAL_CERTIFICATE_END_SECONDS = _gauge(
 )
 
 _CODE = re.compile(r"[0-9A-Z]{2}")
+_EVENT = re.compile(r"[a-z][a-z0-9_]{1,39}")
+_INVARIANT = re.compile(r"I(1[0-6]|[1-9])")
 
 
 def count_response_code(bank: str, code: str) -> None:
     """Count field 39; anything but two of 0-9A-Z is ``other``, so a bank cannot grow the list."""
     RESPONSE_CODES.labels(bank, code if _CODE.fullmatch(code) else "other").inc()
+
+
+def count_alarm(event: object, invariant: object) -> None:
+    """Count a log line of level error. Events are literals of the source and invariants are those
+    of docs/invariants.md; anything else is ``other`` or empty (I11). The key of the payment, and
+    whatever else the line says, stays in the line (I12)."""
+    name, cited = str(event), str(invariant)
+    ALARMS.labels(
+        name if _EVENT.fullmatch(name) else "other",
+        cited if _INVARIANT.fullmatch(cited) else "",
+    ).inc()
 
 
 def exposition() -> bytes:

@@ -268,14 +268,14 @@ def batch_deadline(payment: Payment, i: int, event: Event) -> Step:
 def origin_reverses_in_flight(payment: Payment, i: int, event: Event) -> Step:
     """The origin takes the payment back while an exchange is out: its answer comes first."""
     if payment.past_pivot:
-        return payment, (alarm("I5", "a refund behind its pivot is not taken back", i),)
+        return payment, (alarm("I1", "a refund behind its pivot is not taken back", i),)
     return replace(payment, stage=Stage.BACKWARD, taken_back=True, code="origin"), ()
 
 
 def origin_reverses_waiting(payment: Payment, i: int, event: Event) -> Step:
     """As in flight, but nothing is out: settle the leg now."""
     if payment.past_pivot:
-        return payment, (alarm("I5", "a refund behind its pivot is not taken back", i),)
+        return payment, (alarm("I1", "a refund behind its pivot is not taken back", i),)
     payment = replace(payment, stage=Stage.BACKWARD, taken_back=True, code="origin")
     if payment.legs[i].unknown_seen:
         return _settle_backward(payment, i, event)
@@ -285,7 +285,7 @@ def origin_reverses_waiting(payment: Payment, i: int, event: Event) -> Step:
 def origin_reverses_done(payment: Payment, i: int, event: Event) -> Step:
     """The door out of DONE: un-book first, then the debit (§3)."""
     if payment.past_pivot or any(map(_given_for_good, payment.legs)):
-        return payment, (alarm("I5", "a finished refund is not taken back", i),)
+        return payment, (alarm("I1", "a finished refund is not taken back", i),)
     payment = replace(payment, stage=Stage.BACKWARD, rest=None, taken_back=True, code="origin")
     return unwind(payment, ledger_ok=event.ledger_ok)
 
@@ -294,7 +294,7 @@ def origin_reverses_stuck(payment: Payment, i: int, event: Event) -> Step:
     """A person has it, and the origin wants it back: whatever evidence comes, it does not go
     forward any more (rule 11: an answered reversal is a promise)."""
     if payment.past_pivot:
-        return payment, (alarm("I5", "a refund behind its pivot is not taken back", i),)
+        return payment, (alarm("I1", "a refund behind its pivot is not taken back", i),)
     if payment.stage is Stage.BACKWARD:
         return payment, ()
     return replace(payment, stage=Stage.BACKWARD, taken_back=True, code="origin"), ()

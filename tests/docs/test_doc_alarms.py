@@ -72,18 +72,6 @@ def test_every_log_event_with_an_invariant_has_its_row() -> None:
             assert invariant in ID.findall(row), event
 
 
-def test_every_alarm_s_invariant_is_explained() -> None:
-    """Whatever id an ``alarm`` line may carry, its row says what to do."""
-    row = row_of("alarm")
-    from_channels = {invariant for event, invariant in logged_invariants() if event == "alarm"}
-    moves = "".join(
-        path.read_text(encoding="utf-8") for path in (pages.ROOT / "switch/payment").glob("*.py")
-    )
-    from_machine = set(re.findall(r'alarm\(\s*"(I\d+)"', moves))
-
-    assert (from_channels | from_machine) - {""} - set(ID.findall(row)) == set()
-
-
 def test_every_rule_that_is_cited_is_written() -> None:
     """*rule N* in code, tests and pages is a numbered rule of the law."""
     written = set(re.findall(r"^(\d+)\. ", pages.text(LAW), re.MULTILINE))

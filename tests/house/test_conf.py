@@ -98,6 +98,26 @@ def test_alerts_watch_metrics_that_exist() -> None:
     assert used - known == set()
 
 
+def test_alerts_keep_apart_what_they_watch() -> None:
+    """A rule's own label overwrites the metric's: two series that differ in it alone would be one
+    alert twice, and then Prometheus evaluates none of the rule."""
+    known = metrics.all_metrics()
+    for rule in rules():
+        expr = str(rule["expr"])
+        watched = [known[name] for name in re.findall(r"yyt_\w+", expr) if name in known]
+        kept = re.findall(r'"\$1", "(\w+)"', expr)
+        for label in {label for metric in watched for label in metric._labelnames} - set(kept):
+            assert label not in rule["labels"] or f'{label}=""' in expr, rule["alert"]
+
+
+def test_an_alert_sees_the_first_alarm_of_its_kind() -> None:
+    """A series of this counter begins at 1, which is no increase."""
+    watching = [str(rule["expr"]) for rule in rules() if "yyt_alarms_total" in str(rule["expr"])]
+
+    assert len(watching) == 2
+    assert [expr for expr in watching if "offset" not in expr or "unless" not in expr] == []
+
+
 def test_alerts_name_the_invariant_and_the_next_step() -> None:
     """At 3 a.m. an alarm says what is at stake and what to do."""
     for rule in rules():

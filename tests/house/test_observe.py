@@ -83,6 +83,37 @@ def test_debug_lines_are_dropped_at_info(lines: io.BytesIO) -> None:
     assert lines.getvalue() == b""
 
 
+def alarms() -> dict[tuple[str, str], float]:
+    """(event, invariant) → count, as Prometheus reads them."""
+    (family,) = metrics.ALARMS.collect()
+    return {(x.labels["event"], x.labels["invariant"]): x.value for x in family.samples}
+
+
+def test_I15_every_error_is_counted_by_name_and_invariant(lines: io.BytesIO) -> None:
+    """A line reaches no telephone: whatever part of the switch logs an error, it is a figure too.
+    Nothing else of the line is: neither its payment (I12) nor warnings that need nobody."""
+    metrics.ALARMS.clear()
+    log = logs.get_logger("t")
+
+    for key in ("p1", "p2"):
+        log.error("alarm", key=key, invariant="I5", text="it took effect after its reversal")
+    log.error("alarm", text="a batch is full: nothing begins in it")
+    log.exception("prepare_defect")
+    log.warning("driver_lost", invariant="I13")
+
+    assert len(read_log(lines)) == 5
+    assert alarms() == {("alarm", "I5"): 2, ("alarm", ""): 1, ("prepare_defect", ""): 1}
+
+
+def test_I11_labels_of_alarms_are_bounded(lines: io.BytesIO) -> None:
+    """A text where a name is due grows no series."""
+    metrics.ALARMS.clear()
+    for number in range(3):
+        logs.get_logger("t").error(f"payment {number}", invariant=f"I{number + 17}")
+
+    assert alarms() == {("other", ""): 3}
+
+
 def test_an_unhandled_twisted_failure_becomes_a_line() -> None:
     """The last-resort handler: in a real process, where nobody else reads Twisted's log."""
     script = (
