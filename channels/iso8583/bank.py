@@ -318,16 +318,14 @@ class Bank:
     # ---- parts -----------------------------------------------------------------------------------
 
     def _built(self, configs: Sequence[TerminalConfig]) -> dict[tuple[str, str], Terminal]:
-        """The terminals, each with its session and its numbers, where they do not share them."""
-        ours = LogicalTerminal(bank=self.name, merchant="", terminal="")
-        common = self._stans(ours)
+        """The terminals, each with its session; at a host all share one."""
         shared = None
         if not self.dialect.sign_on.brings_keys:
-            shared = self._session(ours, common, configs[0])
+            shared = self._session(self._all, self._stans(self._all), configs[0])
         terminals = {}
         for one in configs:
             identity = LogicalTerminal(bank=self.name, merchant=one.merchant, terminal=one.terminal)
-            stans = common if self.dialect.stan_scope == "bank" else self._stans(identity)
+            stans = self._stans(identity)
             terminals[one.merchant, one.terminal] = Terminal(
                 config=one,
                 dialect=self._dialect_of(one),
@@ -342,8 +340,14 @@ class Bank:
         """The bank's, with the terminal's own operator number."""
         return load_dialect(self._config.dialect, one.operator) if one.operator else self.dialect
 
+    @property
+    def _all(self) -> LogicalTerminal:
+        """Whose what all terminals share is."""
+        return LogicalTerminal(bank=self.name, merchant="", terminal="")
+
     def _stans(self, identity: LogicalTerminal) -> Stans:
-        return Stans(self._context.numbers, identity, self._config.stan_block)
+        counter = self._all if self.dialect.stan_scope == "bank" else identity
+        return Stans(self._context.numbers, counter, self._config.stan_block)
 
     def _session(self, identity: LogicalTerminal, stans: Stans, config: TerminalConfig) -> Session:
         kept = bool(config.kiosk)

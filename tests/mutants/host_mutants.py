@@ -4,13 +4,15 @@ from typing import Any
 from unittest import mock
 
 from channels.iso8583 import bank_requests, new_keys
+from channels.iso8583.bank import Bank
 from channels.iso8583.bank_day import BankDay
 from channels.iso8583.hub import Hub
 from channels.iso8583.keyblock import KeyBlock
 from channels.iso8583.new_keys import Imported, NewKeys
 from channels.iso8583.session import State
 from channels.iso8583.sign_on import Session
-from switch.ports import WorkingKeys
+from channels.iso8583.stans import Stans
+from switch.ports import LogicalTerminal, WorkingKeys
 from tests.mutants.mutant import Mutant
 
 
@@ -69,6 +71,15 @@ def _turn_kept_in_memory() -> Any:
     return mock.patch.object(BankDay, "turned", heard)
 
 
+def _numbers_by_terminal() -> Any:
+    """Each terminal of a host counts F11 by itself."""
+
+    def own(self: Bank, identity: LogicalTerminal) -> Stans:
+        return Stans(self._context.numbers, identity, self._config.stan_block)
+
+    return mock.patch.object(Bank, "_stans", own)
+
+
 _HOST = {"dialect": "cups-host", "settles": False}
 _RESETS = _HOST | {"bank_resets": 0.4}
 
@@ -90,5 +101,6 @@ MUTANTS: tuple[Mutant, ...] = (
         | {"bank_strict_keys": True, "reset_forgotten": 0.5, "bank_resets": 0.15}
         | {"bank_black_hole": 0.1, "bank_cut": 0.1},
     ),
+    Mutant("numbers_by_terminal", _numbers_by_terminal, "I8", weather=_HOST),
     Mutant("turn_kept_in_memory", _turn_kept_in_memory, "I4", weather=_HOST | {"day_turns": True}),
 )
