@@ -289,7 +289,7 @@ def test_a_dialect_may_not_ask_for_what_is_not_journaled() -> None:
 def test_a_keys_file_with_chips_needs_its_issuers_keys(tmp_path, issuer, problem) -> None:
     """Said when the file is read."""
     file = tmp_path / "bank.yaml"
-    card_row = 'cards: [{name: a, pan: "6200", pin: "1", balance_fen: 1, chip: true}]\n'
+    card_row = 'cards: [{name: a, pan: "6200000000000000", pin: "1", balance_fen: 1, chip: true}]\n'
     file.write_text("terminals: []\n" + card_row + issuer)
 
     with pytest.raises(WorldError, match=problem):
