@@ -10,12 +10,15 @@ from channels.inbound.numbering import batch_of, days_beside, names_another, rev
 from channels.inbound.reception import Arrived
 from channels.iso8583.hosting import Inbound
 from switch.model.answer import Answer, AnswerState
+from switch.model.operation import Operation
 from switch.model.secret import masked_pan
 from switch.observe.logs import get_logger
 from switch.ports import Front, JournalDown
 
 _log = get_logger("inbound")
 
+_FOR_GOOD = frozenset({Operation.REFUND, Operation.QR_REFUND})
+_GIVEN = frozenset({AnswerState.APPROVED, AnswerState.PENDING})
 _MOVED = frozenset({AnswerState.APPROVED, AnswerState.PENDING, AnswerState.EXCEPTION})
 
 
@@ -77,6 +80,10 @@ async def _taken_back(
     if against:
         _log.error("reversal_of_other_content", key=key, invariant="I8")
         return Said(against)
+    if known.receipt.get("operation") in _FOR_GOOD and known.state in _GIVEN:
+        # Nobody undoes a refund, and one that is out may be paid: nothing is promised (rule 8).
+        _log.warning("refund_not_reversed", key=key)
+        return Said(codes.irreversible)
     stands = not settled and known.state is AnswerState.APPROVED
     if stands and not await station.in_batch(batch_of(station.label, key)):
         # Its batch was settled with it: nobody changes what was agreed (rule 19).

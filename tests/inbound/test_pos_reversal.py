@@ -244,6 +244,28 @@ def test_a_void_whose_answer_was_lost_is_itself_reversed():
     assert rests == {"pos_sale": "done", "pos_void": "undone"}
 
 
+@pytest.mark.parametrize("paid", [False, True], ids=["on its way", "paid"])
+def test_rule_8_nobody_is_told_that_a_refund_is_reversed(paid):
+    """A plain refund cannot be undone: its 0400 is refused, on its way as well, and it goes on."""
+    town = Town()
+    pos = town.signed_on()
+    _sold(town, pos)
+    town.bank.script.append(APPROVED if paid else HANG)
+    pos.refer("0220", "25", pos.card(PAN, PIN), 100, "000007")
+    town.settle()
+    refund = pos.last[11]
+
+    pos.reverse(PAN, 100, refund, kind="25", code="200000")
+    town.settle()
+    assert pos.code == "12"
+    if not paid:
+        town.bank.sent[-1].reply.callback(APPROVED)
+        town.settle()
+
+    rests = {payment.business: payment.rest for payment in town.payments()}
+    assert rests == {"pos_sale": "done", "pos_refund": "done"}
+
+
 def test_preauthorisation_and_its_completion():
     """Set aside, then taken: each by its own message, the second by the first's numbers."""
     town = Town()
