@@ -44,8 +44,8 @@ from switch.ports import (
 _log = get_logger("iso8583")
 
 _ATTEMPTS = 2
-"""What can be reversed and is refused for stale keys or batch (77, 99, A0) is tried once more
-(rule 17)."""
+"""What can be reversed and is refused for stale keys or batch (77, 99, A0) in time is tried once
+more (rule 17)."""
 
 _LeaseKey = tuple[str, int]
 
@@ -293,8 +293,11 @@ class BankChannel:
             return self._unanswered(sent)
         self._bank.follow_up(terminal, sent.answer, sent.generation)
         reply = replies.reply_to_sale(self._dialect, sent.answer, sent.link)
-        if card is not None and card.pin_for is not None:
-            # Rule 17: under new keys the block is nobody's, and the pad cannot make it again.
+        # Rule 17: under new keys a pad's block is nobody's, and the pad cannot make it again; and
+        # after a late refusal a second attempt would outlast the terminal (rule 12).
+        own_block = card is not None and card.pin_for is not None
+        took_ms = self._context.timeline.now_ms() - order.leg.sent_at
+        if own_block or took_ms > self._config.again_within_ms:
             reply = replace(reply, again=False)
         return reply
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, get_args
 from msgspec import Meta, Struct
 
 from channels.iso8583.clocks import DayWindow
+from channels.iso8583.dialect import Action
 from channels.iso8583.errors import DialectError
 from channels.iso8583.load import configured_dialect, load_dialect, said_of_terminals
 from channels.iso8583.sentences import sentence
@@ -214,6 +215,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     queue_limit: Limit
     """Sales that may wait for a free terminal; one more is refused at once."""
     queue_wait_ms: Milliseconds
+    """How long a payment waits for a free terminal, a sign-on included. A refusal for stale keys
+    (A0, 77) that comes later than this after the sending is not tried again (rule 17 of
+    docs/payment-law.md)."""
     terminal_share_ms: Milliseconds
     """How often nodes on one database look at whose the logical terminals are."""
     stan_block: Limit
@@ -289,6 +293,17 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """Merchant roles with terminals that are dedicated to kiosks."""
         return frozenset(one.clearing for one in self.terminals if one.kiosk)
 
+    @property
+    def again_within_ms(self) -> int:
+        """A refusal for stale keys this late has no second attempt: it would take too long."""
+        return min(self.queue_wait_ms, self.response_timeout_ms)
+
     def longest_ms(self) -> int:
-        """A debit's longest way to its answer: waiting for a terminal, then for the bank."""
-        return self.queue_wait_ms + self.response_timeout_ms
+        """A debit's longest way to its answer: waiting for a terminal, then for the bank; and where
+        the bank can refuse for stale keys, both once more after a refusal that came in time. The
+        sign-on between them is within the second wait for a terminal."""
+        once_ms = self.queue_wait_ms + self.response_timeout_ms
+        rows = load_dialect(self.dialect).codes.values()
+        if not any(row.action is Action.AGAIN for row in rows):
+            return once_ms
+        return self.queue_wait_ms + self.again_within_ms + once_ms

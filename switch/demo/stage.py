@@ -325,7 +325,7 @@ def _front_settings(stage: Stage) -> dict[str, Any]:
         "connections_max": 64,
         "handshake_timeout_ms": 5_000,
         "silence_timeout_ms": 30_000,
-        "terminal_timeout_ms": 45_000,
+        "terminal_timeout_ms": 50_000,
         "heartbeat_ms": 10_000,
         "finish_timeout_ms": 10_000,
         "finish_ask_times": 5,

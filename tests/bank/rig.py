@@ -310,6 +310,7 @@ class Peer:
 
     def __init__(self, rig, node):
         self.node, self.run, self.begin, self.settle = node, rig.run, rig.begin, rig.settle
+        self.timeline = rig.timeline
         self.channel = rig.build(node)
         self.bank = self.channel._bank
         self.channel.start()
@@ -341,6 +342,7 @@ def payment(rig, key="p1", amount_fen=12_345, clearing="outpatient"):
         amount_fen=amount_fen,
         policy=rig.channel.policy(LegKind.DEBIT, clearing),
         attempt=1,
+        sent_at=rig.timeline.now_ms(),
     )
     return Payment(
         key=key,
@@ -363,6 +365,12 @@ def with_facts(paid, facts):
     return msgspec.structs.replace(paid, legs=(leg,))
 
 
+def sent_at(paid, at):
+    """The payment as if its leg had been sent at that moment."""
+    leg = msgspec.structs.replace(paid.legs[0], sent_at=at)
+    return msgspec.structs.replace(paid, legs=(leg,))
+
+
 def do(paid):
     return Order(payment=paid, leg_index=0, verb=Verb.DO)
 
@@ -376,6 +384,6 @@ async def sell(rig, paid, secrets=None):
     secrets = secrets or card()
     prepared = await rig.channel.prepare(do(paid), secrets)
     assert prepared is not None, "not prepared"
-    paid = with_facts(paid, prepared.facts)
+    paid = sent_at(with_facts(paid, prepared.facts), rig.timeline.now_ms())
     reply = await rig.channel.exchange(do(paid), secrets)
     return with_facts(paid, reply.facts), reply

@@ -19,6 +19,7 @@ from tests.bank.rig import (
     do,
     payment,
     sell,
+    sent_at,
     undo,
     with_facts,
 )
@@ -361,6 +362,23 @@ def test_A0_signs_on_again_and_one_fresh_attempt_succeeds():
     assert second.outcome is Outcome.DONE
     assert rig.terminals[0].keys.generation == 2
     assert len(rig.host.ledger.entries()) == 1
+
+
+@pytest.mark.parametrize(("late_ms", "again"), [(4_900, True), (5_100, False)])
+def test_a_late_A0_has_no_second_attempt(late_ms, again):
+    """Rules 12 and 17: two attempts fit into the time that terminals must wait only when the first
+    ended within ``queue_wait_ms`` of its sending; else it is a plain refusal."""
+    rig = Rig(terminals=[_first_terminal()], queue_wait_ms=5_000)
+    keys = rig.host.ledger.keys(MERCHANT, "10000001")
+    wrong = msgspec.structs.replace(keys, mak=b"12345678")
+    rig.host.ledger.set_keys(MERCHANT, "10000001", wrong)
+    secrets, paid = card(), payment(rig)
+    prepared = rig.run(rig.channel.prepare(do(paid), secrets))
+    paid = sent_at(with_facts(paid, prepared.facts), rig.timeline.now_ms() - late_ms)
+
+    reply = rig.run(rig.channel.exchange(do(paid), secrets))
+
+    assert (reply.outcome, reply.code, reply.again) == (Outcome.REFUSED, "A0", again)
 
 
 def test_batch_of_another_day_is_refused_77_and_adopted():
