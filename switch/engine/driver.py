@@ -287,6 +287,17 @@ class Driver:
         journal = self._house.journal
         return self._alive and journal.lease_left_ms() > 0 and journal.lease_term() == self._term
 
+    def _wanted(self, effect: Effect) -> bool:
+        """Whether the machine still waits for this exchange: what made an exception of it meanwhile
+        (rule 19: its batch settles) counts on nothing leaving any more."""
+        leg = self.payment.legs[effect.leg]
+        state, count = {
+            Verb.DO: (LegState.DOING, leg.attempt),
+            Verb.ASK: (LegState.ASKING, leg.asks),
+            Verb.UNDO: (LegState.UNDOING, leg.undos),
+        }[effect.verb]
+        return leg.state is state and effect.attempt == count
+
     async def _exchange(self, effect: Effect) -> None:
         payment, i = self.payment, effect.leg
         leg = payment.legs[i]
@@ -298,7 +309,7 @@ class Driver:
             nonlocal written_at
             written_at = self._house.timeline.now_ms()
             late = undoes and written_at > leg.sent_at + machine.SENDING_MS
-            return self.may_send() and not late
+            return self.may_send() and self._wanted(effect) and not late
 
         order = Order(
             payment=payment,

@@ -4,7 +4,7 @@ from structlog.testing import capture_logs
 
 from switch.model.answer import AnswerState
 from switch.model.outcome import Outcome, Reply
-from switch.model.payment import LegState, Rest
+from switch.model.payment import EventKind, LegState, Rest
 from tests.engine.rig import DONE, NOT_FOUND, REFUSED, UNKNOWN, House, Scripted
 
 
@@ -44,6 +44,22 @@ def test_I13_a_renewed_lease_is_not_the_lease_of_the_commit() -> None:
     house.journal.renew()
     assert house.journal.lease_left_ms() > 0
     assert not may_send()
+
+
+def test_I1_an_undo_that_its_settlement_overtook_is_not_sent() -> None:
+    """The reversal was committed and still waits for the HSM when its batch settles: a person has
+    the payment by then, and nothing is written for what is settled (rule 19)."""
+    house = House()
+    house.bank.script.extend([UNKNOWN, Scripted.HANG])
+    house.pay()
+    house.pass_s(61)
+    undo = house.bank.sent[1].order
+    assert undo.may_send()
+
+    house.run(house.engine.batch_event("k1", 1, EventKind.BATCH_DEADLINE))
+
+    assert house.stored().legs[1].state is LegState.STUCK
+    assert not undo.may_send()
 
 
 def test_I13_another_node_takes_over_and_the_old_one_loses() -> None:
