@@ -89,7 +89,7 @@ def register(verbs: Any) -> None:
         epilog="yyt hsm form-key --type 000 --scheme U --components 3",
     )  # fmt: skip
     add_admin(form)
-    form.add_argument("--type", required=True, help="000 ZMK, 002 TMK …; FFF with --attributes")
+    form.add_argument("--type", required=True, help="000 ZMK, TMK; 70D TPK; FFF with --attributes")
     form.add_argument("--scheme", default="U", choices=["Z", "U", "T", "X", "Y", "S"])
     form.add_argument("--length", type=int, choices=[8, 16, 24], help="bytes; for scheme S")
     form.add_argument("--attributes", default="", help="scheme S: as behind #, K0T2B00N00")

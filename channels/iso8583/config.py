@@ -106,7 +106,7 @@ class TerminalConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     terminal: TerminalId
     """F41, 8 characters."""
     clearing: str
-    """Whose money it collects: ``outpatient`` or ``inpatient`` (双秘钥双商户号)."""
+    """Whose money it collects: ``outpatient`` or ``inpatient`` (双密钥双商户号)."""
     tmk: str
     """The bank's terminal master key, type ZMK (000): ``key:NAME`` in the key store, or a
     cryptogram under our LMK."""

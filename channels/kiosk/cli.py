@@ -78,7 +78,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     invite.add_argument("terminal")
     _dir(invite)
     invite.add_argument("--hospital", required=True)
-    invite.add_argument("--tpk", default="", help="pad's key (type 002): key:NAME, or U… under LMK")
+    invite.add_argument("--tpk", default="", help="pad's key (70D, 002): key:NAME, or U… under LMK")
     invite.add_argument("--clearing", action="append", default=[], help="limit to this clearing")
     invite.add_argument("--valid-minutes", type=int, default=60)
     invite.add_argument("--code-file", type=Path, help="write the code here, do not show it")

@@ -46,7 +46,7 @@ class Owner(Struct, frozen=True, kw_only=True, omit_defaults=True):
     hospital: str = ""
     bank: str = ""
     merchant_role: str = ""
-    """``outpatient`` or ``inpatient`` clearing (双秘钥双商户号)."""
+    """``outpatient`` or ``inpatient`` clearing (双密钥双商户号)."""
     merchant: str = ""
     terminal: str = ""
 

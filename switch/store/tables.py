@@ -13,7 +13,7 @@ from switch.store.history import Exchange, Line, Path, shown
 _TEXT = {
     "payment": ("查询支付及其路径", "show payments and the path they took"),
     "journal": (
-        "日志数据库：运行内嵌 PostgreSQL，检查与迁移",
+        "流水库：运行内嵌 PostgreSQL，检查与迁移",
         "the journal: run and look after it",
     ),
     "list": ("列出支付", "list payments"),
@@ -43,11 +43,11 @@ _TEXT = {
     "example": ("示例", "example"),
     "no_such_payment": ("没有这笔支付", "no such payment"),
     "no_schema": (
-        "此数据库中还没有日志；先执行 yyt journal migrate",
+        "此数据库中还没有流水库；先执行 yyt journal migrate",
         "this database holds no journal yet: run yyt journal migrate",
     ),
     "no_journal": (
-        "{0} 中还没有日志；先用 yyt journal serve --data {0} 启动，或用 --dsn、--data 指出所在",
+        "{0} 中还没有流水库；先用 yyt journal serve --data {0} 启动，或用 --dsn、--data 指出所在",
         "{0} holds no journal yet: start it with yyt journal serve --data {0}, "
         "or say with --dsn or --data where it is",
     ),

@@ -134,7 +134,7 @@ def test_an_order_for_a_bank_leaves_out_what_no_node_holds(journal, capsys) -> N
 
 
 @pytest.mark.parametrize(
-    ("language", "words"), [("zh", "中还没有日志"), ("en", "holds no journal yet")]
+    ("language", "words"), [("zh", "中还没有流水库"), ("en", "holds no journal yet")]
 )
 @pytest.mark.parametrize("verb", ["settle", "batches"])
 def test_without_a_journal_it_is_said_in_the_operators_language(
