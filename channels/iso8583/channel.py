@@ -14,7 +14,7 @@ from channels.iso8583 import account, pass_through, replies, rungs, sale
 from channels.iso8583.bank import Bank, Sent
 from channels.iso8583.card_sender import CardSender
 from channels.iso8583.config import Config
-from channels.iso8583.errors import Iso8583Error
+from channels.iso8583.errors import Iso8583Error, NotOursError
 from channels.iso8583.load import load_dialect
 from channels.iso8583.notifying import Notifying
 from channels.iso8583.settling import settling_of
@@ -286,6 +286,9 @@ class BankChannel:
                 origin_of(order) if order.verb is Verb.DO else None,
                 order.may_send,
             )
+        except NotOursError as error:  # meant so: nothing is wrong with what would have been sent
+            _log.info("not_sent_any_more", key=order.payment.key, why=str(error))
+            return replies.not_sent("交易未发出")
         except (KeyServiceError, Iso8583Error) as error:
             _log.error("not_sent", bank=self.name, key=order.payment.key, why=str(error))
             return replies.not_sent("系统故障,交易未发出")

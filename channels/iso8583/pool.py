@@ -2,9 +2,9 @@
 
 Behaviour at the limits (I11): ``in_flight_limit`` leases at once over all clearings; a sale that
 finds none free waits in line at most ``queue_wait_ms``; ``queue_limit`` may wait, one more is
-refused at once. What undoes a sale by a message of its own has a line of its own, as long, that is
-served first: neither keeps the other out. A lease that nobody gave back (its payment was lost to
-another node between prepare and commit) is taken back after ``lease_limit_ms``.
+refused at once. As many undos by messages of their own may wait besides, each in its turn: neither
+keeps the other out. A lease that nobody gave back (its payment was lost to another node between
+prepare and commit) is taken back after ``lease_limit_ms``.
 
 A terminal dedicated to a kiosk serves that kiosk alone, and a kiosk that has terminals of its own
 in a clearing uses no other there (rule 15).
@@ -148,8 +148,8 @@ class Pool:
                 self._changed()
 
     def serve(self) -> None:
-        """Something became free: the first in line whom it fits gets it, undos before sales."""
-        for waiter in sorted(self._line, key=lambda one: not one.undo):
+        """Something became free: the first in line whom it fits gets it."""
+        for waiter in tuple(self._line):
             if waiter not in self._line:  # served while we were: one that failed gave back at once
                 continue
             terminal = self._free(waiter.ring, undo=waiter.undo)

@@ -13,8 +13,8 @@ from switch.model.payment import Rung, RungKind
 from switch.model.undo import UNDOES, as_leg, named, undone_by
 from switch.ports import Order, Prepared
 
-_LATER = frozenset({Action.BUSY, Action.SIGN_ON, Action.AGAIN})
-"""Refused for now: the same undo goes again after its back-off, under new numbers."""
+_LATER = frozenset({Action.SIGN_ON, Action.AGAIN})
+"""Refused for want of a sign-on: the same undo goes again after it, under new numbers."""
 
 
 def rungs(dialect: Dialect, operation: Operation, names: tuple[UndoName, ...]) -> tuple[Rung, ...]:
@@ -52,8 +52,8 @@ def prepared(made: Prepared, kind: RungKind, *, undos: int, now_ms: int) -> Prep
 
 def undo_reply(dialect: Dialect, heard: Reply, kind: RungKind) -> Reply:
     """The end of the exchange, as the end of an undo. Only a proven refusal for good steps down the
-    ladder: a busy bank, and stale keys (rule 17), are tried again, any other refusal without proof
-    is Unknown, and *no original* (25) proves nothing."""
+    ladder: with stale keys (rule 17) it is tried again; a busy bank may have done it, a refusal
+    without proof may be anybody's, and *no original* (25) proves nothing: Unknown."""
     reply = replace(heard, facts=named(heard.facts, kind), again=False, issuer=None)
     if heard.outcome is Outcome.DONE:
         return replace(reply, facts=reply.facts | undone_by(kind))
@@ -62,7 +62,7 @@ def undo_reply(dialect: Dialect, heard: Reply, kind: RungKind) -> Reply:
     row = dialect.codes.get(heard.code)
     if row is not None and row.action in _LATER:
         return replace(reply, outcome=Outcome.NOT_SENT)
-    if heard.doubtful:
+    if heard.doubtful or (row is not None and row.action is Action.BUSY):
         return replace(reply, outcome=Outcome.UNKNOWN)
     if heard.code in dialect.reversal.codes.not_found:
         return replace(reply, outcome=Outcome.UNKNOWN, not_found=True)

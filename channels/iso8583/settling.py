@@ -144,7 +144,8 @@ class Settling:
         except JournalDown:
             return replies.not_sent("冲正待发:数据库不可用")
         if gate.closed_at > leg.sent_at and own is not RungKind.REFUND:
-            _log.error("reversal_after_settlement", key=order.payment.key, invariant="I15")
+            if not leg.policy.ladder[leg.rung + 1 :]:
+                _log.error("reversal_after_settlement", key=order.payment.key, invariant="I15")
             return Reply(outcome=Outcome.REFUSED, code=CLOSED_CODE, text="批次已结算,不能冲正")
         return replies.not_sent("冲正待发:批次正在结算") if frozen else None
 

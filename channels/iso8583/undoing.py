@@ -8,7 +8,7 @@ NotSent, and the payment machine tries again after its back-off.
 from channels.iso8583 import replies
 from channels.iso8583.bank import Bank, Sent
 from channels.iso8583.config import Config
-from channels.iso8583.errors import Iso8583Error
+from channels.iso8583.errors import Iso8583Error, NotOursError
 from channels.iso8583.exchange import Origin
 from channels.iso8583.lane import Lane
 from channels.iso8583.reversal import reversal_mti, reversal_values
@@ -106,6 +106,9 @@ class Undoing:
             self._bank.remember(operation, order.leg.facts, terminal, origin_of(order))
         try:
             sent = await self._send(terminal, order)
+        except NotOursError as error:  # meant so: nothing is wrong with what would have been sent
+            _log.info("not_sent_any_more", key=order.payment.key, why=str(error))
+            return replies.not_sent("冲正未发出")
         except (KeyServiceError, Iso8583Error) as error:
             _log.error(
                 "reversal_not_sent", bank=self._bank.name, key=order.payment.key, why=str(error)

@@ -223,6 +223,7 @@ class Driver:
             give_back(self._house.counterparty, prepared, acts)
         if result.reason == "reserve" and self.payment.version:
             log.error("refunded_not_taken_back", key=after.key, invariant="I1")
+            give_back(self._house.counterparty, prepared, acts)
             return result
         if not result.committed:
             give_back(self._house.counterparty, prepared, acts)

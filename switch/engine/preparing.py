@@ -1,5 +1,6 @@
 """Before a commit: what is about to be sent gets its facts and its identity (I4)."""
 
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -41,16 +42,21 @@ async def prepare(
     What cannot be prepared, or is not to be sent (``sending``), is decided as NotSent here, so that
     the journal never says "out" of what has no identity to undo."""
     identities: list[Identity] = []
-    for effect in effects:
+    acts: list[Effect] = []
+    left = deque(effects)
+    while left:
+        effect = left.popleft()
         if not _has_numbers(after, effect):
+            acts.append(effect)
             continue
         leg, is_do = after.legs[effect.leg], effect.verb is Verb.DO
         party, order = house.counterparty(leg.counterparty), _order(after, effect)
         prepared = await party.prepare(order, secrets if is_do else None) if sending else None
         if prepared is None:
             after, more = _unprepared(after, effect, house.timeline.now_ms())
-            effects = (*(other for other in effects if other is not effect), *more)
+            left.extend(more)
             continue
+        acts.append(effect)
         if prepared.identity is not None:
             identities.append(prepared.identity)
         leg = replace(leg, facts={**leg.facts, **prepared.facts})
@@ -58,7 +64,7 @@ async def prepare(
             leg = replace(leg, sent_at=house.timeline.now_ms())
         legs = (*after.legs[: effect.leg], leg, *after.legs[effect.leg + 1 :])
         after = replace(after, legs=legs)
-    return after, effects, tuple(identities)
+    return after, tuple(acts), tuple(identities)
 
 
 def give_back(

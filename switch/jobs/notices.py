@@ -74,7 +74,11 @@ class NoticeJob:
                 return  # claimed here it would only wait for its next turn
             wait_ms = WAITS_MS[min(notice.tries, len(WAITS_MS) - 1)]
             until = Millis(self._timeline.now_ms() + wait_ms)
-            if payment is None or not await self._notices.claim(notice, until):
+            if not await self._notices.claim(notice, until):
+                return
+            if payment is None:
+                text = "a notice is owed of a payment that is not in the journal"
+                _log.error("alarm", text=text, key=notice.key)
                 return
             end, code = await self._send(payment)
             if end in (NoticeEnd.AGAIN, NoticeEnd.NOT_NOW):

@@ -49,7 +49,7 @@ class Member(Struct, frozen=True, kw_only=True):
     @property
     def out(self) -> bool:
         """Only its answer or its time-out says what it is; both come by themselves."""
-        return self.leg.state is LegState.DOING
+        return self.leg.state in (LegState.DOING, LegState.UNDOING)
 
     @property
     def turning(self) -> bool:

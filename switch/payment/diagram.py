@@ -48,6 +48,7 @@ LEADS: tuple[Lead, ...] = (
     Lead(moves.doubted, "forward", "unproven stuck", "backward undone exception"),
     Lead(moves.doubted, "backward", "unproven stuck", "backward undone exception"),
     Lead(moves.again, "forward", "refused", "backward declined"),
+    Lead(moves.again, "backward", "refused", "backward declined"),
     Lead(moves.not_sent, "forward", "do_wait ask_wait refused undo_wait stuck",
          "forward backward declined undone exception"),
     Lead(moves.not_sent, "backward", "refused undo_wait stuck",

@@ -158,7 +158,8 @@ def _ask_later(payment: Payment, i: int, event: Event, wait_ms: int) -> Step:
     leg = payment.legs[i]
     if leg.asks >= leg.policy.ask_times or (payment.overdue and leg.asks > 0):
         return give_up(payment, i, event)
-    return wait(payment, i, LegState.ASK_WAIT, event.at + wait_ms)
+    # An origin that takes it back does not cut short the wait after a *not found* (rule 5).
+    return wait(payment, i, LegState.ASK_WAIT, max(event.at + wait_ms, leg.wake_at))
 
 
 def absent(payment: Payment, i: int, event: Event) -> Step:

@@ -83,7 +83,8 @@ TABLE: tuple[Row, ...] = (
     # -- backward: the last leg that is not settled is being undone --------------------------------
     Row("backward", "doing asking ask_wait", "do_done ask_found stands", moves.done,
         "it happened: now undo it"),
-    Row("backward", "doing", "do_refused do_again", moves.refused, "nothing to undo here"),
+    Row("backward", "doing", "do_refused", moves.refused, "nothing to undo here"),
+    Row("backward", "doing", "do_again", moves.again, "no fresh attempt on the way back"),
     Row("backward", "doing", "do_not_sent", moves.not_sent, "nothing to undo here"),
     Row("backward", "doing", "do_unknown", moves.unknown, "settle it by undoing it"),
     Row("backward", "ask_wait", "timer", moves.wake, "ask"),
@@ -102,7 +103,7 @@ TABLE: tuple[Row, ...] = (
     Row("backward exception", "undo_wait", "timer", moves.wake, "I3: again"),
     Row("backward exception", "undo_wait", "batch_closing", moves.closing, "rule 9: after a 25"),
     Row("backward exception", UNDO, "absent", moves.proven_absent, "evidence settles it"),
-    Row("backward exception", UNDO, "batch_deadline", moves.batch_deadline, "rule 19"),
+    Row("backward exception", "undo_wait", "batch_deadline", moves.batch_deadline, "rule 19"),
     Row("backward undone exception", "unproven", "do_done ask_found stands", moves.undo_again,
         "I5: it happened after all, so undo it (the door out of UNDONE-unproven)"),
     Row("backward undone exception", "unproven", "undo_done absent", moves.proven_absent,
@@ -118,6 +119,7 @@ TABLE: tuple[Row, ...] = (
     Row("backward exception", "undo_wait",
         "undo_refused undo_not_found undo_not_sent undo_unknown", None, _stale),
     Row("backward", "doing", "batch_deadline", None, "its answer or time-out decides"),
+    Row("backward exception", "undoing", "batch_deadline", None, "its answer or time-out decides"),
     Row("backward undone exception", "unproven", f"{DO_NO} timer ask_absent ask_not_found "
         "ask_unknown undo_refused undo_not_found undo_not_sent undo_unknown batch_deadline", None,
         "nothing is out; evidence, the settlement file or a late approval moves it"),

@@ -225,15 +225,36 @@ def test_rule19_a_void_under_way_is_let_into_the_batch_that_waits_for_it() -> No
     assert [(row.state, row.result) for row in house.rows] == [(BatchState.CLOSED, "balanced")]
 
 
-@pytest.mark.parametrize("code", ["91", "22", "99"])
-def test_rule8_a_void_refused_for_now_is_said_again(code: str) -> None:
-    """A bank that is busy, or wants a sign-on first, has not refused the void for good."""
+@pytest.mark.parametrize("code", ["22", "99"])
+def test_rule8_a_void_refused_for_want_of_a_sign_on_is_said_again(code: str) -> None:
+    """The bank has not refused the void for good."""
     house = House(undo=VOID_FIRST)
     habits(house, (Name.DECLINE, On.VOID, code))
     pay_in_vain(house, wait_s=30)
 
     assert kinds(house) == [SALE, VOID, VOID]
     assert (house.stored().rest, net_fen(house)) == (Rest.UNDONE, 0)
+
+
+def test_I1_a_busy_bank_may_have_made_the_void() -> None:
+    """91 proves nothing of the void: it is reversed, then sent anew, and no refund follows."""
+    house = House(undo=VOID_FIRST)
+    habits(house, (Name.DECLINE, On.VOID, "91"), (Name.DECLINE, On.VOID, "12"))
+    pay_in_vain(house, wait_s=200)
+
+    assert kinds(house) == [SALE, VOID, VOID_REVERSAL, VOID]
+    assert house.stored().rest is Rest.EXCEPTION
+
+
+def test_rule8_a_refund_that_a_busy_bank_refuses_is_not_repeated() -> None:
+    """It may have been paid: a person asks."""
+    house = House(undo=LADDER)
+    no = [(Name.DECLINE, on, "12") for on in (On.REVERSAL, On.VOID)]
+    habits(house, *no, (Name.DECLINE, On.REFUND, "91"))
+    pay_in_vain(house, wait_s=400)
+
+    assert kinds(house) == [SALE, REVERSAL, VOID, REFUND]
+    assert house.stored().rest is Rest.EXCEPTION
 
 
 def test_rule9_a_void_that_was_lost_is_sent_anew() -> None:
@@ -257,8 +278,8 @@ def test_I11_a_void_that_waits_for_its_next_try_keeps_no_terminal() -> None:
     assert house.stored("k2").rest is Rest.DONE
 
 
-def test_I11_voids_in_line_keep_no_sale_out_and_go_first() -> None:
-    """Two may wait of either; the terminal that becomes free takes what goes back first."""
+def test_I11_voids_in_line_keep_no_sale_out() -> None:
+    """Two may wait of either, each in its turn."""
     house = House(undo=VOID_FIRST)
     house.pay("k1", 10)
     house.pay("k2", 20)
@@ -271,11 +292,12 @@ def test_I11_voids_in_line_keep_no_sale_out_and_go_first() -> None:
         house.begin(house.engine.reverse("h1", "t1", key, settled=True))
     house.settle(0.5)
     answers.append(house.begin(house.engine.start(request("s3", amount_fen=30), card())))
+    house.settle(0.5)
     terminal.leases -= 1
     house.channel._pool.serve()
     house.settle(5)
 
-    assert kinds(house) == [SALE, SALE, VOID, VOID, SALE, SALE]
+    assert kinds(house) == [SALE, SALE, SALE, SALE, VOID, VOID]
     assert [answer.state for [answer] in answers] == ["approved", "approved", "declined"]
 
 

@@ -297,7 +297,7 @@ def test_an_unknown_sale_of_another_node_is_told_by_the_log() -> None:
     habit(house, Name.SILENT)
     habit(house, Name.LOSE, On.REVERSAL, times=100)
     house.pay("k1", 100)
-    house.settle(70)
+    house.settle(183)
     row = house.database.rows["k1"]
     house.engine._drop(house.engine._live["k1"])
     house.database.nodes["b"] = type(house.database.nodes["a"])(999, 0, 2**60)

@@ -46,9 +46,9 @@ def test_I13_a_renewed_lease_is_not_the_lease_of_the_commit() -> None:
     assert not may_send()
 
 
-def test_I1_an_undo_that_its_settlement_overtook_is_not_sent() -> None:
-    """The reversal was committed and still waits for the HSM when its batch settles: a person has
-    the payment by then, and nothing is written for what is settled (rule 19)."""
+def test_I1_an_undo_that_evidence_overtook_is_not_sent() -> None:
+    """The reversal was committed and still waits for the HSM when the day's file proves that
+    nothing stands: nothing is written for what is settled."""
     house = House()
     house.bank.script.extend([UNKNOWN, Scripted.HANG])
     house.pay()
@@ -56,9 +56,9 @@ def test_I1_an_undo_that_its_settlement_overtook_is_not_sent() -> None:
     undo = house.bank.sent[1].order
     assert undo.may_send()
 
-    house.run(house.engine.batch_event("k1", 1, EventKind.BATCH_DEADLINE))
+    house.run(house.engine.batch_event("k1", 1, EventKind.ABSENT))
 
-    assert house.stored().legs[1].state is LegState.STUCK
+    assert house.stored().legs[1].state is LegState.UNDONE
     assert not undo.may_send()
 
 

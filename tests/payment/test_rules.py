@@ -178,6 +178,27 @@ def unproven() -> Play:
     return play
 
 
+def test_rule_5_an_origin_that_takes_it_back_does_not_shorten_the_wait() -> None:
+    """Asked once and not found: the second time counts after the stated longest processing time
+    only, whatever the origin wishes meanwhile."""
+    play = Play((K.BOOK, BOOK_L2))(0, E.DO_UNKNOWN).timer(0)(0, E.ASK_NOT_FOUND)
+    due = play.payment.legs[0].wake_at
+    assert due == play.now + BOOK_L2.absent_wait_ms
+    play(0, E.ORIGIN_REVERSES, after_ms=1_000)
+
+    assert play.payment.legs[0].wake_at == due
+
+
+def test_I5_a_second_no_without_proof_is_doubted_on_the_way_back_too() -> None:
+    """The origin takes it back while the debit is out, and an A0 without MAC comes: an approval
+    behind it is undone."""
+    play = Play(*DEBIT_BOOK)(0, E.ORIGIN_REVERSES)(0, E.DO_AGAIN, doubtful=True)
+    assert play.states[0] is S.UNPROVEN
+    play(0, E.DO_DONE)
+
+    assert play.states[0] is S.UNDO_WAIT
+
+
 def test_rule_8_I3_reversals_repeat_with_back_off_and_never_stop() -> None:
     """A hundred silent reversals, and the hundred and first is planned."""
     play = Play(*DEBIT_BOOK)(0, E.DO_UNKNOWN)
@@ -410,8 +431,11 @@ def test_rule_17_A0_is_one_more_attempt_and_55_is_none() -> None:
 
 
 def test_rule_19_what_is_open_when_the_batch_settles_is_an_exception() -> None:
-    """Unknown, or on its way back; the undo's late acknowledgement still settles it."""
+    """Unknown, or on its way back; what is out is waited for, and the undo's late acknowledgement
+    still settles it."""
     play = Play(*DEBIT_BOOK)(0, E.DO_UNKNOWN).timer(0)(0, E.BATCH_DEADLINE)
+    assert play.states[0] is S.UNDOING
+    play(0, E.UNDO_UNKNOWN)(0, E.BATCH_DEADLINE)
     assert play.payment.rest is Rest.EXCEPTION
     play(0, E.UNDO_DONE)
 

@@ -78,6 +78,6 @@ class Book:
     def voided(self, identity: Identity) -> bool:
         """Whether a void of it stands."""
         return any(
-            one.original == identity and one.net_fen and one.operation not in PARTS
+            one.original == identity and one.net_fen and one.operation in VOIDS
             for one in self._entries.values()
         )
