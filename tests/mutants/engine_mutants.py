@@ -12,6 +12,7 @@ from unittest import mock
 import msgspec
 from msgspec.structs import replace
 
+from channels.iso8583.channel import BankChannel
 from channels.iso8583.hub import Hub
 from channels.kiosk import finisher
 from his_bridge import hospital
@@ -39,7 +40,7 @@ from switch.model.payment import (
 from switch.payment import machine as machine_module
 from switch.payment import moves, steps, undos
 from switch.payment.table import RULES, Move
-from switch.ports import CommitResult, JournalDown, StanBlock, Write
+from switch.ports import CommitResult, JournalDown, Order, Prepared, StanBlock, Write
 from switch.store.memory import MemoryDatabase, MemoryJournal, MemoryNumbers
 from switch.store.terminals import Seen
 from tests.mutants.mutant import Mutant
@@ -170,10 +171,11 @@ def _renewed_is_held() -> Any:
 def _out_without_identity() -> Any:
     """What could not be prepared is journaled as out all the same."""
 
-    def out(after: Payment, effect: Effect, now: Millis) -> Any:
-        return after, (effect,)
+    async def out(self: BankChannel, order: Order, secrets: Any) -> Prepared:
+        return await true(self, order, secrets) or Prepared()
 
-    return mock.patch.object(preparing, "_unprepared", out)
+    true = BankChannel.prepare
+    return mock.patch.object(BankChannel, "prepare", out)
 
 
 def _reclaim_once() -> Any:

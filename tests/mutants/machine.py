@@ -212,7 +212,7 @@ def stuck_moves_on_late_approval(patch: pytest.MonkeyPatch) -> None:
     """An old approval is taken for evidence that the refund did not work."""
 
     def believe(payment: Payment, i: int, event: moves.Event) -> Step:
-        return moves.stuck_stands(payment, i, replace(event, kind=E.STANDS))
+        return steps.wait(steps.out_of_exception(payment, but=i), i, S.UNDO_WAIT, event.at)
 
     _row(patch, "exception", "stuck", E.DO_DONE, believe)
 
