@@ -207,16 +207,6 @@ def approved_too_early(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(core, "answer_of", too_early)
 
 
-@mutant("a stuck debit is refunded on a late approval", "walk", "I1", "ladder debit+book L3")
-def stuck_moves_on_late_approval(patch: pytest.MonkeyPatch) -> None:
-    """An old approval is taken for evidence that the refund did not work."""
-
-    def believe(payment: Payment, i: int, event: moves.Event) -> Step:
-        return steps.wait(steps.out_of_exception(payment, but=i), i, S.UNDO_WAIT, event.at)
-
-    _row(patch, "exception", "stuck", E.DO_DONE, believe)
-
-
 @mutant("an unvoid's answer is taken for the void's", "walk", "I1", "ladder debit+book L3")
 def answers_of_undos_mixed(patch: pytest.MonkeyPatch) -> None:
     """Undo answers are not matched to the exchange they belong to."""
