@@ -116,6 +116,11 @@ def load(rate: int, seconds: int, in_flight: int, slow_s: float = 0.01, silent: 
     clock, host = Clock(), bank()
     keys = [PosKey(merchant=MERCHANT, terminal=terminal, tmk=TMK) for terminal in TERMINALS]
     told: list[str] = []
+
+    def tell(text: str) -> None:
+        told.append(text)
+        link.transport.silent = silent  # signed on: the first sale is due now
+
     run = Load(
         codec=CODEC,
         terminals=[PosTerminal(CODEC, key) for key in keys],
@@ -125,15 +130,13 @@ def load(rate: int, seconds: int, in_flight: int, slow_s: float = 0.01, silent: 
         seconds=seconds,
         in_flight=in_flight,
         reactor=clock,
-        tell=told.append,
+        tell=tell,
     )
     ends: list = []
     run.done.addBoth(ends.append)
     link = PosLink(run)
     link.transport = Transport(clock, host, link, slow_s)
     link.connectionMade()
-    clock.pump([0.005] * 10)
-    link.transport.silent = silent
     clock.pump([0.005] * int((seconds + GRACE_S + 1) * 200))
     return SimpleNamespace(report=ends[0], told=told, host=host)
 

@@ -58,7 +58,7 @@ def test_K14_killed_again_and_again_inside_the_recovery_sweep(rig: Rig) -> None:
     known = {payment.key for payment in rig.books()}
     sweeps = ("K14", "K14#2", "K14", "K14#2")
     start = rig.arm("switch", "K4 sent, no answer#2", *sweeps)
-    booking, debiting = f"S{next(_patients)}", f"S{next(_patients)}"
+    booking, debiting = f"L{next(_patients)}", f"L{next(_patients)}"
     rig.his_habit("silent", patient=booking, count=0)
     first = rig.pay(booking, kiosk="kiosk-2")
     until(lambda: _books(rig, known, first), "booking")
