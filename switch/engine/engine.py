@@ -104,6 +104,9 @@ class Engine:
             return _refused(request.key, "journal", "系统故障,请稍后再试")
         if not result.committed:
             self._drop(driver)
+            if result.existing is not None and result.existing.rest is None:
+                # A driver that was let go here may have found this one in its place (I3).
+                self._reclaim_later(request.key)
             return await self._lost_race(request, digest, result.existing, result.reason)
         return await self._wait_for(driver)
 
