@@ -104,9 +104,6 @@ class Engine:
             return _refused(request.key, "journal", "系统故障,请稍后再试")
         if not result.committed:
             self._drop(driver)
-            if result.existing is not None and result.existing.rest is None:
-                # A driver that was let go here may have found this one in its place (I3).
-                self._reclaim_later(request.key)
             return await self._lost_race(request, digest, result.existing, result.reason)
         return await self._wait_for(driver)
 
@@ -264,7 +261,11 @@ class Engine:
         )
 
     async def _reclaim(self, key: str) -> None:
-        if not self._taking or key in self._live:
+        live = self._live.get(key)
+        if not self._taking or (live is not None and live.payment.version):
+            return
+        if live is not None:
+            self._reclaim_later(key)  # its repeat is being taken here, which comes to nothing (I3)
             return
         driver = await self._claim(key)
         if driver is not None and driver.payment.rest is not None and not driver.open:

@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 from switch.model.answer import AnswerState
 from switch.model.outcome import Outcome, Reply
 from switch.model.payment import EventKind, LegState, Rest
-from tests.engine.rig import DONE, NOT_FOUND, REFUSED, UNKNOWN, House, Scripted
+from tests.engine.rig import DONE, LIMITS, NOT_FOUND, REFUSED, UNKNOWN, House, Scripted
 
 
 def unproven(house: House) -> None:
@@ -60,6 +60,23 @@ def test_I1_an_undo_that_evidence_overtook_is_not_sent() -> None:
 
     assert house.stored().legs[1].state is LegState.UNDONE
     assert not undo.may_send()
+
+
+def test_I3_a_repeat_that_is_being_taken_stands_in_nobodys_way() -> None:
+    """The payment was let go of, and when it is to be taken up again its repeat is on its way to
+    the journal, where it loses: the payment is driven on all the same."""
+    house = House()
+    house.bank.script.append(Scripted.HANG)
+    house.pay()
+    house.engine.lost(house.engine._live["k1"])
+    house.faults.slow_ms = 3 * LIMITS.recovery_every_ms
+    house.pay()
+    assert house.engine._live["k1"].payment.version == 0
+    house.pass_s(4 * LIMITS.recovery_every_ms / 1_000)
+    house.faults.slow_ms = 0
+    house.pass_s(120)
+
+    assert house.stored().rest is Rest.UNDONE
 
 
 def test_I13_another_node_takes_over_and_the_old_one_loses() -> None:
