@@ -32,10 +32,10 @@ def bank_limit_forgotten(patch: pytest.MonkeyPatch) -> None:
     """Only the terminals' room counts: the bank gets more at once than it has agreed to."""
     real = Pool._free
 
-    def by_terminal(self: Pool, ring: deque[Terminal]) -> Terminal | None:
+    def by_terminal(self: Pool, ring: deque[Terminal], *, undo: bool) -> Terminal | None:
         leases, self._leases = self._leases, {}
         try:
-            return real(self, ring)
+            return real(self, ring, undo=undo)
         finally:
             self._leases = leases
 
@@ -63,8 +63,10 @@ def waits_for_ever(patch: pytest.MonkeyPatch) -> None:
 def line_without_end(patch: pytest.MonkeyPatch) -> None:
     """However many wait, one more may."""
 
-    async def lease(self: Pool, key: tuple[str, int], ring: deque[Terminal]) -> Terminal | None:
-        terminal = self._free(ring) or await self._wait(ring)
+    async def lease(
+        self: Pool, key: tuple[str, int], ring: deque[Terminal], *, undo: bool = False
+    ) -> Terminal | None:
+        terminal = self._free(ring, undo=undo) or await self._wait(ring, undo=undo)
         if terminal is not None:
             self._leases[key] = (terminal, self._timeline.now_ms())
         return terminal
