@@ -8,7 +8,7 @@ from msgspec import Struct, to_builtins
 from channels.iso8583.credible import credible
 from channels.iso8583.dialect import Content, Dialect
 from channels.iso8583.errors import RemoteError
-from channels.iso8583.field_names import ENGLISH
+from channels.iso8583.field_names import field_name
 from channels.iso8583.headers import CupsHeader, PosHeader
 from channels.iso8583.masking import Mask, Masks
 from channels.iso8583.message import Message
@@ -139,17 +139,12 @@ def _shown(dialect: Dialect, number: str, value: str, mask: Mask | None, *, engl
     if number == "39":
         row = dialect.codes.get(value)
         note = f"{row.text} · {row.action}" if row else "?"
-    return Shown(number, _name(dialect, number, english=english), shown, tuple(found), note)
+    return Shown(number, field_name(dialect, number, english=english), shown, tuple(found), note)
 
 
 def _hidden(dialect: Dialect, number: str, value: str, *, english: bool) -> Shown:
     """A field behind a card's that was misread: it may be the rest of it (I12)."""
-    return Shown(number, _name(dialect, number, english=english), "*" * len(value))
-
-
-def _name(dialect: Dialect, number: str, *, english: bool) -> str:
-    name = dialect.fields[number].name
-    return ENGLISH.get(number, name) if english else name
+    return Shown(number, field_name(dialect, number, english=english), "*" * len(value))
 
 
 def _lacking(dialect: Dialect, message: Message) -> list[RemoteError]:

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from channels.iso8583.columns import columns_of, padded
 from channels.iso8583.describe_texts import EXAMPLES, TEXT
+from switch.observe.columns import columns_of, padded
 
 if TYPE_CHECKING:
     from channels.iso8583.codec import Codec

@@ -3,6 +3,8 @@ Chinese."""
 
 from collections.abc import Mapping
 
+from channels.iso8583.dialect import Dialect
+
 ENGLISH: Mapping[str, str] = {
     "2": "primary account number",
     "3": "processing code",
@@ -73,3 +75,10 @@ ENGLISH: Mapping[str, str] = {
     "126": "additional information",
     "128": "message authentication code",
 }
+
+
+def field_name(dialect: Dialect | None, number: str, *, english: bool) -> str:
+    """The dialect's name of a field, or ISO's in English; empty where nobody has one."""
+    field = dialect.fields.get(number) if dialect is not None else None
+    own = field.name if field is not None else ""
+    return ENGLISH.get(number, own) if english else own

@@ -91,12 +91,14 @@ class Notifying:
 
 
 def _debit(payment: Payment) -> Leg:
-    return next(leg for leg in payment.legs if leg.kind is LegKind.DEBIT)
+    debit = payment.leg_of(LegKind.DEBIT)
+    assert debit is not None  # the job asks for nothing else
+    return debit
 
 
 def _results(payment: Payment) -> str:
     """DF31 and 95 of the card's last word, in hex; empty when no script ran."""
-    finish = next((leg for leg in payment.legs if leg.kind is LegKind.FINISH), None)
+    finish = payment.leg_of(LegKind.FINISH)
     try:
         data = bytes.fromhex(finish.facts.get("chip", "")) if finish is not None else b""
         if not dict(parse(data)).get(SCRIPT_RESULTS):

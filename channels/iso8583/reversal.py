@@ -18,7 +18,7 @@ _log = get_logger("iso8583")
 def reversal_values(dialect: Dialect, payment: Payment, leg: Leg, pan: str) -> dict[str, str]:
     """What the dialect's reversal template may take: the sale's facts, the card number, the reason
     (F39) and what the chip's journaled data give for field 55."""
-    finish = next((other for other in payment.legs if other.kind is LegKind.FINISH), None)
+    finish = payment.leg_of(LegKind.FINISH)
     return {
         **leg.facts,
         "pan": pan,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from channels.iso8583.dialect import Dialect
 from channels.iso8583.errors import Iso8583Error
-from channels.iso8583.field_names import ENGLISH
+from channels.iso8583.field_names import field_name
 
 _PATHS: Mapping[str, tuple[str, str]] = {
     "frame": ("报文", "frame"),
@@ -68,9 +68,7 @@ def place_text(path: str, dialect: Dialect | None, *, english: bool) -> str:
     """A field by number and name, or the part of the frame."""
     if not path.isdecimal():
         return _PATHS.get(path, (path, path))[english]
-    field = dialect.fields.get(path) if dialect is not None else None
-    named = field.name if field is not None else ""
-    name = ENGLISH.get(path, named) if english else named
+    name = field_name(dialect, path, english=english)
     if english:
         return f"field {path} ({name})" if name else f"field {path}"
     return f"第 {path} 域（{name}）" if name else f"第 {path} 域"

@@ -6,12 +6,12 @@ its dialect; one that does not come with the program must be given, else fields 
 
 from typing import Any
 
-from channels.iso8583.columns import padded
 from channels.iso8583.dialect import Dialect
-from channels.iso8583.field_names import ENGLISH
+from channels.iso8583.field_names import ENGLISH, field_name
 from channels.iso8583.kind_names import CHINESE
 from channels.iso8583.load import BUILT_IN, load_dialect
 from channels.iso8583.trace import NOTE, Line
+from switch.observe.columns import padded
 
 TEXT = {
     "zh": {
@@ -83,10 +83,8 @@ class TraceView:
         return self._latest
 
     def _field(self, dialect: Dialect | None, number: str, value: str) -> str:
-        name = ENGLISH.get(number, "")
-        if dialect is not None and number in dialect.fields:
-            own = dialect.fields[number].name
-            name = (name or own) if self._english else own
+        own = field_name(dialect, number, english=self._english)
+        name = own or ENGLISH.get(number, "")
         meaning = _meaning(dialect, value) if number == "39" else ""
         note = f"  ({meaning})" if meaning else ""
         return f"{number:>4}  {padded(name, _NAME_COLUMNS)}  {value}{note}"

@@ -216,17 +216,16 @@ class Driver:
             except JournalDown:
                 give_back(self._house.counterparty, prepared, acts)
                 raise
+            if not result.committed:
+                give_back(self._house.counterparty, prepared, acts)
             if result.reason != "identity":
                 break
             # Without the sending: no news of this payment is lost for a number.
             log.error("identity_seen_before", key=after.key, invariant="I8")
-            give_back(self._house.counterparty, prepared, acts)
         if result.reason == "reserve" and self.payment.version:
             log.error("refunded_not_taken_back", key=after.key, invariant="I1")
-            give_back(self._house.counterparty, prepared, acts)
             return result
         if not result.committed:
-            give_back(self._house.counterparty, prepared, acts)
             self._lost(result)
             return result
         self._settle(self.payment, prepared)
@@ -289,8 +288,8 @@ class Driver:
         return self._alive and journal.lease_left_ms() > 0 and journal.lease_term() == self._term
 
     def _wanted(self, effect: Effect) -> bool:
-        """Whether the machine still waits for this exchange: what made an exception of it meanwhile
-        (rule 19: its batch settles) counts on nothing leaving any more."""
+        """Whether the machine still waits for this exchange: evidence that settled it meanwhile
+        counts on nothing leaving any more."""
         leg = self.payment.legs[effect.leg]
         state, count = {
             Verb.DO: (LegState.DOING, leg.attempt),

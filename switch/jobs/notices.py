@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from switch.model.notice import Notice, NoticeBank, NoticeEnd, Notices
 from switch.model.outcome import Millis
-from switch.model.payment import Leg, LegKind, LegState, Payment
+from switch.model.payment import LegKind, LegState, Payment
 from switch.observe import metrics
 from switch.observe.logs import get_logger
 from switch.ports import Cancellable, JournalDown, Timeline
@@ -93,7 +93,7 @@ class NoticeJob:
             self._out.discard(notice.key)
 
     def _elsewhere(self, payment: Payment) -> bool:
-        debit = _debit(payment)
+        debit = payment.leg_of(LegKind.DEBIT)
         bank = self._banks.get(debit.counterparty) if debit is not None else None
         return bank is not None and bank.elsewhere(payment)
 
@@ -101,7 +101,7 @@ class NoticeJob:
         spoken = any(leg.kind is LegKind.FINISH and leg.state in _SPOKEN for leg in payment.legs)
         if not spoken:  # its card's word is not committed yet
             return NoticeEnd.NOT_NOW, ""
-        debit = _debit(payment)
+        debit = payment.leg_of(LegKind.DEBIT)
         if debit is None:
             return NoticeEnd.NOT_OWED, ""
         bank = self._banks.get(debit.counterparty)
@@ -112,10 +112,6 @@ class NoticeJob:
         end, code = await bank.script_results(payment)
         metrics.SCRIPT_NOTICES.labels(debit.counterparty, str(end)).inc()
         return end, code
-
-
-def _debit(payment: Payment) -> Leg | None:
-    return next((leg for leg in payment.legs if leg.kind is LegKind.DEBIT), None)
 
 
 def _defect(failure: object) -> None:

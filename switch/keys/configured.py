@@ -8,6 +8,7 @@ from switch.keys.ring import StoredKeyRing
 from switch.model.held_key import named_key
 from switch.ports import KeyServiceError
 from switch.settings import Settings
+from switch.settings.hooks import told
 from switch.settings.whole import plugin_settings
 
 
@@ -26,8 +27,7 @@ class UnknownKeysError(Exception):
 def configured_keys(settings: Settings) -> Iterator[ConfiguredKey]:
     """Every key that a section names, by ``group instance: field``."""
     for group, instance, _plugin, section in plugin_settings(settings):
-        hook = getattr(section, "held_keys", None)
-        for field, key_type, text in hook() if hook is not None else ():
+        for field, key_type, text in told(section, "held_keys", tuple[tuple[str, str, str], ...]()):
             place = f"{group.value.removeprefix('yyt.')} {instance}: {field}"
             yield ConfiguredKey(place, key_type, text)
 

@@ -1,10 +1,10 @@
 """Keys as ``yyt key`` shows them to people."""
 
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from switch.keys.intake import OWNER
 from switch.keys.texts import say
+from switch.observe.columns import table
 from switch.store.key_store import KeyEvent, Owner, StoredKey
 
 _SHOWN = ("name", "version", "usage", "type", "lmk", "check", "state", "owner", "until")
@@ -39,17 +39,3 @@ def event_table(events: Iterable[KeyEvent]) -> str:
 def owner_text(owner: Owner) -> str:
     """The parts of an owner that are known."""
     return " ".join(part for name in OWNER if (part := getattr(owner, name)))
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell; a Chinese character is two wide."""
-    whole = [heads, *rows]
-    widths = [max(_width(row[i]) for row in whole) for i in range(len(heads))]
-    return "\n".join(
-        "  ".join(cell + " " * (widths[i] - _width(cell)) for i, cell in enumerate(row)).rstrip()
-        for row in whole
-    )
-
-
-def _width(cell: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in cell)

@@ -213,6 +213,10 @@ class Payment(Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The first column of the table: a rest, else the stage."""
         return str(self.rest or self.stage)
 
+    def leg_of(self, kind: LegKind) -> Leg | None:
+        """The first leg of this kind."""
+        return next((leg for leg in self.legs if leg.kind is kind), None)
+
     @property
     def unproven(self) -> bool:
         """A leg's undo was only ever answered 25: evidence may still find that it stands."""

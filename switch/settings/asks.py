@@ -9,6 +9,7 @@ from switch.catalogue import BUSINESSES
 from switch.engine.bounds import Route
 from switch.model.ask import Ask
 from switch.settings.document import Mapping, Problem, problem_at
+from switch.settings.hooks import NOT_SAID, told
 from switch.settings.schema import Settings
 
 
@@ -17,8 +18,7 @@ def unserved(settings: Settings, root: Mapping) -> Iterator[Problem]:
     hospitals = {entry.id for entry in settings.hospitals}
     channels = {entry.name: entry.settings for entry in settings.channels}
     for index, front in enumerate(settings.fronts):
-        asks: tuple[Ask, ...] = getattr(front.settings, "asks_for", tuple[Ask, ...])()
-        for ask in asks:
+        for ask in told(front.settings, "asks_for", tuple[Ask, ...]()):
             at = ("fronts", index, "settings", *ask.path)
             if ask.hospital and ask.hospital not in hospitals:
                 yield problem_at(root, f"no hospital {ask.hospital!r}", *at, "hospital")
@@ -27,15 +27,6 @@ def unserved(settings: Settings, root: Mapping) -> Iterator[Problem]:
                 yield problem_at(root, text, *at)
             else:
                 yield from _unserved(settings, root, ask, at, channels)
-
-
-def clearings_of(channel_settings: Any, hook: str) -> frozenset[str] | None:
-    """Merchant roles that a channel's section tells; None: it does not tell."""
-    told = getattr(channel_settings, hook, None)
-    if told is None:
-        return None
-    clearings: frozenset[str] = told()
-    return clearings
 
 
 def _unserved(
@@ -79,14 +70,14 @@ def _paid_as(business: str) -> frozenset[str]:
 
 
 def _offers(channel: Any, ask: Ask) -> bool:
-    operations = getattr(channel, "operations", None)
-    return ask.operation is None or operations is None or ask.operation in operations()
+    operations = told(channel, "operations", NOT_SAID)
+    return ask.operation is None or operations is None or ask.operation in operations
 
 
 def _collects(channel: Any, route: Route, ask: Ask) -> bool:
-    shared = clearings_of(channel, "clearings")
-    own = clearings_of(channel, "pass_through") if ask.kiosks else None
-    return shared is None or _clearing(route, ask) in shared | (own or frozenset())
+    shared = told(channel, "clearings", NOT_SAID)
+    own = told(channel, "pass_through", frozenset[str]()) if ask.kiosks else frozenset[str]()
+    return shared is None or _clearing(route, ask) in shared | own
 
 
 def _clearing(route: Route, ask: Ask) -> str:

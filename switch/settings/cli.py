@@ -9,6 +9,7 @@ from pathlib import Path
 from switch.settings import Settings
 from switch.settings.document import SettingsError
 from switch.settings.explain import markdown
+from switch.settings.hooks import told
 from switch.settings.secrets import check_reference, resolve
 from switch.settings.whole import load, plugin_settings
 
@@ -71,8 +72,7 @@ def unreadable_files(settings: Settings) -> Iterator[str]:
     user cannot read. Nothing of a file is kept: a plugin's settings may offer ``named_files() ->
     iterable of (field, path)``."""
     for group, instance, _plugin, section in plugin_settings(settings):
-        hook = getattr(section, "named_files", None)
-        for field, path in hook() if hook is not None else ():
+        for field, path in told(section, "named_files", tuple[tuple[str, str], ...]()):
             try:
                 with Path(path).open("rb"):
                     pass

@@ -24,8 +24,9 @@ from switch.catalogue import BUSINESSES, CHANNEL_KINDS, Business, operation_of
 from switch.engine.bounds import Route
 from switch.model.payment import LegKind
 from switch.plugins import Group, PluginError, find, require
-from switch.settings.asks import clearings_of, unserved
+from switch.settings.asks import unserved
 from switch.settings.document import Mapping, Problem, problem_at
+from switch.settings.hooks import NOT_SAID, told
 from switch.settings.listeners import collisions
 from switch.settings.schema import Front, Hospital, Settings
 from switch.store.errors import StartRefused
@@ -126,18 +127,18 @@ def _offered(
     root: Mapping, index: int, route: Route, channel_settings: Any, business: Business
 ) -> Iterator[Problem]:
     """What the business asks of the bank must be an operation of the channel's dialect."""
-    operations = getattr(channel_settings, "operations", None)
+    operations = told(channel_settings, "operations", NOT_SAID)
     wanted = operation_of(business, route.medium, None)
-    if operations is not None and wanted not in operations():
-        text = f"{route.channel} has no operation {wanted} ({', '.join(sorted(operations()))})"
+    if operations is not None and wanted not in operations:
+        text = f"{route.channel} has no operation {wanted} ({', '.join(sorted(operations))})"
         yield problem_at(root, text, "routes", index, "channel")
 
 
 def _booked(root: Mapping, index: int, hospital: Hospital, business: Business) -> Iterator[Problem]:
     """A business that is booked in a way of its own needs a hospital that offers it."""
-    operations = getattr(hospital.settings, "operations", None)
+    operations = told(hospital.settings, "operations", NOT_SAID)
     wanted = business.booking
-    if wanted is not None and operations is not None and wanted not in operations():
+    if wanted is not None and operations is not None and wanted not in operations:
         text = f"the profile of {hospital.id} has no function {wanted}"
         yield problem_at(root, text, "routes", index, "business")
 
@@ -148,14 +149,14 @@ def _collected(
     """Somebody must collect the money: a logical terminal of the merchant role. A bank's own PIN
     key sits in a kiosk only where one is dedicated to it; under the shared key PIN blocks go by the
     others."""
-    own = clearings_of(channel_settings, "pass_through") or frozenset()
+    own = told(channel_settings, "pass_through", frozenset[str]())
     clearing = route.clearing or business.clearing
     if route.pin == "pass_through":
         if clearing not in own:
             text = f"{route.channel} has no terminal with a kiosk of its own in {clearing!r}"
             yield problem_at(root, text, "routes", index, "pin")
         return
-    shared = clearings_of(channel_settings, "clearings")
+    shared = told(channel_settings, "clearings", NOT_SAID)
     if shared is None or clearing in shared:
         return
     if clearing not in own:
@@ -185,7 +186,7 @@ def _fronts(settings: Settings, root: Mapping) -> Iterator[Problem]:
     yield from _twice(root, "fronts", [entry.name for entry in settings.fronts], taken)
     hospitals = {entry.id for entry in settings.hospitals}
     for index, front in enumerate(settings.fronts):
-        if unknown := sorted(_books_at(front) - hospitals):
+        if unknown := sorted(told(front.settings, "books_at", frozenset[str]()) - hospitals):
             text = f"no hospital {unknown[0]!r}"
             yield problem_at(root, text, "fronts", index, "settings", "terminals")
             continue
@@ -204,27 +205,21 @@ def _fronts(settings: Settings, root: Mapping) -> Iterator[Problem]:
 
 def _longest_payment(settings: Settings, front: Front) -> tuple[int, str]:
     """The front's payment whose exchanges may take longest in all, and how its sum is made."""
-    books_at = _books_at(front)
+    books_at = told(front.settings, "books_at", frozenset[str]())
     bookings = [
-        (ms := _longest_ms(entry.settings, "booking_ms"), f"{entry.id} {ms}")
+        (ms := told(entry.settings, "booking_ms", 0), f"{entry.id} {ms}")
         for entry in settings.hospitals
         if entry.id in books_at
     ]
     longest_ms, text = max(bookings) if books_at else _longest_route(settings)
-    own_ms = _longest_ms(front.settings)
+    own_ms = told(front.settings, "longest_ms", 0)
     return longest_ms + own_ms, f"{text} + {front.name} {own_ms}" if own_ms else text
-
-
-def _books_at(front: Front) -> frozenset[str]:
-    hook = getattr(front.settings, "books_at", frozenset[str])
-    hospitals: frozenset[str] = hook()
-    return hospitals
 
 
 def _longest_route(settings: Settings) -> tuple[int, str]:
     """The route whose exchanges may take longest in all, and how its sum is made."""
-    hospitals = {entry.id: _longest_ms(entry.settings) for entry in settings.hospitals}
-    channels = {entry.name: _longest_ms(entry.settings) for entry in settings.channels}
+    hospitals = {entry.id: told(entry.settings, "longest_ms", 0) for entry in settings.hospitals}
+    channels = {entry.name: told(entry.settings, "longest_ms", 0) for entry in settings.channels}
     sums = []
     for route in settings.routes:
         parts = {route.channel: channels.get(route.channel, 0)}
@@ -234,8 +229,3 @@ def _longest_route(settings: Settings) -> tuple[int, str]:
         text = " + ".join(f"{name} {longest_ms}" for name, longest_ms in parts.items())
         sums.append((sum(parts.values()), text))
     return max(sums)
-
-
-def _longest_ms(plugin_settings: Any, name: str = "longest_ms") -> int:
-    hook = getattr(plugin_settings, name, None)
-    return hook() if hook is not None else 0

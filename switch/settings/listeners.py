@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from switch.settings.document import Mapping, Problem, problem_at
+from switch.settings.hooks import told
 from switch.settings.schema import Settings
 
 _EVERY_HOST = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, nothing is bound
 """A socket on ``::`` takes IPv4 too."""
+_NOWHERE: tuple[tuple[tuple[str | int, ...], str, int], ...] = ()
 _SECTIONS = ("hospitals", "channels", "fronts")
 
 
@@ -40,7 +42,6 @@ def collisions(settings: Settings, root: Mapping) -> Iterator[Problem]:
 def _listeners(settings: Settings) -> Iterator[Listener]:
     for section in _SECTIONS:
         for index, entry in enumerate(getattr(settings, section)):
-            hook = getattr(entry.settings, "listens_on", None)
-            for path, host, port in hook() if hook is not None else ():
+            for path, host, port in told(entry.settings, "listens_on", _NOWHERE):
                 yield Listener((section, index, "settings", *path), host, port)
     yield Listener(("metrics", "port"), settings.metrics.host, settings.metrics.port)

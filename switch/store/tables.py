@@ -1,13 +1,13 @@
 """What ``yyt payment`` and ``yyt journal`` print for people, in Chinese or English (YYT_LANG)."""
 
 import os
-import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from switch.model.money import yuan
 from switch.model.payment import Payment
+from switch.observe.columns import table
 from switch.store.history import Exchange, Line, Path, shown
 
 _TEXT = {
@@ -111,7 +111,7 @@ def payment_list(lines: Sequence[Line]) -> str:
         for line in lines
     ]
     heads = ("born", "key", "business", "amount", "state", "terminal", "bill", "code")
-    return _table([text(f"h_{head}") for head in heads], rows)
+    return table([text(f"h_{head}") for head in heads], rows)
 
 
 def payment_card(payment: Payment) -> str:
@@ -124,7 +124,7 @@ def payment_path(path: Path) -> str:
     parts = [_card(path.payment), "", f"{text('h_exchanges')}:"]
     heads = ("at", "leg", "party", "verb", "attempt", "end", "code", "took", "text")
     parts.append(
-        _table([text(f"h_{head}") for head in heads], [_exchange(one) for one in path.exchanges])
+        table([text(f"h_{head}") for head in heads], [_exchange(one) for one in path.exchanges])
     )
     parts += ["", f"{text('h_steps')}:"]
     steps = [
@@ -132,7 +132,7 @@ def payment_path(path: Path) -> str:
         for one in path.steps
     ]
     columns = ("version", "at", "event", "code", "where")
-    parts.append(_table([text(f"h_{column}") for column in columns], steps))
+    parts.append(table([text(f"h_{column}") for column in columns], steps))
     if path.identities:
         parts += ["", f"{text('h_identity')}:"]
         parts += ["  " + " ".join(f"{k}={v}" for k, v in one.items()) for one in path.identities]
@@ -156,7 +156,7 @@ def journal_report(report: Mapping[str, Any]) -> str:
         f"{text('schema')}: {report['schema']}",
         report["problem"] or text("durable"),
     ]
-    return "\n".join([*parts, _table(heads, nodes)] if nodes else parts)
+    return "\n".join([*parts, table(heads, nodes)] if nodes else parts)
 
 
 def _card(plain: Mapping[str, Any]) -> str:
@@ -198,17 +198,3 @@ def _time(at_ms: int) -> str:
         return ""
     seconds, millis = divmod(at_ms, 1000)
     return f"{datetime.fromtimestamp(seconds, tz=UTC).astimezone():%m-%d %H:%M:%S}.{millis:03d}"
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell; a Chinese character is two wide."""
-    whole = [heads, *rows]
-    widths = [max(_width(row[i]) for row in whole) for i in range(len(heads))]
-    return "\n".join(
-        "  ".join(cell + " " * (widths[i] - _width(cell)) for i, cell in enumerate(row)).rstrip()
-        for row in whole
-    )
-
-
-def _width(cell: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in cell)

@@ -15,7 +15,7 @@ from channels.bank_simulator.habits import Habit, Name, On
 from channels.bank_simulator.habits import Order as HabitOrder
 from channels.bank_simulator.host import BankHost
 from channels.bank_simulator.ledger import Ledger
-from channels.bank_simulator.service import BankListener, BankService
+from channels.bank_simulator.service import BankDialer, BankListener, BankService
 from channels.bank_simulator.world import Card, IssuerKeys, TerminalKey, World
 from channels.iso8583 import plugin
 from channels.iso8583.config import Config
@@ -295,6 +295,14 @@ class Rig:
         results = []
         Deferred.fromCoroutine(coroutine).addBoth(results.append)
         return results
+
+    def dialled(self, times=1):
+        """The bank dials the switch's own port."""
+        for _ in range(times):
+            dialer = BankDialer(self.service)
+            dialer.clock = self.clock
+            self.net.connectTCP("switch", 9000, dialer)
+        self.settle()
 
     def habit(self, name, on="sale", **more):
         """Script a bad habit of the bank for the next message."""

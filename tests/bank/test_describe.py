@@ -26,12 +26,6 @@ def _frame(name, *, prefixed=True, body=False):
     return (framed(raw, codec.dialect.length_prefix) if prefixed else raw).hex()
 
 
-@pytest.fixture(autouse=True)
-def _language(monkeypatch):
-    """``--lang`` stays in the environment of the process: put it back."""
-    monkeypatch.setenv("YYT_LANG", "zh")
-
-
 def _run(capsys, *arguments):
     code = cli.main(["describe", *arguments])
     return code, capsys.readouterr()

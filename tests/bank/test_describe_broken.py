@@ -24,12 +24,6 @@ SECRETS = (SALE["2"], SALE["35"], SALE["52"], SALE["2"][6:15])
 SOURCES = Path(__file__).parents[2] / "channels" / "iso8583"
 
 
-@pytest.fixture(autouse=True)
-def _language(monkeypatch):
-    """``--lang`` stays in the environment of the process: put it back."""
-    monkeypatch.setenv("YYT_LANG", "zh")
-
-
 def _run(capsys, *arguments):
     code = cli.main(["describe", *arguments])
     return code, capsys.readouterr()

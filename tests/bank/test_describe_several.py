@@ -11,12 +11,6 @@ from switch.net.frames import framed
 from tests.bank.dialects import CODECS, NAMES, SALE, sale
 
 
-@pytest.fixture(autouse=True)
-def _language(monkeypatch):
-    """``--lang`` stays in the environment of the process: put it back."""
-    monkeypatch.setenv("YYT_LANG", "zh")
-
-
 def _frame(name, stan, *, prefixed=True):
     codec = CODECS[name]
     raw = codec.encode("0200", sale(name) | {"11": stan})

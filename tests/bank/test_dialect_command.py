@@ -13,12 +13,6 @@ from switch import cli
 PAGES = Path(__file__).parents[2] / "docs" / "dialects"
 
 
-@pytest.fixture(autouse=True)
-def _language(monkeypatch):
-    """``--lang`` stays in the environment of the process: put it back."""
-    monkeypatch.setenv("YYT_LANG", "zh")
-
-
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_the_reference_page_is_fresh(name):
     """The page in docs/dialects is what `yyt dialect show NAME` prints."""

@@ -3,7 +3,6 @@
 import msgspec
 import pytest
 
-from channels.bank_simulator.service import BankDialer
 from channels.iso8583.config import Config
 from switch.model.outcome import Outcome
 from switch.net.allowed import AllowList, PeerCounts
@@ -18,14 +17,6 @@ def _server(allow=("127.0.0.1",), **changes):
     return Rig(links=[{**DOOR, "allow": list(allow), **changes}])
 
 
-def _come(rig, times=1):
-    for _ in range(times):
-        dialer = BankDialer(rig.service)
-        dialer.clock = rig.clock
-        rig.net.connectTCP("switch", 9000, dialer)
-    rig.settle()
-
-
 def _refused(reason):
     return metrics.CONNECTIONS_REFUSED.labels("icbc-1", reason)._value.get()
 
@@ -34,12 +25,12 @@ def test_a_stranger_s_address_is_refused_and_the_bank_still_comes_in():
     """The allow-list decides before a byte is read; the port stays open."""
     rig = _server(allow=["10.9.0.0/16"])
     before = _refused("address")
-    _come(rig, times=2)
+    rig.dialled(times=2)
     assert not rig.bank.hub.links
     assert _refused("address") == before + 2
 
     rig.net.caller = "10.9.1.1"
-    _come(rig)
+    rig.dialled()
 
     assert len(rig.bank.hub.links) == 1
     assert rig.channel.ready("outpatient")
@@ -51,13 +42,13 @@ def test_I11_one_connection_too_many_is_refused_politely(reason, changes):
     rig = _server(**changes)
     limit = 2 if reason == "peer_limit" else 3
     before = _refused(reason)
-    _come(rig, times=limit + 1)
+    rig.dialled(times=limit + 1)
     assert len(rig.bank.hub.links) == limit
     assert _refused(reason) == before + 1
 
     rig.net.ends[0][0].close()
     rig.settle()
-    _come(rig)
+    rig.dialled()
 
     assert len(rig.bank.hub.links) == limit
     _, reply = rig.run(sell(rig, payment(rig)))
@@ -147,7 +138,7 @@ def test_a_half_open_link_costs_one_payment_and_is_replaced():
 def test_a_bank_may_dial_us_and_be_dialled_at_once():
     """One link each way: both carry sales, and either alone is enough."""
     rig = Rig(links=[CLIENTS[0], {**DOOR, "allow": ["127.0.0.1"]}])
-    _come(rig)
+    rig.dialled()
     assert {link.name for link in rig.bank.hub.links} == {"icbc-1", "icbc-2.1"}
 
     rig.net.listeners.pop(8583)

@@ -3,7 +3,6 @@
 import pytest
 from prometheus_client import Gauge
 
-from channels.bank_simulator.service import BankDialer
 from switch.observe import metrics
 from tests.bank.rig import SETTINGS, Rig
 
@@ -30,14 +29,6 @@ def _series(gauge: Gauge) -> dict[tuple[str, ...], float]:
     """Labels' values → value, as Prometheus reads them."""
     (family,) = gauge.collect()
     return {tuple(one.labels.values()): one.value for one in family.samples}
-
-
-def _come(rig, times=1):
-    for _ in range(times):
-        dialer = BankDialer(rig.service)
-        dialer.clock = rig.clock
-        rig.net.connectTCP("switch", 9000, dialer)
-    rig.settle()
 
 
 def test_links_of_a_bank_that_is_away_are_down_from_the_start_on():
@@ -78,7 +69,7 @@ def test_a_node_whose_terminals_another_holds_is_ready_until_its_link_goes():
 def test_a_bank_that_dials_anew_and_closes_the_old_connection_leaves_its_link_up():
     """One series for a configured link, whatever connections it has; 0 when the last is gone."""
     rig = Rig(links=[DOOR])
-    _come(rig, times=2)
+    rig.dialled(times=2)
     assert len(rig.bank.hub.links) == 2
 
     rig.net.ends[0][0].close()
